@@ -1,0 +1,1 @@
+"""The example project: settings, addresses and server of the chat on its own. The `chat` app needs nothing of it."""
