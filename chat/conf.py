@@ -1,0 +1,135 @@
+"""Every `CHAT_*` setting: its name, type and default. The only place that reads them.
+
+    from chat.conf import conf
+    conf.GRACE_SECONDS        # settings.CHAT_GRACE_SECONDS, or the default
+
+Values are read when they are asked for, so that tests can override settings. Wrong values are found by
+`problems()`, which the system checks show with the setting's name (`checks.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.conf import settings
+
+MOCK_AGENT = {
+    "FACTORY": "chat.demo.agents.assistant",
+    "NAME": "Assistant",
+    "DESCRIPTION": "Answers from the configured model, or from the built-in mock model when there is no key.",
+    "STARTERS": ["What can you do?", "Show me some Markdown", "Tell me a long story"],
+    "GREETING": "",
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting: its default, its type, and what it means (the text of `docs/settings.md`)."""
+
+    default: Any
+    kind: type
+    doc: str
+    minimum: float | None = None
+
+
+def _debug() -> bool:
+    return bool(settings.DEBUG)
+
+
+SETTINGS: dict[str, Setting] = {
+    "AGENTS": Setting({"assistant": MOCK_AGENT}, dict, "The agents: key -> {FACTORY, NAME, DESCRIPTION, …}."),
+    "DEFAULT_AGENT": Setting("", str, "Key of the agent of a new conversation; empty: the first of CHAT_AGENTS."),
+    "SITE_NAME": Setting("Chat", str, "Name of the site, as the page shows it."),
+    "ALLOW_ANONYMOUS": Setting(_debug, bool, "Visitors who are not signed in may chat. Default: DEBUG."),
+    "ALLOWED_ORIGINS": Setting((), list, "Further origins (scheme://host:port) whose pages may open the socket."),
+    "COMPATIBLE_PROFILE": Setting(_debug, bool, "Serve sockets without `v=1` in the older format. Default: DEBUG."),
+    "MODEL": Setting("", str, "Model of the built-in agents, any Langroid model string; empty: Langroid's default."),
+    "API_KEY": Setting("", str, "Key of the model's server, passed on explicitly; empty: the mock model answers."),
+    "API_BASE": Setting("", str, "Base URL of an OpenAI-compatible server, passed on explicitly."),
+    "MOCK_MODEL": Setting(False, bool, "The built-in agents answer from the mock model, whatever key is there."),
+    "SYSTEM_MESSAGE": Setting("", str, "System message of the built-in assistant."),
+    "STREAM": Setting(True, bool, "Stream answers token by token where the model can."),
+    "TEMPERATURE": Setting(None, float, "Sampling temperature of the built-in agents; None: the model's default.", 0),
+    "MODEL_TIMEOUT_SECONDS": Setting(10.0, float, "Longest silence of a model's server before the call fails.", 0.1),
+    "MODEL_RETRIES": Setting(1, int, "How often a failed model call is tried again.", 0),
+    "CONTEXT_TOKENS": Setting(16000, int, "History that is sent to a model; older turns are dropped.", 256),
+    "MAX_MESSAGE_CHARS": Setting(16000, int, "Longest user message, in code points.", 1),
+    "MAX_QUEUED_TURNS": Setting(20, int, "Messages that may wait while the agent works; above: busy.", 0),
+    "MAX_RUNNING_TURNS": Setting(3, int, "Turns of one owner that may run at the same time; above: busy.", 1),
+    "TURNS_PER_MINUTE": Setting(20, int, "Messages of one owner per minute; above: rate_limited.", 1),
+    "FRAMES_PER_SECOND": Setting(20.0, float, "Frames of one connection per second, of any type.", 0.1),
+    "FRAMES_BURST": Setting(40, int, "Frames of one connection that may come at once.", 1),
+    "MAX_SOCKETS": Setting(10, int, "Connections of one owner; the oldest is closed with 4409.", 1),
+    "MAX_SOCKETS_PER_IP": Setting(0, int, "Connections of one address; 0: no limit (the proxy's task).", 0),
+    "MAX_SESSIONS": Setting(200, int, "Live agents in one process; when all work, new ones are refused (4503).", 1),
+    "GRACE_SECONDS": Setting(120.0, float, "How long an agent without a connected page is kept.", 0),
+    "DRAIN_SECONDS": Setting(3.0, float, "How long running turns may go on after SIGTERM.", 0),
+    "LEASE_SECONDS": Setting(4.0, float, "A process that has not renewed its lease for so long counts as dead.", 2),
+    "STOP_SECONDS": Setting(0.8, float, "A turn that has not ended so long after a stop is abandoned.", 0),
+}
+
+
+class Conf:
+    """`conf.NAME` is `settings.CHAT_NAME`, or the default."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            setting = SETTINGS[name]
+        except KeyError:
+            raise AttributeError(f"there is no setting CHAT_{name}") from None
+        value = getattr(settings, f"CHAT_{name}", setting.default)
+        return value() if callable(value) else value
+
+
+conf = Conf()
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentSpec:
+    """One entry of `CHAT_AGENTS`. `options` is handed to the factory as `AgentContext.settings`."""
+
+    key: str
+    factory: str  # dotted path of a callable (AgentContext) -> Task | ChatAgent
+    name: str
+    description: str = ""
+    avatar: str = ""  # URL of an image of this site; empty: initials
+    greeting: str = ""
+    starters: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+AGENT_KEYS = {
+    "FACTORY": str,
+    "NAME": str,
+    "DESCRIPTION": str,
+    "AVATAR": str,
+    "GREETING": str,
+    "STARTERS": (list, tuple),
+    "OPTIONS": dict,
+}
+
+
+def agents() -> dict[str, AgentSpec]:
+    """Return the configured agents by key, in their order."""
+    return {key: _spec(key, entry) for key, entry in conf.AGENTS.items()}
+
+
+def _spec(key: str, entry: Mapping[str, Any]) -> AgentSpec:
+    return AgentSpec(
+        key=key,
+        factory=entry["FACTORY"],
+        name=entry.get("NAME") or key.replace("_", " ").capitalize(),
+        description=entry.get("DESCRIPTION", ""),
+        avatar=entry.get("AVATAR", ""),
+        greeting=entry.get("GREETING", ""),
+        starters=tuple(entry.get("STARTERS", ())),
+        options=entry.get("OPTIONS", {}),
+    )
+
+
+def default_agent() -> AgentSpec:
+    """Return the agent of a new conversation."""
+    known = agents()
+    return known[conf.DEFAULT_AGENT] if conf.DEFAULT_AGENT else next(iter(known.values()))

@@ -1,0 +1,497 @@
+"""The socket of one browser tab: translates frames into commands and events into frames, and decides nothing.
+
+What a command does is in `models.py` (stored) and `process.py` (run); what a connection is sent is in `feed.py`.
+Nothing in a frame, a layer message or an agent can raise out of the consumer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections import deque
+from http.cookies import SimpleCookie
+from typing import Any
+from urllib.parse import parse_qs
+
+from channels.consumer import get_handler_name
+from channels.exceptions import StopConsumer
+from channels.generic.websocket import AsyncJsonWebsocketConsumer
+from django.conf import settings
+from django.core import signing
+
+from chat import models
+from chat.bridge import SEND_SECONDS, in_thread
+from chat.conf import AgentSpec, agents, conf, default_agent
+from chat.exceptions import (
+    BadFrame,
+    Busy,
+    ChatError,
+    Internal,
+    NotFound,
+    RateLimited,
+    TooLarge,
+    Unauthorized,
+    new_incident,
+)
+from chat.feed import Feed
+from chat.models import Accepted, Conversation, group_of
+from chat.owners import COOKIE, COOKIE_SECONDS, Owner, new_visitor, owner_of_cookies, still_valid
+from chat.process import here
+from chat.protocol import (
+    CLOSE_ABUSE,
+    CLOSE_FULL,
+    CLOSE_NOT_FOUND,
+    CLOSE_RATE,
+    CLOSE_RESTART,
+    CLOSE_SIGN_IN,
+    CLOSE_TOO_LARGE,
+    CLOSE_TOO_SLOW,
+    VERSION,
+    Ack,
+    Branch,
+    Bucket,
+    Clear,
+    Command,
+    Edit,
+    Event,
+    Ping,
+    Regenerate,
+    Reset,
+    SendAnswer,
+    SendMessage,
+    Stop,
+    Sync,
+    client_id_of,
+    error_event,
+    load,
+    parse,
+)
+
+logger = logging.getLogger("chat.consumer")
+
+TICKET_SALT = "chat.ticket"
+ABUSE_FRAMES, ABUSE_SECONDS = 5, 10.0  # so many bad frames in so long a time close the socket
+FLOOD_FRAMES = 200  # refused for their rate, within ABUSE_SECONDS
+
+
+class Refused(Exception):
+    """This connection is not opened: the code to close with, and why."""
+
+    def __init__(self, code: int, error: ChatError) -> None:
+        super().__init__(error.code)
+        self.code = code
+        self.error = error
+
+
+class ChatConsumer(AsyncJsonWebsocketConsumer):
+    """One connection. `is_compatible`: of the earlier prototype's page (`docs/protocol.md`)."""
+
+    feed: Feed | None = None
+    owner: Owner
+    conversation_id: uuid.UUID
+    is_compatible = False
+    address = ""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            # Not in disconnect(): Channels 4.3 does not call it after an exception, nor at shutdown.
+            await self._leave()
+
+    async def dispatch(self, message: dict[str, Any]) -> None:
+        """Handle one frame or layer message.
+
+        The stock method (channels 4.3.2, consumer.py, `dispatch`) first hops through the process-wide sync thread,
+        where one slow query would delay every socket; and an unknown layer message would end the socket.
+        """
+        handler = getattr(self, get_handler_name(message), None)
+        if handler is None:
+            return logger.warning("unknown layer message %s", message["type"])
+        try:
+            await handler(message)
+        except StopConsumer:
+            raise
+        except Exception as error:
+            await self._tell_of_failure(error)
+
+    # -- opening and closing ----------------------------------------------------------------------------------------
+
+    async def connect(self) -> None:
+        query = parse_qs(self.scope["query_string"].decode("latin-1"))
+        options = {name: values[-1] for name, values in query.items()}
+        self.is_compatible = "v" not in options or self.scope["path"].rstrip("/").endswith("/ws")
+        self.address = (self.scope.get("client") or [""])[0]
+        self._bucket = Bucket(rate=conf.FRAMES_PER_SECOND, burst=conf.FRAMES_BURST)
+        self._bad: deque[float] = deque(maxlen=ABUSE_FRAMES)
+        self._refused: deque[float] = deque(maxlen=FLOOD_FRAMES)
+        self._accepted = False
+        try:
+            await self._open(options)
+        except Refused as refusal:
+            await self._refuse(refusal)
+        except Exception as error:
+            logger.exception("a connection failed to open")
+            await self._refuse(Refused(CLOSE_RESTART, Internal(incident=new_incident())))
+            del error
+
+    async def _open(self, options: dict[str, str]) -> None:
+        self._check_profile(options)
+        cookie = await self._identify()
+        await here.start()
+        if here.is_draining:
+            raise Refused(CLOSE_RESTART, Busy("The server is restarting.", retry_ms=2000))
+        await self._choose_conversation({} if self.is_compatible else options)
+        if here.is_full(self.conversation_id):
+            raise Refused(CLOSE_FULL, Busy("The server is full. Try again in a moment.", retry_ms=5000))
+        if conf.MAX_SOCKETS_PER_IP and here.count_from(self.address) >= conf.MAX_SOCKETS_PER_IP:
+            raise Refused(CLOSE_RATE, RateLimited("Too many connections from this address."))
+        await self._join_groups()
+        await self._accept(cookie)
+        is_html = options.get("html") == "1" and not self.is_compatible
+        self.feed = Feed(self.conversation_id, self._write, html=is_html, is_compatible=self.is_compatible)
+        here.join(self)
+        await here.close_orphan(self.conversation_id)
+        await self.feed.open(self._greeting, after=_after_of(options))
+
+    def _check_profile(self, options: dict[str, str]) -> None:
+        if self.is_compatible and not conf.COMPATIBLE_PROFILE:
+            raise Refused(CLOSE_ABUSE, BadFrame(f"Connect with v={VERSION}."))
+        if not self.is_compatible and options["v"] != str(VERSION):
+            raise Refused(CLOSE_ABUSE, BadFrame(f"This server speaks protocol {VERSION}."))
+
+    async def _identify(self) -> str | None:
+        """Find out who connects; return the cookie that a new visitor is to be given."""
+        owner = await in_thread(owner_of_cookies, _cookies_of(self.scope))
+        if owner is None and not conf.ALLOW_ANONYMOUS:
+            raise Refused(CLOSE_SIGN_IN, Unauthorized())
+        if owner is not None:
+            self.owner = owner
+            return None
+        self.owner, cookie = new_visitor()
+        return cookie
+
+    async def _choose_conversation(self, options: dict[str, str]) -> None:
+        id = options.get("conversation")
+        if id is None:
+            self.agent = _agent_of(options.get("agent"))
+            self.conversation_id, self._may_create = uuid.uuid4(), True
+            return
+        try:
+            self.conversation_id = uuid.UUID(id)
+        except ValueError:
+            raise Refused(CLOSE_NOT_FOUND, NotFound()) from None
+        row = await in_thread(Conversation.objects.for_owner(self.owner).filter(id=self.conversation_id).first)
+        self._may_create = row is None
+        self.agent = _agent_of_row(row) if row else self._agent_of_ticket(options.get("ticket", ""))
+
+    def _agent_of_ticket(self, ticket: str) -> AgentSpec:
+        try:
+            id, owner_id, key = signing.loads(ticket, salt=TICKET_SALT)
+        except (signing.BadSignature, ValueError):
+            raise Refused(CLOSE_NOT_FOUND, NotFound()) from None
+        if (id, owner_id) != (str(self.conversation_id), self.owner.id):
+            raise Refused(CLOSE_NOT_FOUND, NotFound())
+        return _agent_of(key)
+
+    async def _join_groups(self) -> None:
+        """Join before anything is read: what happens in between arrives twice rather than never."""
+        groups = [group_of(self.conversation_id)]
+        if not self.is_compatible:
+            groups.append(self.owner.group)
+        self.groups_left = groups
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                while self.groups_left:
+                    await self.channel_layer.group_add(self.groups_left[0], self.channel_name)
+                    self.groups_left.pop(0)
+        except Exception as error:  # the process's tick delivers meanwhile, and joins again
+            logger.warning("the channel layer is away: %s", type(error).__name__)
+
+    async def _accept(self, cookie: str | None = None) -> None:
+        self._accepted = True
+        await self.accept(headers=[(b"set-cookie", _set_cookie(cookie))] if cookie else None)
+
+    async def _refuse(self, refusal: Refused) -> None:
+        """A browser cannot read a refused handshake: accept, say why, close."""
+        if not self._accepted:
+            await self._accept()
+        self.feed = None
+        await self._write_event(error_event(refusal.error))
+        await self.close(refusal.code)
+
+    async def _write_event(self, event: Event) -> None:
+        await self._write(await self.encode_json(event))
+
+    async def _leave(self) -> None:
+        feed, self.feed = self.feed, None
+        if feed is None:
+            return
+        here.leave(self)
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                for group in (group_of(self.conversation_id), self.owner.group):
+                    await self.channel_layer.group_discard(group, self.channel_name)
+        except Exception as error:
+            logger.info("a group was not left: %s", type(error).__name__)
+
+    async def dismiss(self, code: int, *events: Event) -> None:
+        """Say why, and close. Called by the process."""
+        feed = self.feed
+        if feed is None:
+            return
+        for event in events:
+            await feed.send(event)
+        await self._leave()
+        await self.close(code)
+
+    def _greeting(self, conversation: Conversation | None, resumed: bool, earlier: bool) -> Event:
+        event: Event = {
+            "type": "connection",
+            "status": "connected",
+            "session_id": str(self.conversation_id),
+            "protocol": VERSION,
+            "seq": conversation.newest_seq if conversation else 0,
+            "head": models.text_or_none(conversation.head) if conversation else None,
+            "title": conversation.title if conversation else "",
+            "agent": {"key": self.agent.key, "name": self.agent.name},
+            "resumed": resumed,
+            "earlier": earlier,
+            "limits": {
+                "max_message_chars": conf.MAX_MESSAGE_CHARS,
+                "max_attachment_bytes": 0,
+                "max_queued_turns": conf.MAX_QUEUED_TURNS,
+            },
+            "message": f"Connected to {self.agent.name}",
+        }
+        if conversation is None:
+            ticket = (str(self.conversation_id), self.owner.id, self.agent.key)
+            event["ticket"] = signing.dumps(ticket, salt=TICKET_SALT)
+        return event
+
+    # -- from the browser -------------------------------------------------------------------------------------------
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None, **kwargs: Any) -> None:
+        """Check a frame and pass it on; whatever is wrong with it is answered, and the socket stays open."""
+        if self.feed is None:
+            return
+        frame: Event = {}
+        try:
+            if not self._bucket.take(1, time.monotonic()):
+                raise RateLimited(retry_ms=1000)
+            frame = load(text_data)
+            await self.receive_json(frame)
+        except ChatError as error:
+            await self._answer_error(error, frame)
+        except Exception as error:
+            await self._tell_of_failure(error, frame)
+
+    async def receive_json(self, content: Event, **kwargs: Any) -> None:
+        """Do what the frame says. Raises: ChatError."""
+        command = parse(content, max_chars=conf.MAX_MESSAGE_CHARS)
+        match command:
+            case Ack(frames=frames):
+                await self.feed.ack(frames)
+            case Ping():
+                await self.feed.send({"type": "pong"})
+            case Sync(message_id=message_id):
+                if not await self.feed.resync(message_id):
+                    raise NotFound("This message is not being written.")
+            case _:
+                await self._authorise()
+                await self._obey(command)
+
+    async def _authorise(self) -> None:
+        if not await in_thread(still_valid, {self.owner}):
+            await self.dismiss(CLOSE_SIGN_IN, error_event(Unauthorized()))
+            raise Unauthorized
+
+    async def _obey(self, command: Command) -> None:
+        id, owner = self.conversation_id, self.owner
+        match command:
+            case SendMessage():
+                await self._send_message(command)
+            case SendAnswer(request_id=request_id, content=content, answer=answer, client_id=client_id):
+                accepted = await in_thread(
+                    models.accept_answer,
+                    owner,
+                    id,
+                    request_id=request_id,
+                    content=content,
+                    answer=answer,
+                    client_id=client_id,
+                )
+                await self._accepted_message(accepted)
+            case Stop():
+                await self._require_row()
+                await here.stop(id)
+            case Reset():
+                await self._require_row()
+                await here.reset(id)
+            case Edit(turn=turn, content=content):
+                await self._rewrite(await in_thread(models.edit, owner, id, turn=turn, content=content))
+            case Regenerate(turn=turn):
+                await self._rewrite(await in_thread(models.regenerate, owner, id, turn=turn))
+            case Branch(turn=turn):
+                await self._rewrite(await in_thread(models.branch, owner, id, turn=turn))
+            case Clear():
+                await self._rewrite(await in_thread(models.clear, owner, id))
+
+    async def _require_row(self) -> None:
+        """A stop or reset of what does not exist (any more) is nothing, or not found."""
+        if self._may_create:
+            return
+        mine = Conversation.objects.for_owner(self.owner).filter(id=self.conversation_id)
+        if not await in_thread(mine.exists):
+            raise NotFound
+
+    async def _send_message(self, command: SendMessage) -> None:
+        if command.attachments:
+            raise NotFound("There is no such attachment.")
+        if here.is_full(self.conversation_id):
+            raise Busy("The server is full. Try again in a moment.", retry_ms=5000)
+        accepted = await in_thread(
+            models.accept_message,
+            self.owner,
+            self.conversation_id,
+            content=command.content,
+            client_id=command.client_id,
+            new_agent=self.agent.key if self._may_create else None,
+        )
+        self._may_create = False
+        await self._accepted_message(accepted)
+
+    async def _accepted_message(self, accepted: Accepted) -> None:
+        message = accepted.message
+        await self.feed.send(
+            {
+                "type": "accepted",
+                "client_id": message.client_id,
+                "message_id": str(message.id),
+                "turn": models.text_or_none(message.turn),
+                "seq": message.seq,
+                "duplicate": accepted.duplicate,
+            }
+        )
+        here.records_added(accepted.conversation, self.owner, list(accepted.records))
+        if message.request_id:
+            await here.answer(self.conversation_id, message)
+        else:
+            await here.wake(self.conversation_id, message.id)
+
+    async def _rewrite(self, accepted: Accepted) -> None:
+        """The transcript is another one now: a fresh agent goes on from it."""
+        here.records_added(accepted.conversation, self.owner, list(accepted.records))
+        await here.reset(self.conversation_id)
+        if accepted.turn:
+            await here.wake(self.conversation_id, accepted.turn)
+
+    # -- errors -----------------------------------------------------------------------------------------------------
+
+    async def _answer_error(self, error: ChatError, frame: Event) -> None:
+        if self.feed is None:
+            return
+        if isinstance(error, RateLimited) and not frame:
+            return await self._refuse_flood(error)
+        await self.feed.send(error_event(error, client_id=client_id_of(frame)))
+        if isinstance(error, BadFrame | TooLarge):
+            await self._count_abuse(error)
+
+    async def _count_abuse(self, error: ChatError) -> None:
+        now = time.monotonic()
+        self._bad.append(now)
+        if len(self._bad) == ABUSE_FRAMES and now - self._bad[0] < ABUSE_SECONDS:
+            await self.dismiss(CLOSE_TOO_LARGE if isinstance(error, TooLarge) else CLOSE_ABUSE)
+
+    async def _refuse_flood(self, error: ChatError) -> None:
+        """Say so at most once a second; close a connection that does not listen."""
+        now = time.monotonic()
+        if not self._refused or now - self._refused[-1] >= 1 or len(self._refused) == 1:
+            await self.feed.send(error_event(error))
+        self._refused.append(now)
+        if len(self._refused) == FLOOD_FRAMES and now - self._refused[0] < ABUSE_SECONDS:
+            await self.dismiss(CLOSE_RATE, error_event(error))
+
+    async def _tell_of_failure(self, error: Exception, frame: Event | None = None) -> None:
+        incident = new_incident()
+        logger.error("a frame or message failed, incident %s", incident, exc_info=error)
+        if self.feed is not None:
+            known = Internal(incident=incident, retry_ms=2000)
+            await self.feed.send(error_event(known, client_id=client_id_of(frame or {})))
+
+    # -- from the channel layer and the process ---------------------------------------------------------------------
+
+    async def chat_events(self, message: dict[str, Any]) -> None:
+        """What the agent or another page has done in this conversation."""
+        if self.feed is not None:
+            await self.feed.deliver(message)
+
+    async def chat_owner(self, message: dict[str, Any]) -> None:
+        """A change of any conversation of this owner."""
+        if self.feed is not None and self.feed.is_open:
+            await self._send_owner_frame(message["frame"])
+
+    async def _send_owner_frame(self, frame: str) -> None:
+        await self.feed.send({"type": "conversation"}, frame)
+
+    async def chat_deleted(self, message: dict[str, Any]) -> None:
+        """The conversation is no more."""
+        await self.dismiss(CLOSE_NOT_FOUND, error_event(NotFound("This conversation was deleted.")))
+
+    async def compare(self, newest_seq: int, state: str) -> None:
+        if self.feed is not None:
+            await self.feed.compare(newest_seq, state)
+
+    async def tick(self) -> None:
+        """Once a second: close a page that does not read, and go on with one that was slow."""
+        if self.feed is None:
+            return
+        if self.feed.is_stalled:
+            return await self.dismiss(CLOSE_TOO_SLOW, {"type": "bye", "reason": "too slow", "retry_ms": 1000})
+        if self.groups_left:
+            await self._join_groups()
+        await self.feed.catch_up()
+
+    async def _write(self, frame: str) -> None:
+        await self.send(text_data=frame)
+
+
+def _agent_of(key: str | None) -> AgentSpec:
+    known = agents()
+    if key is None:
+        return default_agent()
+    if key not in known:
+        raise Refused(CLOSE_NOT_FOUND, NotFound("There is no such agent."))
+    return known[key]
+
+
+def _agent_of_row(row: Conversation) -> AgentSpec:
+    """The agent of a stored conversation; one that is not configured any more can still be read."""
+    known = agents().get(row.agent_key)
+    return known or AgentSpec(key=row.agent_key, factory="", name=row.agent_key)
+
+
+def _after_of(options: dict[str, str]) -> int | None:
+    try:
+        return int(options["after"])
+    except (KeyError, ValueError):
+        return None
+
+
+def _cookies_of(scope: dict[str, Any]) -> dict[str, str]:
+    jar: SimpleCookie = SimpleCookie()
+    for name, value in scope["headers"]:
+        if name == b"cookie":
+            jar.load(value.decode("latin-1"))
+    return {name: morsel.value for name, morsel in jar.items()}
+
+
+def _set_cookie(cookie: str) -> bytes:
+    jar: SimpleCookie = SimpleCookie()
+    jar[COOKIE] = cookie
+    jar[COOKIE].update({"max-age": COOKIE_SECONDS, "path": "/", "samesite": "Lax", "httponly": True})
+    if settings.SESSION_COOKIE_SECURE:
+        jar[COOKIE]["secure"] = True
+    return jar[COOKIE].OutputString().encode()

@@ -1,0 +1,400 @@
+"""What one connection has been sent, and what it lacks.
+
+A `Feed` is the connection's cursor: the newest record, and per open message how much of its text. Live layer messages
+are passed on while the connection keeps up. A hole (the layer lost something) or a full window (the page does not
+acknowledge) puts it *behind*: live messages are dropped then, and what is missing comes from the database and from
+the running session, part by part as the window allows. Nothing is buffered for a connection.
+
+All of it runs on the event loop, one step at a time under `self._lock`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from chat import markdown
+from chat.bridge import StreamView, in_thread, with_html
+from chat.models import Conversation, Message, iso, text_or_none
+from chat.process import here
+from chat.protocol import CHUNKS, RECORDS, SNAPSHOT_CHARS, Event, Rate, Window, compatible, encode, size_of
+
+RECORDS_PER_READ = 50
+
+Write = Callable[[str], Awaitable[None]]
+Greet = Callable[[Conversation | None, bool, bool], Event]  # (conversation, resumed, earlier) -> `connection`
+
+
+@dataclass
+class _Position:
+    """How much of one open message the connection has. `next` None: its snapshot is not complete yet."""
+
+    next: int | None = None  # n of the next chunk of text or HTML
+    next_reasoning: int = 0
+    chars: int = 0
+    reasoning_chars: int = 0
+    blocks: int = 0
+
+
+class Feed:
+    """The one writer of a connection's events about its conversation."""
+
+    def __init__(self, conversation_id: uuid.UUID, write: Write, *, html: bool, is_compatible: bool) -> None:
+        self.conversation_id = conversation_id
+        self.seq = 0  # newest record sent
+        self.is_behind = False
+        self._flow: Window | Rate = Rate() if is_compatible else Window()
+        self._write = write
+        self._html = html
+        self._is_compatible = is_compatible
+        self._lock = asyncio.Lock()
+        self._positions: dict[str, _Position] = {}
+        self._closed: deque[str] = deque(maxlen=64)  # messages that this connection has whole
+        self._status: Event = {}  # the last one sent
+        self._doubts = 0  # ticks in a row at which the database knew of another state
+        self._greet: Greet | None = None
+        self._must_greet = False
+        self._after: int | None = None
+
+    # -- frames -----------------------------------------------------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        """True while the connection takes more."""
+        return self._flow.is_open(time.monotonic())
+
+    @property
+    def is_stalled(self) -> bool:
+        return self._flow.is_stalled(time.monotonic())
+
+    async def send(self, event: Event, frame: str | None = None) -> None:
+        """Send one event, whatever the window says; in the compatible profile what stands for it."""
+        if not self._is_compatible:
+            return await self._send(frame or encode(event))
+        for told in compatible(event):
+            await self._send(encode(told))
+
+    async def _send(self, frame: str) -> None:
+        self._flow.add(size_of(frame), time.monotonic())
+        await self._write(frame)
+
+    # -- what comes -------------------------------------------------------------------------------------------------
+
+    async def open(self, greet: Greet, *, after: int | None) -> None:
+        """Send `connection` and everything after the record `after`; None: the newest records."""
+        async with self._lock:
+            self._greet = greet
+            self._start_over(after)
+            await self._pump()
+
+    async def deliver(self, message: dict[str, Any]) -> None:
+        """Pass on a layer message, as far as it is new to this connection."""
+        if message["conversation"] != str(self.conversation_id):
+            return  # never another conversation's text, whatever the layer does
+        async with self._lock:
+            if self.is_behind:
+                return
+            is_plain = self._html and "html" not in message  # sent before anyone had asked for HTML
+            frames = message["raw"] if is_plain or not self._html else message["html"]
+            for frame in frames.split("\n") if frames else ():
+                await self._pass_on(json.loads(frame), frame, is_plain=is_plain)
+                if self.is_behind:
+                    return await self._pump()
+
+    async def ack(self, frames: int) -> None:
+        """Take the client's acknowledgement. Raises: BadFrame."""
+        self._flow.ack(frames, time.monotonic())
+        await self.catch_up()
+
+    async def catch_up(self) -> None:
+        """Send what is missing, as far as the window allows."""
+        if self.is_behind and self.is_open:
+            async with self._lock:
+                await self._pump()
+
+    async def compare(self, newest_seq: int, state: str) -> None:
+        """Catch up if the database knows of more than this connection was sent."""
+        told = self._status.get("state")
+        told = Conversation.State.RUNNING if told == Conversation.State.STOPPING else told
+        self._doubts = self._doubts + 1 if told != state else 0
+        if newest_seq > self.seq or self._doubts >= 2:
+            self._doubts = 0
+            async with self._lock:
+                self.is_behind = True
+                await self._pump()
+
+    async def resync(self, message_id: str) -> bool:
+        """Send an open message anew from its beginning; False when it is not open."""
+        async with self._lock:
+            if self._positions.pop(message_id, None) is None:
+                return False
+            self.is_behind = True
+            await self._pump()
+            return True
+
+    # -- live -------------------------------------------------------------------------------------------------------
+
+    async def _pass_on(self, event: Event, frame: str, *, is_plain: bool) -> None:
+        if (is_plain and event["type"] == "stream_token") or not self._is_next(event):
+            return
+        if not self.is_open:
+            return self._fall_behind()
+        if is_plain and event["type"] == "message":
+            event = await in_thread(with_html, event)
+            frame = encode(event)
+        self._note(event)
+        await self.send(event, frame)
+
+    def _is_next(self, event: Event) -> bool:
+        """True if the event is to be sent now. A hole puts the connection behind."""
+        kind = event["type"]
+        if kind in RECORDS:
+            self.is_behind = event["seq"] > self.seq + 1
+            return event["seq"] == self.seq + 1
+        if kind in CHUNKS:
+            return self._is_next_chunk(event)
+        match kind:
+            case "stream_start":
+                return event["message_id"] not in self._positions and event["message_id"] not in self._closed
+            case "stream_end":
+                return event["message_id"] in self._positions
+            case "status":
+                return event != self._status
+        return True
+
+    def _is_next_chunk(self, event: Event) -> bool:
+        id, n = event["message_id"], event["n"]
+        position = self._positions.get(id)
+        if position is None:
+            self.is_behind = id not in self._closed  # else its stream_start was lost
+            return False
+        expected = position.next_reasoning if event["type"] == "stream_reasoning" else position.next
+        if expected is None or n < expected:
+            return False
+        if n > expected:
+            self.is_behind = True
+        return n == expected
+
+    def _note(self, event: Event) -> None:
+        """Move the cursor over an event that is being sent."""
+        match event["type"]:
+            case "status":
+                self._status = event
+            case "stream_start":
+                self._positions[event["message_id"]] = _Position(next=0)
+            case "stream_token":
+                position = self._positions[event["message_id"]]
+                position.next += 1
+                position.chars += len(event["token"])
+            case "stream_html":
+                self._positions[event["message_id"]].next += 1
+            case "stream_reasoning":
+                position = self._positions[event["message_id"]]
+                position.next_reasoning += 1
+                position.reasoning_chars += len(event["token"])
+            case "stream_end":
+                self._positions.pop(event["message_id"])
+                self._closed.append(event["message_id"])
+            case "message":
+                self.seq = event["seq"]
+                self._closed.append(event["message"]["id"])
+            case "tool_result" | "head":
+                self.seq = event["seq"]
+
+    def _fall_behind(self) -> None:
+        """The window is full: what comes now is dropped, and the ack that opens it begins a catch-up."""
+        if self._is_compatible:
+            self.is_behind = True
+        else:
+            self._start_over(self.seq)
+
+    def _start_over(self, after: int | None) -> None:
+        self.is_behind, self._must_greet, self._after = True, True, after
+        self._positions.clear()
+
+    # -- catching up ------------------------------------------------------------------------------------------------
+
+    async def _pump(self) -> None:
+        """Send what is missing until there is nothing, or the window closes. Goes on where it stopped."""
+        while self.is_behind and self.is_open:
+            conversation = await in_thread(self._read_conversation)
+            if self._must_greet:
+                await self._send_greeting(conversation)
+            if await self._pump_records(conversation) and await self._pump_open(conversation):
+                self.is_behind = False
+
+    def _read_conversation(self) -> Conversation | None:
+        return Conversation.objects.filter(id=self.conversation_id).first()
+
+    async def _send_greeting(self, conversation: Conversation | None) -> None:
+        self.seq, resumed, earlier = await in_thread(_start_of, conversation, self._after)
+        self._must_greet = False
+        await self.send(self._greet(conversation, resumed, earlier))
+        snapshot = await self._snapshot(conversation)
+        self._note(snapshot["status"])
+        await self.send(snapshot["status"])
+
+    async def _pump_records(self, conversation: Conversation | None) -> bool:
+        """Send the missing records; False when the window closed on the way."""
+        while conversation is not None and (events := await in_thread(self._read_records, conversation)):
+            for event in events:
+                if not self.is_open:
+                    return False
+                await self._send_record(event)
+        return True
+
+    def _read_records(self, conversation: Conversation) -> list[Event]:
+        """The next records. In an I/O thread."""
+        events = [row.event() for row in conversation.records(after=self.seq)[:RECORDS_PER_READ]]
+        return [with_html(event) for event in events] if self._html else events
+
+    async def _send_record(self, event: Event) -> None:
+        if event["type"] == "message" and (position := self._positions.get(event["message"]["id"])):
+            await self._finish_stream(event["message"], position)
+        self._note(event)
+        await self.send(event)
+
+    async def _finish_stream(self, message: dict[str, Any], position: _Position) -> None:
+        """Its record is here, its `stream_end` was lost. The old page also needs the rest of the text."""
+        rest = message["content"][position.chars :]
+        if self._is_compatible and rest:
+            await self.send({"type": "stream_token", "message_id": message["id"], "n": position.next, "token": rest})
+        end = {"type": "stream_end", "message_id": message["id"]}
+        self._note(end)
+        await self.send(end)
+
+    async def _pump_open(self, conversation: Conversation | None) -> bool:
+        """Send what runs; False when the window closed on the way."""
+        snapshot = await self._snapshot(conversation)
+        if snapshot["status"] != self._status:
+            self._note(snapshot["status"])
+            await self.send(snapshot["status"])
+        for event in (*snapshot["tasks"], *snapshot["calls"]):
+            if not self.is_open:
+                return False
+            await self.send(event)
+        for view in snapshot["streams"]:
+            if view.start["message_id"] not in self._closed and not await self._send_stream(view):
+                return False
+        if snapshot["question"]:
+            await self.send(snapshot["question"])
+        return True
+
+    async def _snapshot(self, conversation: Conversation | None) -> dict[str, Any]:
+        owner = conversation.owner_process_id if conversation else None
+        snapshot = await here.snapshot(self.conversation_id, owner, html=self._html)
+        return snapshot or await in_thread(_stored_snapshot, conversation, html=self._html)
+
+    async def _send_stream(self, view: StreamView) -> bool:
+        """Send the part of an open message that this connection lacks; False when the window closed on the way."""
+        id = view.start["message_id"]
+        position = self._positions.get(id)
+        if self._is_compatible:
+            return await self._send_rest(view, position)
+        if position and (position.next, position.next_reasoning) == (view.n, view.reasoning_n):
+            return True
+        kind = "stream_more"
+        if position is None or position.next is not None:  # new, or chunks were lost: all of it
+            kind, position = "stream_start", _Position()
+            self._positions[id] = position
+        while position.next is None:
+            if not self.is_open:
+                return False
+            await self.send(_next_part(view, position, kind))
+            kind = "stream_more"
+        return True
+
+    async def _send_rest(self, view: StreamView, position: _Position | None) -> bool:
+        """The compatible profile: `stream_start` once, then the missing text as one token."""
+        id = view.start["message_id"]
+        if position is None:
+            position = self._positions[id] = _Position()
+            await self.send(view.start)
+        rest = view.text[position.chars :]
+        position.next, position.chars, position.next_reasoning = view.n, len(view.text), view.reasoning_n
+        if rest:
+            await self.send({"type": "stream_token", "message_id": id, "n": view.n, "token": rest})
+        return True
+
+
+def _next_part(view: StreamView, position: _Position, kind: str) -> Event:
+    """The next part of a long text so far. Moves the position, and completes it with the last part."""
+    event: Event = {**view.start} if kind == "stream_start" else {"message_id": view.start["message_id"]}
+    event |= {"type": kind, "n": view.n, "reasoning_n": view.reasoning_n}
+    event["reasoning"] = view.reasoning[position.reasoning_chars :][:SNAPSHOT_CHARS]
+    position.reasoning_chars += len(event["reasoning"])
+    is_last = position.reasoning_chars >= len(view.reasoning)
+    if view.blocks is None:
+        event["content"] = view.text[position.chars :][:SNAPSHOT_CHARS]
+        position.chars += len(event["content"])
+        is_last = is_last and position.chars >= len(view.text)
+    else:
+        event |= {"content": "", "blocks": _next_blocks(view.blocks, position)}
+        is_last = is_last and position.blocks >= len(view.blocks)
+    if is_last:
+        position.next, position.next_reasoning = view.n, view.reasoning_n
+    return event
+
+
+def _next_blocks(blocks: tuple[str, ...], position: _Position) -> list[str]:
+    """The next blocks, as many as fit. Only the last one of all can still change."""
+    taken: list[str] = []
+    for block in blocks[position.blocks :]:
+        if taken and sum(map(len, taken)) + len(block) > SNAPSHOT_CHARS:
+            break
+        taken.append(block)
+    position.blocks += len(taken)
+    return taken
+
+
+def _start_of(conversation: Conversation | None, after: int | None) -> tuple[int, bool, bool]:
+    """(the record after which to send, resumed, whether earlier ones exist). In an I/O thread."""
+    if conversation is None:
+        return 0, False, False
+    rows, resumed = conversation.missing(after)
+    if resumed:
+        return after or 0, True, False
+    start = rows[0].seq - 1 if rows else 0
+    return start, False, start > 0
+
+
+def _stored_snapshot(conversation: Conversation | None, *, html: bool) -> dict[str, Any]:
+    """What the database knows of a conversation whose agent cannot be asked: its state and its checkpoints."""
+    if conversation is None:
+        status = {"type": "status", "state": "idle", "agent": "", "turn": None, "queued": []}
+        return {"status": status, "streams": [], "calls": [], "tasks": [], "question": None}
+    rows = list(conversation.messages.filter(seq=None).order_by("created"))
+    running = conversation.messages.filter(kind=Message.Kind.USER, request_id=None, ended=None).exclude(begun=None)
+    status = {
+        "type": "status",
+        "state": conversation.state,
+        "agent": rows[-1].agent if rows else conversation.agent_name,
+        "turn": text_or_none(running.values_list("id", flat=True).first()),
+        "queued": [str(id) for id in conversation.queued.values_list("id", flat=True)],
+    }
+    return {
+        "status": status,
+        "streams": [_stored_view(row, html=html) for row in rows if row.kind == Message.Kind.ASSISTANT],
+        "calls": [row.call_event() for row in rows if row.kind == Message.Kind.TOOL],
+        "tasks": [],
+        "question": conversation.question,
+    }
+
+
+def _stored_view(row: Message, *, html: bool) -> StreamView:
+    """A checkpoint. Its `n` is 0: the first live chunk shows a hole, and the owner is asked again."""
+    start = {"type": "stream_start", "message_id": str(row.id), "turn": text_or_none(row.turn)}
+    return StreamView(
+        start=start | {"sender": "assistant", **row.place, "timestamp": iso(row.created)},
+        text=row.content,
+        n=0,
+        reasoning=row.reasoning,
+        reasoning_n=0,
+        blocks=(markdown.render(row.content),) if html else None,
+    )

@@ -1,0 +1,693 @@
+"""What is stored: conversations, their records, the runs of agents, and the server processes.
+
+A `Conversation` is one owner's transcript with one agent. Its `Message`s are the records that pages see, numbered
+densely by `seq`; a message without `seq` is open: a checkpoint of something in progress. Records are only ever appended
+under the conversation's row lock, by `append`.
+
+Ownership: at most one process runs the agent of a conversation. The process's lease is `ServerProcess.renewed`, the
+fence is `Conversation.fence`: an owner's write begins with `Conversation.objects.locked(id, fence=mine)`, which finds
+nothing once another process, or a newer agent of the same process, has claimed the conversation.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import models, transaction
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.urls import reverse
+
+from chat.conf import agents, conf
+from chat.exceptions import Busy, Conflict, NotFound, RateLimited
+from chat.owners import Owner
+from chat.protocol import shorten
+
+TITLE_CHARS = 80
+LONG_CHARS = 16_000  # a text from here on may be cut in some frame
+NEWEST_RECORDS = 50  # sent to a page that opens a conversation
+RESUME_RECORDS = 200  # more missing than this: the newest ones instead
+
+
+class ServerProcess(models.Model):
+    """One row per server process. `renewed`, by the database's clock, is its lease on all that it owns."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    host = models.CharField(max_length=255)
+    pid = models.PositiveIntegerField()
+    started = models.DateTimeField(db_default=Now())
+    renewed = models.DateTimeField(db_default=Now())
+    ended = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-started"]
+        verbose_name_plural = "server processes"
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.pid}"
+
+    @staticmethod
+    def alive() -> Q:
+        """The processes that hold their lease."""
+        return Q(ended=None, renewed__gt=Now() - timedelta(seconds=conf.LEASE_SECONDS))
+
+    @classmethod
+    def is_alive(cls, id: uuid.UUID | None) -> bool:
+        return id is not None and cls.objects.filter(cls.alive(), id=id).exists()
+
+    def renew(self) -> bool:
+        """Renew the lease; False when another process has ended it."""
+        return bool(ServerProcess.objects.filter(id=self.id, ended=None).update(renewed=Now()))
+
+    def end(self) -> None:
+        ServerProcess.objects.filter(id=self.id, ended=None).update(ended=Now())
+
+
+class ConversationManager(models.Manager["Conversation"]):
+    def for_owner(self, owner: Owner) -> models.QuerySet[Conversation]:
+        """The conversations that `owner` may see; every query of a page goes through here."""
+        return self.filter(owner.filter)
+
+    def locked(self, *conditions: Q, **fields: Any) -> Conversation:
+        """Return the conversation, locked until the transaction ends. Raises: Conversation.DoesNotExist."""
+        return self.select_for_update().get(*conditions, **fields)
+
+
+class Conversation(models.Model):
+    """The transcript of one owner with one agent."""
+
+    class State(models.TextChoices):
+        IDLE = "idle"
+        RUNNING = "running"
+        WAITING = "waiting"
+        STOPPING = "stopping"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, related_name="+")
+    visitor = models.CharField(max_length=64, blank=True, default="")  # hash of an anonymous visitor's key
+    agent_key = models.CharField("agent", max_length=100)
+    title = models.CharField(max_length=200, blank=True, default="")
+    created = models.DateTimeField(db_default=Now())
+    updated = models.DateTimeField(db_default=Now())
+    newest_seq = models.PositiveIntegerField(default=0)
+    read_seq = models.PositiveIntegerField(default=0)
+    head = models.UUIDField(null=True, blank=True)  # the turn with which the current transcript ends
+    state = models.CharField(max_length=10, choices=State, default=State.IDLE)
+    question = models.JSONField(null=True, blank=True)  # the open input_request
+    stop_turn = models.UUIDField(null=True, blank=True)  # a stop that waits for the owner
+    owner_process = models.ForeignKey(ServerProcess, models.SET_NULL, null=True, blank=True, related_name="owned")
+    fence = models.PositiveBigIntegerField(default=0)
+
+    objects = ConversationManager()
+
+    class Meta:
+        ordering = ["-updated"]
+        indexes = [
+            models.Index(fields=["user", "-updated"], name="chat_by_user"),
+            models.Index(fields=["visitor", "-updated"], name="chat_by_visitor", condition=~Q(visitor="")),
+            models.Index(fields=["-updated"], name="chat_by_update"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(user=None) ^ Q(visitor=""), name="chat_one_owner", violation_error_message="One owner."
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title or str(self.id)
+
+    @property
+    def group(self) -> str:
+        """The channel layer's group of all connections of this conversation."""
+        return group_of(self.id)
+
+    @property
+    def agent_name(self) -> str:
+        spec = agents().get(self.agent_key)
+        return spec.name if spec else self.agent_key
+
+    @property
+    def queued(self) -> models.QuerySet[Message]:
+        """The turns that no agent has begun, oldest first."""
+        return self.messages.filter(turn=F("id"), begun=None, ended=None).order_by("seq")
+
+    @property
+    def is_busy(self) -> bool:
+        """True while a turn runs or waits. Right only under the lock, and while the owner is alive."""
+        return self.messages.filter(turn=F("id"), ended=None).exists()
+
+    # -- writing: each inside a transaction that holds the lock -----------------------------------------------------
+
+    def append(self, *records: Message) -> None:
+        """Number the records and store them, in this order."""
+        for record in records:
+            self.newest_seq += 1
+            record.seq = self.newest_seq
+            record.conversation = self
+            record.save()
+        self.updated = Now()
+        self.save(update_fields=["newest_seq", "head", "updated"])
+
+    def add_turn(self, content: str, *, follows: uuid.UUID | None, **fields: Any) -> Message:
+        """Append a user's message that starts a turn; the turn becomes the head."""
+        id = uuid.uuid4()
+        turn = Message(id=id, turn=id, kind=Message.Kind.USER, content=content, follows=follows, **fields)
+        self.head = id
+        self.append(turn)
+        if not self.title:
+            self.title = title_of(content)
+            self.save(update_fields=["title"])
+        return turn
+
+    def set_head(self, turn: uuid.UUID | None) -> Message:
+        """Make the transcript end with `turn`; return the `head` record."""
+        self.head = turn
+        record = Message(kind=Message.Kind.HEAD, turn=turn)
+        self.append(record)
+        return record
+
+    def close_open(self, status: str) -> list[Message]:
+        """Turn everything that is in progress into records with `status`; return them in order."""
+        records = list(self.messages.filter(seq=None).order_by("created", "id"))
+        turns = list(self.messages.filter(turn=F("id"), ended=None).exclude(begun=None))
+        answered = {record.turn for record in records if record.is_answer}
+        for turn in turns:
+            if turn.id not in answered:
+                records.append(Message(kind=Message.Kind.ASSISTANT, turn=turn.id, agent=self.agent_name))
+        for record in records:
+            record.status = status
+        self.append(*records)
+        self.messages.filter(id__in=[turn.id for turn in turns]).update(ended=Now())
+        self.settle()
+        return records
+
+    def settle(self) -> None:
+        """No turn runs any more: forget its question and its stop."""
+        self.state, self.question, self.stop_turn = self.State.IDLE, None, None
+        self.save(update_fields=["state", "question", "stop_turn"])
+
+    def raise_fence(self, process: ServerProcess | None) -> None:
+        """Shut out the former owner and make `process` the owner."""
+        self.owner_process, self.fence = process, self.fence + 1
+        self.save(update_fields=["owner_process", "fence"])
+
+    # -- reading ----------------------------------------------------------------------------------------------------
+
+    def records(self, *, after: int = 0, before: int | None = None) -> models.QuerySet[Message]:
+        """The numbered records in order."""
+        rows = self.messages.filter(seq__gt=after).order_by("seq")
+        return rows if before is None else rows.filter(seq__lt=before)
+
+    def newest(self, limit: int = NEWEST_RECORDS, *, before: int | None = None) -> list[Message]:
+        """The newest records (older than `before`), extended back to the start of a turn, oldest first."""
+        rows = list(self.records(before=before).order_by("-seq")[:limit])[::-1]
+        while rows:
+            turns = {row.turn for row in rows if row.turn}
+            start = self.messages.filter(id__in=turns, seq__lt=rows[0].seq).aggregate(first=models.Min("seq"))["first"]
+            if start is None:
+                break
+            rows = list(self.records(after=start - 1, before=rows[0].seq)) + rows
+        return rows
+
+    def missing(self, after: int | None) -> tuple[list[Message], bool]:
+        """The records for a page that has those up to `after`: all that it lacks and True, or the newest and False."""
+        if after is not None and 0 <= after <= self.newest_seq and self.newest_seq - after <= RESUME_RECORDS:
+            return list(self.records(after=after)), True
+        return self.newest(), False
+
+    def turns_to(self, head: uuid.UUID | None) -> list[uuid.UUID]:
+        """The ids of the turns of the transcript that ends with `head`, first to last."""
+        follows = dict(self.messages.filter(turn=F("id")).values_list("id", "follows"))
+        path: list[uuid.UUID] = []
+        while head in follows:
+            path.append(head)
+            head = follows.pop(head)
+        return path[::-1]
+
+    def transcript(self, head: uuid.UUID | None) -> list[Message]:
+        """The records of the path to `head`: what came before the first turn, then turn by turn, each by `seq`."""
+        order = {turn: position for position, turn in enumerate(self.turns_to(head), start=1)}
+        rows = self.records().exclude(kind=Message.Kind.HEAD)
+        chosen = [row for row in rows if row.turn is None or row.turn in order]
+        return sorted(chosen, key=lambda row: (order.get(row.turn, 0), row.seq))
+
+    def summary(self) -> dict[str, Any]:
+        """What a list of conversations shows: the `conversation` event."""
+        return {
+            "type": "conversation",
+            "id": str(self.id),
+            "title": self.title,
+            "agent": self.agent_key,
+            "updated": iso(self.updated),
+            "state": self.state,
+            "newest_seq": self.newest_seq,
+            "read_seq": self.read_seq,
+        }
+
+
+class Message(models.Model):
+    """One record of a conversation, or, without `seq`, the checkpoint of one in progress."""
+
+    class Kind(models.TextChoices):
+        USER = "user"
+        ASSISTANT = "assistant"
+        TOOL = "tool"
+        SYSTEM = "system"
+        HEAD = "head"
+
+    class Status(models.TextChoices):
+        OPEN = "open"
+        COMPLETE = "complete"
+        STOPPED = "stopped"
+        INTERRUPTED = "interrupted"
+        ERROR = "error"
+        REJECTED = "rejected"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="messages")
+    seq = models.PositiveIntegerField(null=True, blank=True)
+    kind = models.CharField(max_length=10, choices=Kind)
+    status = models.CharField(max_length=12, choices=Status, default=Status.COMPLETE)
+    created = models.DateTimeField(db_default=Now())
+    turn = models.UUIDField(null=True, blank=True)  # the user message that started it; null: before the first
+    content = models.TextField(blank=True, default="")  # of a tool: its result
+    reasoning = models.TextField(blank=True, default="")
+
+    # a user's message
+    client_id = models.CharField(max_length=64, null=True, blank=True)
+    follows = models.UUIDField(null=True, blank=True)
+    regenerated = models.BooleanField(default=False)
+    begun = models.DateTimeField(null=True, blank=True)  # when an agent took the turn
+    ended = models.DateTimeField(null=True, blank=True)
+    request_id = models.UUIDField(null=True, blank=True)  # of the question that it answers
+    answer = models.JSONField(null=True, blank=True)  # choice, approved, tool_args, always
+
+    # where in the tree of agents
+    agent = models.CharField(max_length=200, blank=True, default="")
+    parent_id = models.UUIDField(null=True, blank=True)
+    depth = models.PositiveSmallIntegerField(default=0)
+    task = models.JSONField(null=True, blank=True)
+
+    # how it ended
+    finish_reason = models.CharField(max_length=10, blank=True, default="")
+    duration_ms = models.PositiveIntegerField(null=True, blank=True)
+    usage = models.JSONField(null=True, blank=True)
+    error = models.JSONField(null=True, blank=True)  # of a tool: {"details": text}
+    tool_calls = models.JSONField(default=list, blank=True)
+    sources = models.JSONField(default=list, blank=True)
+    attachments = models.JSONField(default=list, blank=True)
+
+    # a tool's run
+    tool_name = models.CharField(max_length=200, blank=True, default="")
+    tool_args = models.JSONField(null=True, blank=True)
+    caller_id = models.UUIDField(null=True, blank=True)  # the model call that asked for it
+
+    class Meta:
+        ordering = ["conversation", "seq"]
+        indexes = [
+            models.Index(fields=["conversation", "kind", "begun"], name="chat_by_kind"),
+            models.Index(fields=["created"], name="chat_turns_by_time", condition=Q(kind="user")),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["conversation", "seq"], name="chat_seq_once"),
+            models.UniqueConstraint(fields=["conversation", "client_id"], name="chat_client_id_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.seq}"
+
+    @property
+    def is_answer(self) -> bool:
+        """True for the root agent's own text."""
+        return self.kind == self.Kind.ASSISTANT and self.depth == 0
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """The fields that say where in the tree of agents it happened."""
+        place = {"agent": self.agent, "parent_id": text_or_none(self.parent_id), "depth": self.depth}
+        return {**place, "task": self.task} if self.depth else place
+
+    def event(self) -> dict[str, Any]:
+        """The record as its event (`docs/protocol.md`), without `html`; its texts are cut where no frame holds them."""
+        match self.kind:
+            case self.Kind.HEAD:
+                return {"type": "head", "seq": self.seq, "turn": text_or_none(self.turn)}
+            case self.Kind.TOOL:
+                return shorten(self._tool_result() | self._url)
+        return shorten({"type": "message", "seq": self.seq, "message": self._message() | self._url})
+
+    @property
+    def _url(self) -> dict[str, str]:
+        """Where all of a long text is."""
+        if len(self.content) + len(self.reasoning) < LONG_CHARS:
+            return {}
+        return {"url": reverse("chat:record-text", args=[self.conversation_id, self.id])}
+
+    def call_event(self) -> dict[str, Any]:
+        """The `tool_call` that began this tool's run."""
+        return {
+            "type": "tool_call",
+            "tool_call_id": str(self.id),
+            "turn": text_or_none(self.turn),
+            "message_id": text_or_none(self.caller_id),
+            "tool_name": self.tool_name,
+            "tool_args": self.tool_args or {},
+            **self.place,
+            "timestamp": iso(self.created),
+        }
+
+    def _tool_result(self) -> dict[str, Any]:
+        call = self.call_event()
+        outcome = {
+            "type": "tool_result",
+            "seq": self.seq,
+            "result": self.content,
+            "error": (self.error or {}).get("details"),
+            "status": self.status,
+            "duration_ms": self.duration_ms,
+        }
+        return {**call, **outcome}
+
+    def _message(self) -> dict[str, Any]:
+        message = {
+            "id": str(self.id),
+            "turn": text_or_none(self.turn),
+            "content": self.content,
+            "sender": self.kind,
+            **self.place,
+            "status": self.status,
+            "timestamp": iso(self.created),
+        }
+        if self.kind == self.Kind.USER:
+            return message | self._user_fields()
+        return message | {
+            "reasoning": self.reasoning,
+            "finish_reason": self.finish_reason or None,
+            "duration_ms": self.duration_ms,
+            "usage": self.usage,
+            "error": self.error,
+            "tool_calls": self.tool_calls,
+            "attachments": self.attachments,
+            "sources": self.sources,
+        }
+
+    def _user_fields(self) -> dict[str, Any]:
+        fields = {
+            "follows": text_or_none(self.follows),
+            "client_id": self.client_id,
+            "attachments": self.attachments,
+        }
+        if self.regenerated:
+            fields["regenerated"] = True
+        if self.request_id:
+            fields |= {"request_id": str(self.request_id), "answer": self.answer or {}}
+        return fields
+
+
+class ChatSession(models.Model):
+    """The record of one run of an agent for a conversation: who, where, when, and what it used."""
+
+    class EndReason(models.TextChoices):
+        GRACE = "grace", "nobody connected"
+        REPLACED = "replaced", "started afresh"
+        STOPPED = "stopped", "abandoned by a stop"
+        EVICTED = "evicted", "made room"
+        SHUTDOWN = "shutdown", "server stopped"
+        LOST = "lost", "process died"
+        FAILED = "failed", "could not start or crashed"
+        DELETED = "deleted", "conversation deleted"
+        ADMIN = "admin", "stopped by an admin"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="sessions")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+")
+    agent_key = models.CharField("agent", max_length=100)
+    process = models.ForeignKey(ServerProcess, models.SET_NULL, null=True, blank=True, related_name="sessions")
+    fence = models.PositiveBigIntegerField()
+    started = models.DateTimeField(db_default=Now())
+    ended = models.DateTimeField(null=True, blank=True)
+    end_reason = models.CharField("how it ended", max_length=10, choices=EndReason, blank=True, default="")
+    turns = models.PositiveIntegerField(default=0)
+    prompt_tokens = models.PositiveIntegerField(default=0)
+    completion_tokens = models.PositiveIntegerField(default=0)
+    cost = models.DecimalField(max_digits=12, decimal_places=6, default=0)
+    errors = models.PositiveIntegerField(default=0)
+    last_error = models.CharField(max_length=200, blank=True, default="")  # code and incident, never a text
+
+    class Meta:
+        ordering = ["-started"]
+        indexes = [
+            models.Index(fields=["-started"], name="chat_sessions_by_start"),
+            models.Index(fields=["process"], name="chat_sessions_live", condition=Q(ended=None)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.agent_key} {self.started:%Y-%m-%d %H:%M}"
+
+    def end(self, reason: str) -> None:
+        """Note how the run ended; the first reason stays."""
+        ChatSession.objects.filter(id=self.id, ended=None).update(ended=Now(), end_reason=reason)
+
+
+# -- what a user's command does: each is one short transaction -----------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accepted:
+    """The outcome of a user's command: what was stored, and the conversation as it is now."""
+
+    conversation: Conversation
+    records: tuple[Message, ...] = ()
+    turn: uuid.UUID | None = None  # a turn that waits for the agent
+    message: Message | None = None  # the user's own record
+    duplicate: bool = False
+
+
+@transaction.atomic
+def accept_message(
+    owner: Owner, id: uuid.UUID, *, content: str, client_id: str | None, new_agent: str | None = None
+) -> Accepted:
+    """Store a user's message that starts a turn, or answers an open question of kind "text".
+
+    `new_agent` allows the conversation to be made if it has no row yet. The same `client_id` again returns the first
+    message. Raises: NotFound, Conflict, Busy, RateLimited.
+    """
+    greeting = _create(owner, id, new_agent) if new_agent else []
+    conversation = _owned(owner, id)
+    if client_id and (known := conversation.messages.filter(client_id=client_id).first()):
+        if known.content != content:
+            raise Conflict("A message with this id, but another text, was accepted before.")
+        return Accepted(conversation=conversation, message=known, turn=known.turn, duplicate=True)
+    question = conversation.question
+    if question and question["kind"] == "text":
+        return _store_answer(conversation, content, {}, client_id)
+    _check_limits(owner, conversation)
+    message = conversation.add_turn(content, follows=conversation.head, client_id=client_id)
+    return Accepted(conversation=conversation, records=(*greeting, message), message=message, turn=message.id)
+
+
+def _create(owner: Owner, id: uuid.UUID, agent_key: str) -> list[Message]:
+    """Make the conversation's row if there is none; return the agent's greeting as a record."""
+    defaults = {"agent_key": agent_key, **owner.fields}
+    conversation, is_new = Conversation.objects.get_or_create(id=id, defaults=defaults)
+    spec = agents()[agent_key]
+    if not (is_new and spec.greeting):
+        return []
+    greeting = Message(kind=Message.Kind.ASSISTANT, content=spec.greeting, agent=spec.name)
+    conversation.append(greeting)
+    return [greeting]
+
+
+def _check_limits(owner: Owner, conversation: Conversation) -> None:
+    if conversation.is_busy and conversation.queued.count() >= conf.MAX_QUEUED_TURNS:
+        raise Busy("Too many messages wait for the agent already.", retry_ms=5000)
+    mine = Conversation.objects.for_owner(owner)
+    running = mine.exclude(id=conversation.id).exclude(state=Conversation.State.IDLE).count()
+    if running >= conf.MAX_RUNNING_TURNS:
+        raise Busy("Other conversations of yours are still being answered.", retry_ms=5000)
+    minute_ago = Now() - timedelta(minutes=1)
+    recent = Message.objects.filter(conversation__in=mine, kind=Message.Kind.USER, created__gt=minute_ago)
+    if recent.count() >= conf.TURNS_PER_MINUTE:
+        raise RateLimited(retry_ms=15000)
+
+
+@transaction.atomic
+def accept_answer(
+    owner: Owner, id: uuid.UUID, *, request_id: str, content: str, answer: dict[str, Any], client_id: str | None
+) -> Accepted:
+    """Store the answer to an open question as a record of its turn. Raises: NotFound, Conflict."""
+    conversation = _owned(owner, id)
+    if client_id and (known := conversation.messages.filter(client_id=client_id).first()):
+        if (known.content, known.answer) != (content, answer):
+            raise Conflict
+        return Accepted(conversation=conversation, message=known, turn=known.turn, duplicate=True)
+    question = conversation.question
+    if not question or question["request_id"] != request_id:
+        if conversation.messages.filter(request_id=request_id).exists():
+            raise Conflict
+        raise NotFound("This question is no longer open.")
+    return _store_answer(conversation, content, answer, client_id)
+
+
+def _store_answer(conversation: Conversation, content: str, answer: dict[str, Any], client_id: str | None) -> Accepted:
+    message = Message(
+        kind=Message.Kind.USER,
+        content=content,
+        turn=conversation.question["turn"],
+        request_id=conversation.question["request_id"],
+        answer=answer,
+        client_id=client_id,
+    )
+    conversation.append(message)
+    conversation.question, conversation.state = None, Conversation.State.RUNNING
+    conversation.save(update_fields=["question", "state"])
+    return Accepted(conversation=conversation, records=(message,), message=message)
+
+
+@transaction.atomic
+def edit(owner: Owner, id: uuid.UUID, *, turn: uuid.UUID, content: str) -> Accepted:
+    """Store a sibling of `turn` with another text and make it the head. Raises: NotFound, Busy, RateLimited."""
+    return _sibling(_at_rest(owner, id), owner, turn, content=content)
+
+
+@transaction.atomic
+def regenerate(owner: Owner, id: uuid.UUID, *, turn: uuid.UUID) -> Accepted:
+    """Store a sibling of `turn` with the same text and make it the head. Raises: NotFound, Busy, RateLimited."""
+    return _sibling(_at_rest(owner, id), owner, turn, content=None)
+
+
+def _sibling(conversation: Conversation, owner: Owner, turn: uuid.UUID, *, content: str | None) -> Accepted:
+    _check_limits(owner, conversation)
+    original = _turn(conversation, turn)
+    again = content is None
+    message = conversation.add_turn(
+        original.content if again else content,
+        follows=original.follows,
+        regenerated=again,
+        attachments=original.attachments,
+    )
+    head = conversation.set_head(message.id)
+    return Accepted(conversation=conversation, records=(message, head), message=message, turn=message.id)
+
+
+@transaction.atomic
+def branch(owner: Owner, id: uuid.UUID, *, turn: uuid.UUID) -> Accepted:
+    """Make the transcript end with `turn`. Raises: NotFound, Busy."""
+    conversation = _at_rest(owner, id)
+    _turn(conversation, turn)
+    return Accepted(conversation=conversation, records=(conversation.set_head(turn),))
+
+
+@transaction.atomic
+def clear(owner: Owner, id: uuid.UUID) -> Accepted:
+    """Make the transcript empty; the records stay. Raises: NotFound, Busy."""
+    conversation = _at_rest(owner, id)
+    return Accepted(conversation=conversation, records=(conversation.set_head(None),))
+
+
+def _owned(owner: Owner, id: uuid.UUID) -> Conversation:
+    try:
+        return Conversation.objects.locked(owner.filter, id=id)
+    except Conversation.DoesNotExist:
+        raise NotFound from None
+
+
+def _at_rest(owner: Owner, id: uuid.UUID) -> Conversation:
+    conversation = _owned(owner, id)
+    if conversation.is_busy:
+        raise Busy
+    return conversation
+
+
+def _turn(conversation: Conversation, turn: uuid.UUID) -> Message:
+    try:
+        return conversation.messages.get(id=turn, turn=turn, kind=Message.Kind.USER)
+    except Message.DoesNotExist:
+        raise NotFound from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A conversation that this process may run now."""
+
+    conversation: Conversation
+    session: ChatSession
+    closed: tuple[Message, ...]  # what a dead owner left open, now records
+    queued: tuple[uuid.UUID, ...]
+
+
+@transaction.atomic
+def claim(id: uuid.UUID, process: ServerProcess) -> Claim | uuid.UUID:
+    """Take the conversation for a new agent of `process`, or return the id of the live process that owns it.
+
+    Whatever a dead owner left open becomes `interrupted`; a turn that it had begun is never run again.
+    Raises: NotFound.
+    """
+    try:
+        conversation = Conversation.objects.locked(id=id)
+    except Conversation.DoesNotExist:
+        raise NotFound from None
+    owner = conversation.owner_process_id
+    if owner != process.id and ServerProcess.is_alive(owner):
+        return owner
+    closed = conversation.close_open(Message.Status.INTERRUPTED)
+    conversation.raise_fence(process)
+    conversation.sessions.filter(ended=None).update(ended=Now(), end_reason=ChatSession.EndReason.LOST)
+    session = ChatSession.objects.create(
+        conversation=conversation,
+        user_id=conversation.user_id,
+        agent_key=conversation.agent_key,
+        process=process,
+        fence=conversation.fence,
+    )
+    queued = tuple(conversation.queued.values_list("id", flat=True))
+    return Claim(conversation=conversation, session=session, closed=tuple(closed), queued=queued)
+
+
+@transaction.atomic
+def close_orphan(id: uuid.UUID) -> tuple[Message, ...]:
+    """Close what a dead owner left open, without starting an agent; return the new records."""
+    try:
+        conversation = Conversation.objects.locked(id=id)
+    except Conversation.DoesNotExist:
+        return ()
+    if conversation.owner_process_id is None or ServerProcess.is_alive(conversation.owner_process_id):
+        return ()
+    closed = conversation.close_open(Message.Status.INTERRUPTED)
+    conversation.raise_fence(None)
+    conversation.sessions.filter(ended=None).update(ended=Now(), end_reason=ChatSession.EndReason.LOST)
+    return tuple(closed)
+
+
+# -- small pieces --------------------------------------------------------------------------------------------------
+
+
+def group_of(conversation_id: uuid.UUID | str) -> str:
+    return f"chat.conversation.{uuid.UUID(str(conversation_id)).hex}"
+
+
+def title_of(content: str) -> str:
+    """The first line of a message, cut at a word."""
+    line = next((line.strip() for line in content.splitlines() if line.strip()), "")
+    if len(line) <= TITLE_CHARS:
+        return line
+    return line[:TITLE_CHARS].rsplit(" ", 1)[0].rstrip(" ,.;:") + "…"
+
+
+def iso(moment: Any) -> str:
+    """ISO 8601 in UTC with milliseconds; a database default not read back yet counts as now."""
+    moment = moment if isinstance(moment, datetime) else datetime.now(UTC)
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def text_or_none(value: uuid.UUID | str | None) -> str | None:
+    return None if value is None else str(value)
+
+
+def events(records: Iterable[Message]) -> list[dict[str, Any]]:
+    return [record.event() for record in records]

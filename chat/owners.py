@@ -1,0 +1,147 @@
+"""Who owns a conversation: a signed-in user, or an anonymous visitor known by a signed cookie.
+
+The cookie holds 32 random bytes; the database holds only their hash, so that neither a leaked table nor a log lets
+anyone act as the visitor. A session id or a conversation's id is never a credential.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from types import SimpleNamespace
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import HASH_SESSION_KEY, get_user
+from django.core import signing
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+
+from chat.conf import conf
+
+COOKIE = "chat_visitor"
+COOKIE_SECONDS = 365 * 24 * 3600
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owner:
+    """A user (by primary key) or an anonymous visitor (by the hash of the cookie's key): exactly one of the two."""
+
+    user_id: Any = None
+    visitor: str = ""
+    name: str = "anonymous"
+    session_key: str = ""  # the HTTP session that signed the user in
+    session_hash: str = ""  # changes with the password
+
+    @property
+    def filter(self) -> Q:
+        """The conversations of this owner."""
+        return Q(user_id=self.user_id) if self.user_id is not None else Q(user=None, visitor=self.visitor)
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The same as fields of a new conversation."""
+        return {"user_id": self.user_id, "visitor": self.visitor}
+
+    @property
+    def id(self) -> str:
+        """A stable text that names the owner, for groups and tickets; it tells nothing about who it is."""
+        source = f"user:{self.user_id}" if self.user_id is not None else f"visitor:{self.visitor}"
+        return hashlib.sha256(source.encode()).hexdigest()[:32]
+
+    @property
+    def group(self) -> str:
+        """The channel layer's group of all connections of this owner."""
+        return f"chat.owner.{self.id}"
+
+
+def owner_of_request(request: HttpRequest) -> Owner | None:
+    """Return who makes this HTTP request; None: nobody that may chat (sign in first)."""
+    if request.user.is_authenticated:
+        return _signed_in(request.user, request.session)
+    return _visitor(request.COOKIES)
+
+
+def owner_of_cookies(cookies: Mapping[str, str]) -> Owner | None:
+    """Return who opens a socket with these cookies; None: nobody that may chat. Reads the database: not on the loop."""
+    session_key = cookies.get(settings.SESSION_COOKIE_NAME)
+    if session_key:
+        session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
+        user = get_user(SimpleNamespace(session=session))
+        if user.is_authenticated:
+            return _signed_in(user, session)
+    return _visitor(cookies)
+
+
+def new_visitor() -> tuple[Owner, str]:
+    """Make an anonymous owner; return it with the cookie's value."""
+    key = secrets.token_hex(32)
+    return Owner(visitor=_digest(key)), signing.Signer(salt=COOKIE).sign(key)
+
+
+def remember(response: HttpResponse, cookie: str) -> None:
+    """Give the visitor the cookie of `new_visitor()`."""
+    response.set_cookie(
+        COOKIE,
+        cookie,
+        max_age=COOKIE_SECONDS,
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Lax",
+    )
+
+
+def still_valid(owners: set[Owner]) -> set[Owner]:
+    """Return those of `owners` that may still chat: account active, password and HTTP session unchanged.
+
+    Two queries with the database's sessions, whatever the number of owners. Reads the database: not on the loop.
+    """
+    from django.contrib.auth import get_user_model
+
+    visitors = {owner for owner in owners if owner.user_id is None}
+    valid = visitors if conf.ALLOW_ANONYMOUS else set()
+    if signed_in := owners - visitors:
+        users = get_user_model()._default_manager.in_bulk({owner.user_id for owner in signed_in})
+        hashes = {pk: user.get_session_auth_hash() for pk, user in users.items() if user.is_active}
+        sessions = _existing_sessions({owner.session_key for owner in signed_in})
+        valid |= {
+            owner
+            for owner in signed_in
+            if hashes.get(owner.user_id) == owner.session_hash and owner.session_key in sessions
+        }
+    return valid
+
+
+def _existing_sessions(keys: set[str]) -> set[str]:
+    from django.contrib.sessions.backends.db import SessionStore as DatabaseSessions
+
+    store = import_module(settings.SESSION_ENGINE).SessionStore
+    if not issubclass(store, DatabaseSessions):
+        return {key for key in keys if store().exists(key)}
+    rows = store.get_model_class().objects.filter(session_key__in=keys)
+    return set(rows.values_list("session_key", flat=True))
+
+
+def _signed_in(user: Any, session: Any) -> Owner:
+    return Owner(
+        user_id=user.pk,
+        name=user.get_username(),
+        session_key=session.session_key or "",
+        session_hash=session.get(HASH_SESSION_KEY, ""),
+    )
+
+
+def _visitor(cookies: Mapping[str, str]) -> Owner | None:
+    if not conf.ALLOW_ANONYMOUS:
+        return None
+    try:
+        return Owner(visitor=_digest(signing.Signer(salt=COOKIE).unsign(cookies.get(COOKIE, ""))))
+    except signing.BadSignature:
+        return None
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()

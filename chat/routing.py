@@ -1,0 +1,100 @@
+"""The websocket application: exact origins, then the routes; any other path is refused.
+
+from chat.routing import websocket_application
+
+application = ProtocolTypeRouter({"http": get_asgi_application(), "websocket": websocket_application})
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from channels.generic.websocket import AsyncWebsocketConsumer
+from channels.routing import URLRouter
+from django.conf import settings
+from django.core.exceptions import DisallowedHost
+from django.http import HttpRequest
+from django.urls import re_path
+
+from chat.conf import conf
+from chat.consumers import ChatConsumer
+
+DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+
+
+class Refuse(AsyncWebsocketConsumer):
+    """Refuses the handshake with 403."""
+
+    async def connect(self) -> None:
+        await self.close()
+
+
+class ExactOrigin:
+    """Lets a socket through only from a page of this site, or of `CHAT_ALLOWED_ORIGINS`: scheme, host and port alike.
+
+    Programs that send no Origin are no browsers and carry no user's cookies by themselves: they pass.
+    Channels' own validator lets any scheme and any port of an allowed host pass.
+    """
+
+    def __init__(self, application: Any) -> None:
+        self._application = application
+        self._refuse = Refuse.as_asgi()
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        headers = dict(scope["headers"])
+        origin = headers.get(b"origin")
+        is_allowed = _is_host_allowed(scope, headers) and (origin is None or _is_origin_allowed(scope, headers, origin))
+        await (self._application if is_allowed else self._refuse)(scope, receive, send)
+
+
+def _is_host_allowed(scope: dict[str, Any], headers: dict[bytes, bytes]) -> bool:
+    """Apply ALLOWED_HOSTS, which Django checks for HTTP only."""
+    request = HttpRequest()
+    request.META = {"HTTP_HOST": headers.get(b"host", b"").decode("latin-1"), "SERVER_NAME": "", "SERVER_PORT": "80"}
+    try:
+        request.get_host()
+    except DisallowedHost:
+        return False
+    return True
+
+
+def _is_origin_allowed(scope: dict[str, Any], headers: dict[bytes, bytes], origin: bytes) -> bool:
+    given = _origin(origin.decode("latin-1"))
+    if given is None:
+        return False
+    scheme = "https" if scope.get("scheme") in ("wss", "https") or _is_secure(headers) else "http"
+    own = _origin(f"{scheme}://{headers.get(b'host', b'').decode('latin-1')}")
+    return given == own or given in {_origin(allowed) for allowed in conf.ALLOWED_ORIGINS}
+
+
+def _is_secure(headers: dict[bytes, bytes]) -> bool:
+    """True if the proxy says, by SECURE_PROXY_SSL_HEADER, that the browser speaks TLS."""
+    if not settings.SECURE_PROXY_SSL_HEADER:
+        return False
+    name, value = settings.SECURE_PROXY_SSL_HEADER
+    header = name.removeprefix("HTTP_").replace("_", "-").lower().encode()
+    return headers.get(header, b"").decode("latin-1").split(",")[0].strip() == value
+
+
+def _origin(text: str) -> tuple[str, str, int] | None:
+    """(scheme, host, port); None for "null" and for what is no origin."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port or DEFAULT_PORTS.get(parts.scheme)
+    except ValueError:
+        return None
+    if not parts.hostname or port is None or parts.path not in ("", "/"):
+        return None
+    return parts.scheme, parts.hostname, port
+
+
+routes = URLRouter(
+    [
+        re_path(r"^ws/chat/?$", ChatConsumer.as_asgi()),
+        re_path(r"^ws/?$", ChatConsumer.as_asgi()),
+        re_path(r"", Refuse.as_asgi()),
+    ]
+)
+
+websocket_application = ExactOrigin(routes)
