@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+
+from tests import programs
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +17,17 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix, t
     connection = connections["default"]
     if connection.vendor == "sqlite":
         connection.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """Address of a Redis of this worker's own."""
+    with programs.redis_server() as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """Address of a database in a PostgreSQL cluster of this worker's own."""
+    with programs.postgres_server() as server:
+        yield server.url

@@ -10,6 +10,7 @@ The supervisor needs nothing but the standard library, so that it costs no secon
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -86,15 +87,9 @@ def serve_watched(serve: Callable[[], None]) -> NoReturn:
             sys.stderr.write(f"{error}\n")
         else:
             sys.excepthook(type(error), error, error.__traceback__)
-        _wait_for(watcher)
+        with contextlib.suppress(KeyboardInterrupt):
+            watcher.join()
     end_process(RELOAD if changed.is_set() else 0)
-
-
-def _wait_for(watcher: threading.Thread) -> None:
-    try:
-        watcher.join()
-    except KeyboardInterrupt:
-        pass
 
 
 def end_process(code: int) -> NoReturn:
