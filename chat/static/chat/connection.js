@@ -1,0 +1,134 @@
+/**
+ * One conversation's socket: opens it, opens it again when it breaks, acknowledges, and notices silence.
+ * It knows nothing of what the frames mean, but for `bye` (when to come back).
+ */
+import { FINAL_CODES, socketUrl } from "chat/protocol.js";
+
+const ACK_FRAMES = 8;
+const ACK_CHARS = 16_000; // at most 64 KiB of UTF-8, whatever the characters
+const PING_MS = 25_000;
+const PONG_MS = 15_000;
+const FIRST_DELAY_MS = 500;
+const LONGEST_DELAY_MS = 30_000;
+const STEADY_MS = 5_000; // a socket that lived so long was a good one: the next failure starts from the first delay
+const OPENING_MS = 20_000; // a network that swallows packets never refuses
+
+/**
+ * Full jitter: any moment up to the doubled limit, so that the pages of a restarted server do not all return at once.
+ * @param {number} attempt  0 for the first
+ * @returns {number} milliseconds
+ */
+export function backoff(attempt, random = Math.random) {
+  return random() * Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(attempt, 16));
+}
+
+export class Connection {
+  /**
+   * @param {object} options
+   * @param {() => import("chat/protocol.js").Target} options.target  asked at each attempt
+   * @param {(frame: object) => void} options.onFrame
+   * @param {(link: {phase: "connecting"|"waiting"|"closed", retryAt?: number, code?: number}) => void} options.onLink
+   */
+  constructor({ target, onFrame, onLink }) {
+    this.target = target;
+    this.onFrame = onFrame;
+    this.onLink = onLink;
+    this.socket = null;
+    this.attempt = 0;
+    this.byeMs = null;
+    addEventListener("online", () => this.retryNow());
+    addEventListener("offline", () => this.socket && this.#ping());
+    document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && this.#wake());
+  }
+
+  /** Connect, leaving any socket there is. */
+  open() {
+    this.#leave();
+    const socket = new WebSocket(socketUrl(this.target()));
+    this.socket = socket;
+    this.frames = this.acked = this.chars = 0;
+    this.openedAt = null;
+    this.onLink({ phase: "connecting" });
+    this.deadline = setTimeout(() => this.#lost(socket, 1006), OPENING_MS);
+    socket.onopen = () => {
+      this.openedAt = Date.now();
+      this.#heard();
+      this.pinger = setInterval(() => this.#ping(), PING_MS);
+    };
+    socket.onmessage = ({ data }) => this.#receive(data);
+    socket.onclose = ({ code }) => this.#lost(socket, code);
+  }
+
+  /** Leave for good; `open` starts anew. */
+  close() {
+    this.#leave();
+    this.attempt = 0;
+  }
+
+  /** Connect at once if the page is waiting to. */
+  retryNow() {
+    if (!this.retry) return;
+    this.attempt = 0;
+    this.open();
+  }
+
+  /** @returns {boolean} whether the frame left; it may still be lost on the way */
+  send(frame) {
+    if (this.socket?.readyState !== WebSocket.OPEN) return false;
+    this.socket.send(JSON.stringify(frame));
+    return true;
+  }
+
+  #receive(data) {
+    this.#heard();
+    this.frames += 1;
+    this.chars += data.length;
+    const frame = JSON.parse(data);
+    if (frame.type === "bye") this.byeMs = frame.retry_ms ?? null;
+    this.onFrame(frame);
+    if (this.frames - this.acked < ACK_FRAMES && this.chars < ACK_CHARS) return;
+    this.acked = this.frames;
+    this.chars = 0;
+    this.send({ type: "ack", frames: this.frames });
+  }
+
+  #heard() {
+    clearTimeout(this.deadline);
+    this.deadline = null;
+  }
+
+  #ping() {
+    if (!this.send({ type: "ping" }) || this.deadline) return;
+    const { socket } = this;
+    this.deadline = setTimeout(() => this.#lost(socket, 1006), PONG_MS);
+  }
+
+  /** A laptop that was asleep may hold a dead socket, or wait for a moment long past. */
+  #wake() {
+    if (this.retry) this.retryNow();
+    else this.#ping();
+  }
+
+  #lost(socket, code) {
+    if (socket !== this.socket) return;
+    const steady = this.openedAt && Date.now() - this.openedAt > STEADY_MS;
+    this.#leave();
+    if (FINAL_CODES.has(code)) return this.onLink({ phase: "closed", code });
+    if (steady) this.attempt = 0;
+    const delay = this.byeMs === null ? backoff(this.attempt) : this.byeMs * (1 + Math.random() / 2);
+    this.attempt += 1;
+    this.byeMs = null;
+    this.retry = setTimeout(() => this.open(), delay);
+    this.onLink({ phase: "waiting", retryAt: Date.now() + delay, code });
+  }
+
+  #leave() {
+    clearTimeout(this.retry);
+    clearTimeout(this.deadline);
+    clearInterval(this.pinger);
+    this.retry = this.deadline = null;
+    const { socket } = this;
+    this.socket = null;
+    socket?.close();
+  }
+}

@@ -1,0 +1,44 @@
+/** Keys that work anywhere on the page, and the list of them. */
+const SINGLE_KEYS = "chat.single-keys"; // localStorage: "off" where the user does not want them
+
+const find = (id) => document.getElementById(id);
+const isTyping = ({ target }) => target.closest("input, textarea, select, [contenteditable]") !== null;
+const isCovered = () => document.querySelector("dialog[open], [popover]:popover-open") !== null;
+
+/** @param {{stop: () => void, leaveAnswer: () => boolean, openNew: () => void}} actions */
+export function bindKeys(actions) {
+  const dialog = find("keys");
+  const single = find("single-keys");
+  single.checked = localStorage.getItem(SINGLE_KEYS) !== "off";
+  single.addEventListener("change", () => localStorage.setItem(SINGLE_KEYS, single.checked ? "on" : "off"));
+  find("keys-open").addEventListener("click", () => {
+    find("menu").hidePopover();
+    dialog.showModal();
+  });
+
+  document.addEventListener("keydown", (event) => {
+    if (event.isComposing || event.defaultPrevented || isCovered()) return;
+    const { key, ctrlKey, metaKey, shiftKey, altKey } = event;
+    if (key === "Escape") {
+      if (!actions.leaveAnswer()) actions.stop();
+    } else if ((ctrlKey || metaKey) && shiftKey && key.toLowerCase() === "o") {
+      event.preventDefault();
+      actions.openNew();
+    } else if (altKey && (key === "ArrowUp" || key === "ArrowDown")) {
+      event.preventDefault();
+      step(key === "ArrowUp" ? -1 : 1);
+    } else if (key === "?" && single.checked && !isTyping(event)) {
+      event.preventDefault();
+      dialog.showModal();
+    }
+  });
+}
+
+/** Move the focus to the message before or after. */
+function step(by) {
+  const messages = Array.from(document.querySelectorAll("#turns article"));
+  const at = messages.findIndex((message) => message.contains(document.activeElement));
+  const next = at < 0 ? (by < 0 ? messages.length - 1 : -1) : at + by;
+  if (next >= messages.length) return find("field").focus();
+  messages[Math.max(0, next)]?.focus();
+}

@@ -1,0 +1,306 @@
+/** Ties the parts together: one state, changed by `dispatch`; what follows from a change; what the buttons do. */
+import { Announcer, countWords } from "chat/announce.js";
+import { Api } from "chat/api.js";
+import { Composer } from "chat/composer.js";
+import { Connection } from "chat/connection.js";
+import { copyText, setAttribute, setIcon, setText } from "chat/dom.js";
+import { pendingOf, pendingOfNew, savePending } from "chat/outbox.js";
+import { answerFrame, commandFrame, messageFrame, newId, syncFrame } from "chat/protocol.js";
+import { Follower } from "chat/scroll.js";
+import { bindKeys } from "chat/keys.js";
+import { Sidebar } from "chat/sidebar.js";
+import { initialState, isBusy, reduce } from "chat/state.js";
+import { bindThemes } from "chat/theme.js";
+import { Toasts } from "chat/toasts.js";
+import { View } from "chat/view.js";
+
+const CAUGHT_UP_MS = 10_000; // after a longer break the page says that it is complete again
+const COPIED_MS = 2_000;
+
+const find = (id) => document.getElementById(id);
+const config = { ...find("app").dataset };
+const agents = JSON.parse(config.agents);
+const api = new Api(config.page, config.csrf);
+const toasts = new Toasts(find("toasts"));
+const announcer = new Announcer(find("says"), find("alerts"));
+
+const stored = config.conversation ? pendingOf(config.conversation) : pendingOfNew();
+let agentKey = config.agent; // of a new conversation
+let answers = true; // the composer answers the open question; Esc leaves that
+const sent = new Set(); // ids of what was sent from here: those turns start at the top of the window
+let state = initialState({ id: stored.id, ticket: stored.ticket, title: config.title, pending: stored.items, now: Date.now() });
+
+const connection = new Connection({
+  target: () => ({
+    path: config.socket,
+    conversation: state.conversation.id,
+    ticket: state.conversation.ticket,
+    agent: agentKey,
+    after: state.log.newest,
+  }),
+  onFrame: dispatch,
+  onLink: (link) => dispatch({ type: "page/link", link }),
+});
+
+function dispatch(event) {
+  const before = state;
+  state = reduce(state, event, Date.now());
+  if (state === before) return;
+  follow(before, event);
+  schedule();
+}
+
+// ---- What follows from a change ----
+
+function follow(before, event) {
+  if (event.type === "connection") onConnected(before);
+  if (state.pending !== before.pending || state.conversation.ticket !== before.conversation.ticket) savePending(state);
+  if (event.type === "accepted") composer.saveDraft();
+  if (state.log.gap && !before.log.gap) connection.open();
+  for (const message of Object.values(state.log.messages)) {
+    if (message.stale && !before.log.messages[message.id]?.stale) connection.send(syncFrame(message.id));
+  }
+  if (state.conversation.stored && state.conversation.id) showAddress();
+  if (state.ask?.request_id !== before.ask?.request_id) answers = true;
+  announce(before, event);
+}
+
+function onConnected(before) {
+  composer.rename(state.conversation.id);
+  const gap = before.link.since && before.conversation.id && before.log.newest ? Date.now() - before.link.since : 0;
+  if (gap > CAUGHT_UP_MS) toasts.show("Connected again. Everything is up to date.");
+  flush();
+}
+
+/** Send what waits, in order. */
+function flush() {
+  if (state.link.phase !== "open") return;
+  for (const { id, frame, state: phase } of state.pending) {
+    if (phase === "queued" && connection.send(frame)) dispatch({ type: "page/sent", id });
+  }
+}
+
+/** The first accepted message gives the conversation its address. */
+function showAddress() {
+  const address = addressOf(state.conversation.id);
+  if (location.pathname !== address) history.replaceState(null, "", address);
+}
+
+const addressOf = (id) => (id ? `${config.page}c/${id}/` : config.page);
+
+function announce(before, event) {
+  const name = state.status.agent || state.conversation.agent?.name || "The agent";
+  if (event.type === "error") announcer.alert(event.details);
+  if (state.ask && state.ask !== before.ask) announcer.alert(`${state.ask.agent || name} asks: ${state.ask.prompt || "your approval is needed"}`);
+  if (event.type === "message" && event.message.error && state.replayed) announcer.alert(event.message.error.details);
+  if (before.link.phase !== "open" || state.link.phase !== "open") return;
+  if (isBusy(state) && !isBusy(before)) announcer.say(`${name} is answering`);
+  if (!isBusy(state) && isBusy(before)) announcer.say(endOfAnswer(before.status.turn));
+}
+
+function endOfAnswer(turn) {
+  const messages = Object.values(state.log.messages).filter((message) => message.turn === turn && message.sender === "assistant" && !message.depth);
+  const words = messages.reduce((sum, { content, blocks }) => sum + countWords(content || blocks.join(" ").replace(/<[^>]*>/g, " ")), 0);
+  if (messages.at(-1)?.status === "stopped") return "Stopped";
+  return words ? `Answer ready, ${words} ${words === 1 ? "word" : "words"}` : "Ready";
+}
+
+// ---- Drawing: at most once a frame, however many events came ----
+
+let isScheduled = false;
+
+function schedule() {
+  if (isScheduled) return;
+  isScheduled = true;
+  // A hidden page has no frames, but a title that shows a question.
+  if (document.hidden) setTimeout(draw, 250);
+  else requestAnimationFrame(draw);
+}
+
+function draw() {
+  isScheduled = false;
+  view.render(state, { now: Date.now(), sent, answers, agent: agentKey });
+  sidebar.update(state);
+  find("app").dataset.ready = "true";
+}
+
+/** Clocks that run on the page: seconds of a tool, of a question, until the next attempt. */
+setInterval(() => {
+  const isWaiting = state.link.phase !== "open" && state.link.phase !== "closed";
+  if (isWaiting || isBusy(state)) schedule();
+}, 1000);
+document.addEventListener("visibilitychange", schedule);
+
+// ---- What the buttons do ----
+
+const actions = {
+  send(text) {
+    const answersNow = answers && state.ask && (state.ask.kind ?? "text") === "text";
+    const id = newId();
+    sent.add(id);
+    const frame = answersNow ? answerFrame(id, state.ask.request_id, { content: text }) : messageFrame(id, text);
+    dispatch({ type: "page/send", frame });
+    flush();
+    requestAnimationFrame(() => requestAnimationFrame(() => follower.toEnd()));
+  },
+  answer(requestId, answer) {
+    dispatch({ type: "page/send", frame: answerFrame(newId(), requestId, answer) });
+    flush();
+  },
+  cancel(pending) {
+    dispatch({ type: "page/cancel", id: pending.id });
+    if (!composer.field.value) composer.setText(pending.frame.content);
+    composer.focus();
+  },
+  retry(pending) {
+    dispatch({ type: "page/retry", id: pending.id });
+    flush();
+  },
+  stop: () => connection.send(commandFrame("stop")),
+  edit: (turn, content) => command("edit", { message_id: turn, content }),
+  regenerate: (turn) => command("regenerate", { message_id: turn }),
+  branch: (turn) => command("branch", { turn }),
+  editLast: () => view.editLast(),
+  async copy(text, control) {
+    if (await copyText(text)) showCopied(control);
+    else toasts.show("The browser does not allow copying here.");
+  },
+  focusField() {
+    answers = true;
+    schedule();
+    composer.focus();
+  },
+  useStarter(text) {
+    composer.setText(text);
+    composer.focus();
+  },
+  chooseAgent(key) {
+    agentKey = key;
+    open("", { push: false });
+  },
+  openNew: () => open(""),
+  reconnect: () => {
+    connection.close();
+    connection.open();
+  },
+  dismissNotice() {
+    dispatch({ type: "page/notice", notice: null });
+    composer.focus();
+  },
+};
+
+function command(name, fields) {
+  if (connection.send(commandFrame(name, fields))) dispatch({ type: "page/notice", notice: null });
+  else toasts.show("That needs a connection.");
+}
+
+function showCopied(control) {
+  const symbol = control.querySelector("use")?.getAttribute("href").replace("#icon-", "");
+  const text = control.querySelector("span");
+  const label = text?.textContent;
+  if (control.dataset.uiCopied) return;
+  setAttribute(control, "data-ui-copied", "true");
+  setIcon(control, "check");
+  if (text) setText(text, "Copied");
+  announcer.say("Copied");
+  setTimeout(() => {
+    control.removeAttribute("data-ui-copied");
+    setIcon(control, symbol);
+    if (text) setText(text, label);
+  }, COPIED_MS);
+}
+
+/** Show another conversation in this page; "" is a new one. */
+function open(id, { push = true } = {}) {
+  const { items, ticket } = pendingOf(id);
+  const title = state.chats.items.find((chat) => chat.id === id)?.title ?? "";
+  connection.close();
+  dispatch({ type: "page/open", id, ticket, title, pending: items });
+  if (push && location.pathname !== addressOf(id)) history.pushState(null, "", addressOf(id));
+  composer.open(id, items.map(({ frame }) => frame.content));
+  connection.open();
+  requestAnimationFrame(() => follower.toEnd());
+  if (push && matchMedia("(hover: hover)").matches) composer.focus();
+}
+
+async function loadChats(before) {
+  try {
+    dispatch({ type: "page/chats", ...(await api.conversations({ before })) });
+  } catch {
+    if (before) toasts.show("The list could not be loaded.");
+  }
+}
+
+async function loadEarlier() {
+  if (state.loadingEarlier) return;
+  const { id } = state.conversation;
+  dispatch({ type: "page/loading-earlier", loading: true });
+  try {
+    const { records, earlier } = await api.records(id, { before: state.log.oldest });
+    const anchor = find("turns").firstElementChild;
+    follower.keep(anchor, () => {
+      dispatch({ type: "page/earlier", id, records, earlier });
+      draw();
+    });
+  } catch {
+    dispatch({ type: "page/loading-earlier", loading: false });
+    toasts.show("Earlier messages could not be loaded.");
+  }
+}
+
+async function rename(id, title) {
+  try {
+    await api.rename(id, title);
+    dispatch({ type: "page/renamed", id, title });
+  } catch {
+    toasts.show("The conversation could not be renamed.");
+  }
+}
+
+async function remove(id) {
+  try {
+    await api.remove(id);
+    dispatch({ type: "page/chat-removed", id });
+  } catch {
+    toasts.show("The conversation could not be deleted.");
+  }
+  sidebar.forget(id);
+  schedule();
+}
+
+// ---- Start ----
+
+const composer = new Composer(find("composer"), actions, Number(config.maxChars));
+const view = new View({ agents, actions, config: { site: config.site, signIn: `${config.signIn}?next=${encodeURIComponent(location.pathname)}` }, composer });
+const sidebar = new Sidebar({ open, openNew: actions.openNew, rename, remove, toasts, page: config.page, more: () => loadChats(state.chats.items.at(-1)?.id) });
+const follower = new Follower(find("scroller"), find("column"), (isFollowing) => (find("latest").hidden = isFollowing));
+
+find("latest").addEventListener("click", () => follower.toEnd({ smooth: true }));
+find("earlier").addEventListener("click", loadEarlier);
+find("turns").addEventListener("click", ({ target }) => {
+  const control = target.closest("[data-action]");
+  const figure = control?.closest("figure");
+  if (control?.dataset.action === "copy-code") actions.copy(figure.querySelector("pre").textContent, control);
+  if (control?.dataset.action === "wrap-code") {
+    const isWrapped = figure.toggleAttribute("data-ui-wrap");
+    control.setAttribute("aria-pressed", String(isWrapped));
+  }
+});
+addEventListener("popstate", () => open(/\/c\/([0-9a-f-]{36})\/$/.exec(location.pathname)?.[1] ?? "", { push: false }));
+bindThemes(find("themes"));
+bindKeys({
+  stop: () => composer.isStoppable && actions.stop(),
+  leaveAnswer() {
+    if (!state.ask || !answers || (state.ask.kind ?? "text") !== "text") return false;
+    answers = false;
+    schedule();
+    return true;
+  },
+  openNew: actions.openNew,
+});
+
+composer.open(state.conversation.id, state.pending.map(({ frame }) => frame.content));
+draw();
+connection.open();
+loadChats();
+if (matchMedia("(hover: hover)").matches) composer.focus();

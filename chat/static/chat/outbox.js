@@ -1,0 +1,36 @@
+/**
+ * What the user sent and the server has not accepted, kept over a reload of the tab. Each item is sent until it is
+ * accepted, always with the same id: the server runs it once.
+ */
+const KEY = "chat.outbox";
+
+/** @returns {Record<string, {ticket: string, items: import("chat/state.js").Pending[]}>} by conversation; "" is one without id */
+function load() {
+  try {
+    return JSON.parse(sessionStorage.getItem(KEY)) ?? {};
+  } catch {
+    return {};
+  }
+}
+
+/** @returns {{id: string, ticket: string, items: import("chat/state.js").Pending[]}} */
+export function pendingOf(conversation) {
+  const stored = load()[conversation];
+  return { id: conversation, ticket: stored?.ticket ?? "", items: stored?.items ?? [] };
+}
+
+/** What waits for a conversation that the server has not stored yet: a page cut off early returns to it. */
+export function pendingOfNew() {
+  const unsaved = Object.entries(load()).find(([id, { ticket, items }]) => (ticket || !id) && items.length);
+  return unsaved ? { id: unsaved[0], ticket: unsaved[1].ticket, items: unsaved[1].items } : { id: "", ticket: "", items: [] };
+}
+
+/** @param {import("chat/state.js").State} state */
+export function savePending({ conversation, pending }) {
+  const all = load();
+  delete all[""]; // it has an id by now, or it is about to be written again
+  delete all[conversation.id];
+  if (pending.length) all[conversation.id] = { ticket: conversation.ticket, items: pending };
+  if (Object.keys(all).length) sessionStorage.setItem(KEY, JSON.stringify(all));
+  else sessionStorage.removeItem(KEY);
+}

@@ -1,0 +1,173 @@
+/**
+ * What the page knows, and how each event changes it. Pure: no DOM, no socket, no clock (`now` is given).
+ * Events are the server's frames, by their own types, and the page's, whose types begin with "page/".
+ *
+ * @typedef {object} Pending  Something the user sent that the server has not accepted yet.
+ * @property {string} id  the `message_id` of its frame
+ * @property {object} frame  to be sent, as often as it takes
+ * @property {"queued"|"sent"|"failed"} state
+ * @property {number} at  milliseconds
+ * @property {{code: string, details: string}} [error]  with "failed"
+ *
+ * @typedef {object} State
+ * @property {{phase: "connecting"|"open"|"waiting"|"closed", retryAt: number, since: number, code: number}} link
+ *   `since`: since when it is not open
+ * @property {{id: string, ticket: string, title: string, agent: {key: string, name: string}|null, stored: boolean}} conversation
+ * @property {{state: "idle"|"running"|"waiting"|"stopping", turn: string|null, queued: string[], agent: string}} status
+ * @property {object|null} ask  the open `input_request`
+ * @property {Pending[]} pending
+ * @property {import("chat/log.js").Log} log
+ * @property {import("chat/log.js").Log|null} shadow  the log before a fresh snapshot; shown until that is complete
+ * @property {{code: string, details: string, incident?: string}|null} notice  an error that belongs to no message
+ * @property {{items: object[], more: boolean}} chats  the owner's conversations, newest first
+ */
+import { emptyLog, events as logEvents, prepend, settle } from "chat/log.js";
+
+const IDLE = { state: "idle", turn: null, queued: [], agent: "" };
+
+/** @returns {State} */
+export function initialState({ id = "", ticket = "", title = "", agent = null, pending = [], now = 0 } = {}) {
+  return {
+    link: { phase: "connecting", retryAt: 0, since: now, code: 0 },
+    conversation: { id, ticket, title, agent, stored: Boolean(id) && !ticket },
+    limits: {},
+    status: IDLE,
+    ask: null,
+    pending: pending.map((item) => ({ ...item, state: "queued", error: undefined })),
+    log: emptyLog(),
+    shadow: null,
+    target: 0,
+    replayed: false,
+    loadingEarlier: false,
+    notice: null,
+    chats: { items: [], more: false },
+  };
+}
+
+/** The log to show. */
+export const shownLog = (state) => state.shadow ?? state.log;
+
+/** Whether a turn runs or waits for an answer. */
+export const isBusy = (state) => state.status.state !== "idle";
+
+const changePending = (state, id, change) => ({
+  ...state,
+  pending: state.pending.map((item) => (item.id === id ? { ...item, ...change } : item)),
+});
+const withoutPending = (state, id) =>
+  state.pending.some((item) => item.id === id) ? { ...state, pending: state.pending.filter((item) => item.id !== id) } : state;
+
+const byUpdated = (a, b) => (a.updated < b.updated ? 1 : a.updated > b.updated ? -1 : 0);
+
+function withChat(chats, item) {
+  const known = chats.items.find(({ id }) => id === item.id);
+  const others = chats.items.filter(({ id }) => id !== item.id);
+  return { ...chats, items: [{ ...known, ...item }, ...others].sort(byUpdated) };
+}
+
+/** @type {Record<string, (state: State, event: object, now: number) => State>} */
+const handlers = {
+  connection(state, event) {
+    const fresh = !event.resumed;
+    const snapshot = { ...emptyLog(), head: event.head ?? null, earlier: Boolean(event.earlier) };
+    const held = state.log.newest > 0 && event.seq > 0 ? shownLog(state) : null;
+    return {
+      ...state,
+      link: { phase: "open", retryAt: 0, since: 0, code: 0 },
+      conversation: {
+        ...state.conversation, id: event.session_id, ticket: event.ticket ?? "", agent: event.agent, stored: !event.ticket,
+      },
+      limits: event.limits ?? {},
+      log: fresh ? snapshot : { ...state.log, head: event.head ?? null, gap: false },
+      shadow: fresh ? held : state.shadow,
+      target: event.seq,
+      replayed: !event.seq || (!fresh && state.log.newest >= event.seq),
+      ask: null,
+    };
+  },
+
+  status(state, { state: name, turn, queued, agent }) {
+    const status = { state: name, turn: turn ?? null, queued: queued ?? [], agent: agent ?? "" };
+    const next = { ...state, status, ask: name === "waiting" ? state.ask : null };
+    return name === "idle" ? { ...next, log: settle(state.log) } : next;
+  },
+
+  input_request: (state, event, now) => ({ ...state, ask: { ...event, askedAt: now } }),
+
+  accepted(state, event) {
+    const conversation = { ...state.conversation, stored: true, ticket: "" };
+    return { ...withoutPending(state, event.client_id), conversation, notice: null };
+  },
+
+  error(state, { error: code, details, client_id, message_id, incident, retry_ms }) {
+    const error = { code, details, incident, retry_ms };
+    if (client_id && state.pending.some(({ id }) => id === client_id)) return changePending(state, client_id, { state: "failed", error });
+    if (message_id || (code === "not_found" && state.link.phase !== "open")) return state; // its record, or the close code, says it
+    return { ...state, notice: error };
+  },
+
+  conversation(state, event) {
+    const { type, ...item } = event;
+    if (event.state === "deleted") return { ...state, chats: { ...state.chats, items: state.chats.items.filter(({ id }) => id !== event.id) } };
+    const next = { ...state, chats: withChat(state.chats, item) };
+    return event.id === state.conversation.id ? { ...next, conversation: { ...state.conversation, title: event.title } } : next;
+  },
+
+  "page/link"(state, { link }, now) {
+    const since = state.link.since || now;
+    const pending = state.pending.map((item) => (item.state === "sent" ? { ...item, state: "queued" } : item));
+    return { ...state, link: { retryAt: 0, code: 0, ...link, since }, pending };
+  },
+
+  "page/open": (state, event, now) => ({ ...initialState({ ...event, now }), chats: state.chats }),
+
+  "page/send": (state, { frame }, now) => ({
+    ...state, notice: null, pending: [...state.pending, { id: frame.message_id, frame, state: "queued", at: now }],
+  }),
+  "page/sent": (state, { id }) => changePending(state, id, { state: "sent", error: undefined }),
+  "page/retry": (state, { id }) => changePending(state, id, { state: "queued", error: undefined }),
+  "page/cancel": (state, { id }) => withoutPending(state, id),
+  "page/notice": (state, { notice }) => ({ ...state, notice }),
+
+  "page/loading-earlier": (state, { loading }) => ({ ...state, loadingEarlier: loading }),
+  "page/earlier": (state, { id, records, earlier }) =>
+    id === state.conversation.id ? { ...state, loadingEarlier: false, log: prepend(state.log, records, earlier) } : state,
+
+  "page/chats"(state, { conversations, more }) {
+    const chats = conversations.reduce(withChat, state.chats);
+    const current = chats.items.find(({ id }) => id === state.conversation.id);
+    const title = current?.title ?? state.conversation.title;
+    return { ...state, chats: { ...chats, more }, conversation: { ...state.conversation, title } };
+  },
+  "page/renamed": (state, { id, title }) => ({
+    ...state,
+    chats: { ...state.chats, items: state.chats.items.map((item) => (item.id === id ? { ...item, title } : item)) },
+    conversation: id === state.conversation.id ? { ...state.conversation, title } : state.conversation,
+  }),
+  "page/chat-removed": (state, { id }) => ({
+    ...state, chats: { ...state.chats, items: state.chats.items.filter((item) => item.id !== id) },
+  }),
+};
+
+/** A record is ours if it carries the id that we made: then it needs no sending any more. */
+const ownId = (event) => (event.type === "message" ? event.message.client_id : null);
+
+function reduceLog(state, event, now) {
+  const log = logEvents[event.type](state.log, event, now);
+  if (log === state.log) return state;
+  const replayed = state.replayed || log.newest >= state.target;
+  const next = { ...state, log, replayed, shadow: replayed ? null : state.shadow };
+  const id = ownId(event);
+  return id ? withoutPending(next, id) : next;
+}
+
+/**
+ * @param {State} state
+ * @param {object} event  a server's frame, or one of the page's events
+ * @param {number} now  milliseconds
+ * @returns {State} the same object if nothing changed
+ */
+export function reduce(state, event, now) {
+  if (Object.hasOwn(logEvents, event.type)) return reduceLog(state, event, now);
+  return Object.hasOwn(handlers, event.type) ? handlers[event.type](state, event, now) : state;
+}

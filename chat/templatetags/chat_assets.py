@@ -1,0 +1,40 @@
+"""Tags that print the page's ES modules with their final, possibly hashed, addresses.
+
+The modules import each other by bare names (`import {el} from "chat/dom.js"`). The import map says where each is; so
+no tool has to rewrite `import` statements, and renamed files with hashes in their names are found.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+
+from django import template
+from django.templatetags.static import static
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+
+STATIC = Path(__file__).resolve().parent.parent / "static"
+
+register = template.Library()
+
+
+@cache
+def module_names() -> tuple[str, ...]:
+    """Return the names of all modules, such as "chat/dom.js"."""
+    return tuple(sorted(path.relative_to(STATIC).as_posix() for path in STATIC.glob("chat/*.js")))
+
+
+@register.simple_tag
+def chat_import_map(nonce: str) -> SafeString:
+    """Print the import map. It must stand before the first module script."""
+    text = json.dumps({"imports": {name: static(name) for name in module_names()}})
+    # "<" as an escape, so that no address can end the script element.
+    return format_html('<script type="importmap" nonce="{}">{}</script>', nonce, mark_safe(text.replace("<", "\\u003c")))
+
+
+@register.simple_tag
+def chat_module_preloads() -> SafeString:
+    """Print a preload for each module: without them the browser finds one only when another imports it."""
+    return format_html_join("\n", '<link rel="modulepreload" href="{}">', ((static(name),) for name in module_names()))
