@@ -500,8 +500,6 @@ class Process:
             "stop_turn",
             "question",
             "owner_process",
-            "has_queued",
-            "is_owned",
         )
         return list(rows.values(*stored, "has_queued", "is_owned"))
 

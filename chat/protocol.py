@@ -7,6 +7,7 @@ Commands (browser to server) are the dataclasses below; `parse` makes one of a f
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import deque
 from dataclasses import dataclass, field
@@ -46,8 +47,19 @@ def clean(text: str) -> str:
 
 
 def clean_json(value: Any) -> Any:
-    """Return `value` as JSON that can be stored: other types become text, texts are cleaned."""
-    return json.loads(clean(json.dumps(value, default=str, ensure_ascii=False, allow_nan=False, skipkeys=True)))
+    """Return `value` as JSON that can be sent and stored: texts are cleaned, other types become text."""
+    match value:
+        case None | bool() | int():
+            return value
+        case str():
+            return clean(value)
+        case float():
+            return value if math.isfinite(value) else str(value)
+        case dict():
+            return {clean(str(key)): clean_json(item) for key, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [clean_json(item) for item in value]
+    return clean(str(value))
 
 
 def encode(event: Any) -> str:

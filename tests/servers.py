@@ -1,0 +1,134 @@
+"""Real server processes for the tests: started on a free port of this machine, ended by their process id."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+
+ROOT = Path(__file__).resolve().parent.parent
+READY_SECONDS = 30
+
+COMMANDS = {
+    "daphne": ["-m", "daphne", "-b", "127.0.0.1", "-p", "{port}", "--websocket_connect_timeout", "20"]
+    + ["--ping-interval", "10", "--ping-timeout", "15", "--no-server-name", "webui_project.asgi:application"],
+    "uvicorn": ["-m", "uvicorn", "--host", "127.0.0.1", "--port", "{port}", "--ws", "websockets-sansio"]
+    + ["--ws-per-message-deflate", "false", "--log-level", "warning", "webui_project.asgi:application"],
+    "runserver": ["manage.py", "runserver", "127.0.0.1:{port}", "--noreload"],
+    "reloader": ["manage.py", "runserver", "127.0.0.1:{port}"],
+}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Server:
+    """One server process. `environment` is added to a clean one: nothing of the caller's settings gets in."""
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        kind: str = "daphne",
+        settings: str = "tests.server_settings",
+        port: int | None = None,
+        **environment: str,
+    ) -> None:
+        self.data_dir = data_dir
+        self.kind = kind
+        self.port = port or free_port()
+        self.log_path = data_dir / f"server-{self.port}-{time.monotonic_ns()}.log"
+        keep = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "TIKTOKEN_CACHE_DIR")
+        self.environment = {name: os.environ[name] for name in keep if name in os.environ}
+        self.environment |= {"DJANGO_SETTINGS_MODULE": settings, "DATA_DIR": str(data_dir), "PYTHONUNBUFFERED": "1"}
+        self.environment |= environment
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def ws_url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}/ws/chat/"
+
+    @property
+    def log(self) -> str:
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def manage(self, *arguments: str) -> str:
+        """Run a management command with this server's settings; return what it printed."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def start(self, *, migrate: bool = True) -> Server:
+        if migrate:
+            self.manage("migrate", "--verbosity", "0")
+        command = [part.format(port=self.port) for part in COMMANDS[self.kind]]
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, *command],
+                cwd=ROOT,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.wait_ready()
+        return self
+
+    def wait_ready(self) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while True:
+            assert self.process.poll() is None, f"the server ended:\n{self.log}"
+            try:
+                urllib.request.urlopen(f"{self.url}/healthz", timeout=2).read()
+                return
+            except OSError:
+                assert time.monotonic() < deadline, f"the server is not ready:\n{self.log}"
+                time.sleep(0.05)  # nothing tells when a port begins to listen
+
+    def signal(self, signum: int) -> None:
+        self.process.send_signal(signum)
+
+    def wait(self, timeout: float = 15) -> int:
+        return self.process.wait(timeout)
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self.process.kill()
+        self.process.wait(10)
+
+    def stop(self) -> None:
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait(10)
+
+    def __enter__(self) -> Server:
+        return self.start()
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+        if error is not None:
+            print(f"---- log of the server on port {self.port}\n{self.log[-8000:]}")
