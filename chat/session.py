@@ -34,6 +34,7 @@ from django.db import (
 )
 from django.db.models import F
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from chat.activity import (
     AgentGone,
@@ -599,6 +600,7 @@ class AgentSession:
             conversation_id=self.conversation_id,
             kind=kind,
             status=Message.Status.OPEN,
+            created=timezone.now(),  # finer than SQLite's own clock: open rows are closed in this order
             turn=self._turn,
             agent=place.agent,
             parent_id=uuid.UUID(place.parent_id) if place.parent_id else None,
