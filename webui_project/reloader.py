@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import NoReturn
@@ -70,11 +71,14 @@ def serve_watched(serve: Callable[[], None]) -> NoReturn:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background process ignores it
 
     def watch() -> None:
-        try:
-            autoreload.get_reloader().run(threading.main_thread())
-        except SystemExit:  # how Django says that a file has changed (autoreload.trigger_reload)
-            changed.set()
-            os.kill(os.getpid(), signal.SIGINT)
+        while not changed.is_set():
+            try:
+                autoreload.get_reloader().run(threading.main_thread())
+            except SystemExit:  # how Django says that a file has changed (autoreload.trigger_reload)
+                changed.set()
+                os.kill(os.getpid(), signal.SIGINT)
+            except (KeyError, RuntimeError):  # sys.modules changed under it (autoreload.py:114): look again
+                time.sleep(1)
 
     watcher = threading.Thread(target=watch, name="reloader", daemon=True)
     watcher.start()
