@@ -248,7 +248,10 @@ class Outbox:
             stream = self._streams[message_id]
             if stream.hold is not None:
                 text = stream.hold.feed(text, time.monotonic())
+            is_first = bool(text) and stream.n == 0
             self._append(stream, text)
+        if is_first:
+            self.due = 0.0  # whatever was sent a moment ago: the first word is what people wait for
         self._send_soon()
 
     def reasoning(self, message_id: str, text: str) -> None:
@@ -399,6 +402,7 @@ class Outbox:
             self._html = True
             if stream.rendered is None:
                 self._feed(stream, time.monotonic())
+                stream.html_n += 1  # the view itself is the first patch
         return StreamView(
             start=stream.start,
             text="".join(stream.text),

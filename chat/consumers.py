@@ -18,7 +18,6 @@ from urllib.parse import parse_qs
 from channels.consumer import get_handler_name
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
-from django.conf import settings
 from django.core import signing
 
 from chat import models
@@ -37,7 +36,7 @@ from chat.exceptions import (
 )
 from chat.feed import Feed
 from chat.models import Accepted, Conversation, group_of
-from chat.owners import COOKIE, COOKIE_SECONDS, Owner, new_visitor, owner_of_cookies, still_valid
+from chat.owners import Owner, new_visitor, owner_of_cookies, still_valid
 from chat.process import here
 from chat.protocol import (
     CLOSE_ABUSE,
@@ -92,6 +91,7 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
     owner: Owner
     conversation_id: uuid.UUID
     is_compatible = False
+    is_html = False
     address = ""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -139,7 +139,7 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
 
     async def _open(self, options: dict[str, str]) -> None:
         self._check_profile(options)
-        cookie = await self._identify()
+        await self._identify()
         await here.start()
         if here.is_draining:
             raise Refused(CLOSE_RESTART, Busy("The server is restarting.", retry_ms=2000))
@@ -149,9 +149,9 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
         if conf.MAX_SOCKETS_PER_IP and here.count_from(self.address) >= conf.MAX_SOCKETS_PER_IP:
             raise Refused(CLOSE_RATE, RateLimited("Too many connections from this address."))
         await self._join_groups()
-        await self._accept(cookie)
-        is_html = options.get("html") == "1" and not self.is_compatible
-        self.feed = Feed(self.conversation_id, self._write, html=is_html, is_compatible=self.is_compatible)
+        await self._accept()
+        self.is_html = options.get("html") == "1" and not self.is_compatible
+        self.feed = Feed(self.conversation_id, self._write, html=self.is_html, is_compatible=self.is_compatible)
         here.join(self)
         await here.close_orphan(self.conversation_id)
         await self.feed.open(self._greeting, after=_after_of(options))
@@ -162,16 +162,12 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
         if not self.is_compatible and options["v"] != str(VERSION):
             raise Refused(CLOSE_ABUSE, BadFrame(f"This server speaks protocol {VERSION}."))
 
-    async def _identify(self) -> str | None:
-        """Find out who connects; return the cookie that a new visitor is to be given."""
+    async def _identify(self) -> None:
+        """Find out who connects. Without the page's cookie an anonymous visitor is one of its own, for this socket."""
         owner = await in_thread(owner_of_cookies, _cookies_of(self.scope))
         if owner is None and not conf.ALLOW_ANONYMOUS:
             raise Refused(CLOSE_SIGN_IN, Unauthorized())
-        if owner is not None:
-            self.owner = owner
-            return None
-        self.owner, cookie = new_visitor()
-        return cookie
+        self.owner = owner or new_visitor()[0]
 
     async def _choose_conversation(self, options: dict[str, str]) -> None:
         id = options.get("conversation")
@@ -210,9 +206,9 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
         except Exception as error:  # the process's tick delivers meanwhile, and joins again
             logger.warning("the channel layer is away: %s", type(error).__name__)
 
-    async def _accept(self, cookie: str | None = None) -> None:
+    async def _accept(self) -> None:
         self._accepted = True
-        await self.accept(headers=[(b"set-cookie", _set_cookie(cookie))] if cookie else None)
+        await self.accept()
 
     async def _refuse(self, refusal: Refused) -> None:
         """A browser cannot read a refused handshake: accept, say why, close."""
@@ -487,11 +483,3 @@ def _cookies_of(scope: dict[str, Any]) -> dict[str, str]:
             jar.load(value.decode("latin-1"))
     return {name: morsel.value for name, morsel in jar.items()}
 
-
-def _set_cookie(cookie: str) -> bytes:
-    jar: SimpleCookie = SimpleCookie()
-    jar[COOKIE] = cookie
-    jar[COOKIE].update({"max-age": COOKIE_SECONDS, "path": "/", "samesite": "Lax", "httponly": True})
-    if settings.SESSION_COOKIE_SECURE:
-        jar[COOKIE]["secure"] = True
-    return jar[COOKIE].OutputString().encode()

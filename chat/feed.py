@@ -47,11 +47,11 @@ class Feed:
 
     def __init__(self, conversation_id: uuid.UUID, write: Write, *, html: bool, is_compatible: bool) -> None:
         self.conversation_id = conversation_id
+        self.is_html = html
         self.seq = 0  # newest record sent
         self.is_behind = False
         self._flow: Window | Rate = Rate() if is_compatible else Window()
         self._write = write
-        self._html = html
         self._is_compatible = is_compatible
         self._lock = asyncio.Lock()
         self._positions: dict[str, _Position] = {}
@@ -100,8 +100,8 @@ class Feed:
         async with self._lock:
             if self.is_behind:
                 return
-            is_plain = self._html and "html" not in message  # sent before anyone had asked for HTML
-            frames = message["raw"] if is_plain or not self._html else message["html"]
+            is_plain = self.is_html and "html" not in message  # sent before anyone had asked for HTML
+            frames = message["raw"] if is_plain or not self.is_html else message["html"]
             for frame in frames.split("\n") if frames else ():
                 await self._pass_on(json.loads(frame), frame, is_plain=is_plain)
                 if self.is_behind:
@@ -252,7 +252,7 @@ class Feed:
     def _read_records(self, conversation: Conversation) -> list[Event]:
         """The next records. In an I/O thread."""
         events = [row.event() for row in conversation.records(after=self.seq)[:RECORDS_PER_READ]]
-        return [with_html(event) for event in events] if self._html else events
+        return [with_html(event) for event in events] if self.is_html else events
 
     async def _send_record(self, event: Event) -> None:
         if event["type"] == "message" and (position := self._positions.get(event["message"]["id"])):
@@ -288,8 +288,8 @@ class Feed:
 
     async def _snapshot(self, conversation: Conversation | None) -> dict[str, Any]:
         owner = conversation.owner_process_id if conversation else None
-        snapshot = await here.snapshot(self.conversation_id, owner, html=self._html)
-        return snapshot or await in_thread(_stored_snapshot, conversation, html=self._html)
+        snapshot = await here.snapshot(self.conversation_id, owner, html=self.is_html)
+        return snapshot or await in_thread(_stored_snapshot, conversation, html=self.is_html)
 
     async def _send_stream(self, view: StreamView) -> bool:
         """Send the part of an open message that this connection lacks; False when the window closed on the way."""

@@ -60,6 +60,7 @@ class Connection(Protocol):
     conversation_id: uuid.UUID
     owner: Owner
     address: str
+    is_html: bool
 
     async def compare(self, newest_seq: int, state: str) -> None: ...
 
@@ -244,6 +245,8 @@ class Process:
             resources=self._resources[id],
             ended=self._session_ended,
         )
+        if any(connection.is_html for connection in self.connections.get(id, ())):
+            session.outbox.want_html()
         self.sessions[id] = session
         session.start()
 
@@ -651,9 +654,9 @@ def _group_of_process(id: uuid.UUID) -> str:
 
 
 def _warm() -> None:
-    from chat import langroid_setup
-
     try:
+        from chat import langroid_setup
+
         langroid_setup.load()
     except Exception:
         logger.exception("the agent library could not be loaded")

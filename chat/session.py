@@ -50,12 +50,13 @@ from chat.activity import (
     Usage,
     UserText,
 )
-from chat.bridge import Inbox, InboxClosed, Outbox, start_thread
+from chat.bridge import Inbox, InboxClosed, Outbox, start_thread, tell
 from chat.conf import AgentSpec, agents
 from chat.exceptions import AgentUnavailable, ChatError, new_incident
 from chat.holdback import HoldBack
 from chat.models import ChatSession, Claim, Conversation, Message, iso, text_or_none
-from chat.protocol import Event, clean, clean_json, error_event
+from chat.owners import Owner
+from chat.protocol import Event, clean, clean_json, encode, error_event
 
 logger = logging.getLogger("chat.session")
 
@@ -84,6 +85,7 @@ class AgentSession:
         self.record = claimed.session
         self.spec: AgentSpec | None = agents().get(conversation.agent_key)
         self.user_id = conversation.user_id
+        self._owner_group = Owner(user_id=conversation.user_id, visitor=conversation.visitor).group
         self.resources = resources
         self.outbox = Outbox(conversation.group, str(conversation.id))
         self.inbox = Inbox(INBOX_CAPACITY)
@@ -393,6 +395,7 @@ class AgentSession:
             while not self._answers.empty() and not self._closing:
                 self._answers.get()  # answers that came too late
         self._emit_status()
+        self._tell_owner(conversation)
         return UserText(turn=str(turn), content=message.content)
 
     def _end_turn(self) -> None:
@@ -417,6 +420,7 @@ class AgentSession:
         if not waiting:
             self._emit_status()
         self.outbox.flush()
+        self._tell_owner(conversation)
 
     def _count(self) -> None:
         """Add the turn to the session's record."""
@@ -669,6 +673,10 @@ class AgentSession:
             "turn": text_or_none(self._turn),
             "queued": [str(turn) for turn in self._queued],
         }
+
+    def _tell_owner(self, conversation: Conversation) -> None:
+        """Show the new state in the lists of all the owner's pages."""
+        tell(self._owner_group, {"type": "chat.owner", "frame": encode(conversation.summary())})
 
     def _emit_status(self, *more: Event) -> None:
         with self._lock:

@@ -74,9 +74,6 @@ class Client:
             compression=None,
             open_timeout=20,
         )
-        for header in self.socket.response.headers.get_all("set-cookie"):
-            name, _, rest = header.partition("=")
-            self.cookies[name] = rest.split(";")[0]
         self._reader = asyncio.create_task(self._read(self.socket))
         mark = len(self.events)
         return await self.event("connection", "error", after=mark)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.cookiejar
 import os
 import signal
 import socket
@@ -64,6 +65,13 @@ class Server:
     @property
     def log(self) -> str:
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def visitor(self) -> dict[str, str]:
+        """The cookies of a new anonymous visitor of the page."""
+        jar = http.cookiejar.CookieJar()
+        opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
+        opener.open(f"{self.url}/", timeout=10).read()
+        return {cookie.name: cookie.value for cookie in jar}
 
     def manage(self, *arguments: str) -> str:
         """Run a management command with this server's settings; return what it printed."""
