@@ -137,7 +137,7 @@ const actions = {
   send(text) {
     const answersNow = answers && state.ask && (state.ask.kind ?? "text") === "text";
     const id = newId();
-    sent.add(id);
+    if (!isBusy(state)) sent.add(id); // what waits for its turn stays below the answer that is being written
     const frame = answersNow ? answerFrame(id, state.ask.request_id, { content: text }) : messageFrame(id, text);
     dispatch({ type: "page/send", frame });
     flush();
@@ -215,8 +215,8 @@ function open(id, { push = true } = {}) {
   const { items, ticket } = pendingOf(id);
   const title = state.chats.items.find((chat) => chat.id === id)?.title ?? "";
   connection.close();
-  dispatch({ type: "page/open", id, ticket, title, pending: items });
   if (push && location.pathname !== addressOf(id)) history.pushState(null, "", addressOf(id));
+  dispatch({ type: "page/open", id, ticket, title, pending: items });
   composer.open(id, items.map(({ frame }) => frame.content));
   connection.open();
   requestAnimationFrame(() => follower.toEnd());

@@ -163,14 +163,16 @@ class ToolsPart {
 
   update({ tools }, context) {
     const isGrouped = tools.length >= GROUPED_TOOLS;
-    const running = tools.filter(({ status }) => status === "running").length;
+    const count = (wanted) => tools.filter(({ status }) => status === wanted).length;
+    const [running, failed] = [count("running"), count("error")];
     if (isGrouped && !this.fold.root.isConnected) {
       this.root.append(this.fold.root);
       this.fold.body.append(this.loose);
     }
-    setText(this.title, running ? `${counted(tools.length, "tool call")}, ${running} running` : counted(tools.length, "tool call"));
+    const notes = [running && `${running} running`, failed && `${failed} failed`].filter(Boolean);
+    setText(this.title, [counted(tools.length, "tool call"), ...notes].join(", "));
     setText(this.time, duration(tools.reduce((sum, tool) => sum + (tool.duration_ms ?? 0), 0)));
-    this.fold.suggest(running > 0 || tools.some(({ status }) => status === "error"));
+    this.fold.suggest(running > 0);
     this.list.update(tools.map((tool) => ({ key: tool.id, tool })), context);
   }
 }

@@ -15,7 +15,17 @@ export class Toasts {
       onAction();
     };
     const toast = el("div", { class: "toast" }, el("span", { dir: "auto" }, text), action && button({ class: "text-button", onclick: act }, "", action));
+    this.#surface();
     this.root.append(toast);
     setTimeout(leave, ms);
+  }
+
+  /** All that is outside an open dialog is inert: go inside, and come back when it closes. */
+  #surface() {
+    const dialog = document.querySelector("dialog[open]");
+    if (!dialog || dialog.contains(this.root)) return;
+    const home = this.root.parentElement;
+    dialog.append(this.root);
+    dialog.addEventListener("close", () => home.append(this.root), { once: true });
   }
 }

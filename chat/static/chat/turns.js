@@ -209,17 +209,18 @@ export class PendingView {
     this.titleId = newDomId("pending");
     this.bubble = el("div", { class: "bubble pending", dir: "auto" });
     this.note = el("p", { class: "note" });
-    this.root = el("section", { class: "turn", "data-live": true, "data-last": true },
+    this.root = el("section", { class: "turn" },
       el("article", { class: "user", tabindex: "-1", "aria-labelledby": this.titleId }, el("h2", { class: "hidden", id: this.titleId }, "Your message, not sent yet"), this.bubble, this.note));
   }
 
-  update({ pending, isLast }, { state, actions }) {
+  update({ pending, isLast, isLive }, { state, actions }) {
     setAttribute(this.root, "data-last", isLast);
+    setAttribute(this.root, "data-live", isLive && isLast && pending.state !== "failed");
     setText(this.bubble, pending.frame.content ?? "");
     const key = `${pending.state}/${state.link.phase}/${pending.error?.details ?? ""}`;
     if (key === this.key) return;
     this.key = key;
-    this.root.querySelector(".bubble").classList.toggle("failed", pending.state === "failed");
+    this.bubble.classList.toggle("failed", pending.state === "failed");
     this.note.replaceChildren(...pendingNote(pending, state, actions));
   }
 }

@@ -58,7 +58,7 @@ export class View {
     const shown = greeting ? [greeting, ...turns] : turns;
     const isShown = shown.some(({ id }) => id === status.turn);
     const current = isShown ? status.turn : shown.at(-1)?.id;
-    const busy = isBusy(state);
+    const busy = isBusy(state) && state.link.phase !== "closed";
     const items = shown.map((turn, at) => ({
       kind: "turn",
       key: turn.id,
@@ -68,12 +68,13 @@ export class View {
       isLive: sent.has(turn.user?.client_id),
       request: ask && turn.id === current ? ask : null,
     }));
-    const waiting = pending.map((item, at) => ({ kind: "pending", key: item.id, pending: item, isLast: at === pending.length - 1 }));
+    const waiting = pending.map((item, at) => ({ kind: "pending", key: item.id, pending: item, isLast: at === pending.length - 1, isLive: sent.has(item.id) }));
     this.turns.update([...items, ...waiting], context);
   }
 
-  #bar({ conversation, ask }, agentName) {
-    const title = conversation.title || (conversation.stored ? "Untitled" : "New chat");
+  #bar({ conversation, ask, link }, agentName) {
+    const unnamed = link.code === NOT_FOUND ? "Not found" : conversation.stored ? "Untitled" : "New chat";
+    const title = conversation.title || unnamed;
     setText(find("title"), title);
     const label = `${ask ? "(?) " : ""}${title} · ${this.config.site}`;
     if (document.title !== label) document.title = label;
