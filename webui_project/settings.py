@@ -135,6 +135,8 @@ STORAGES = {
         else "whitenoise.storage.CompressedManifestStaticFilesStorage"
     },
 }
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG  # from the sources while developing, else from STATIC_ROOT
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 # ---- Sign-in ----
 
