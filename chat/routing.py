@@ -1,8 +1,8 @@
 """The websocket application: exact origins, then the routes; any other path is refused.
 
-from chat.routing import websocket_application
-
-application = ProtocolTypeRouter({"http": get_asgi_application(), "websocket": websocket_application})
+    application = get_asgi_application()  # loads the apps, so it comes first
+    from chat.routing import with_chat
+    application = with_chat(application)
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from channels.generic.websocket import AsyncWebsocketConsumer
-from channels.routing import URLRouter
+from channels.routing import ProtocolTypeRouter, URLRouter
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest
@@ -98,3 +98,8 @@ routes = URLRouter(
 )
 
 websocket_application = ExactOrigin(routes)
+
+
+def with_chat(application: Any) -> ProtocolTypeRouter:
+    """Return `application`, a project's own for HTTP, with the chat's sockets beside it."""
+    return ProtocolTypeRouter({"http": application, "websocket": websocket_application})

@@ -25,7 +25,7 @@ LEVELS = [
 LEVEL_OF = {module: level for level, modules in enumerate(LEVELS) for module in modules.split()}
 LANGROID_LEVEL = 3
 OUTSIDE = {"demo"}  # examples: they import what a project's own agents would
-# process: for the end of a server whose loop is not in the main thread. api: sync views, which Django binds to the loop.
+# process: for the end of a server whose loop is not in the main thread. api: sync views, bound to the loop by Django.
 CROSSES_THREADS = {"bridge", "process", "api"}
 CROSSINGS = {"async_to_sync", "sync_to_async", "run_coroutine_threadsafe"}
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 
-from channels.routing import ProtocolTypeRouter
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webui_project.settings")
-django_application = get_asgi_application()  # before the chat's import: it loads the apps
+application = get_asgi_application()  # loads the apps, so it comes before the chat's import
 
-from chat.routing import websocket_application  # noqa: E402
+from chat.routing import with_chat  # noqa: E402
 
-application = ProtocolTypeRouter({"http": django_application, "websocket": websocket_application})
+application = with_chat(application)
