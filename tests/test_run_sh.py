@@ -51,7 +51,7 @@ def run(checkout: Path) -> Iterator[Callable[..., subprocess.Popen]]:
                 ["./run.sh", *arguments],
                 cwd=checkout,
                 env=system | variables,
-                stdin=stdin,
+                stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
             )
