@@ -15,8 +15,8 @@ from typing import Any
 HOLD_SECONDS = 2.0
 MAX_DEPTH = 20  # of brackets in an object; what is deeper is text. It bounds how often a brace's text is read
 
-_BEGINNING = re.compile(r"(?:^[ \t]*(`{3,}|~{3,})[^\n`]*\n\s*)?\{", re.MULTILINE)
-_HALF_BEGINNING = re.compile(r"^[ \t]*(?:`{1,2}|~{1,2}|(?:`{3,}|~{3,})[^\n`]*(?:\n\s*)?)\Z", re.MULTILINE)
+_BEGINNING = re.compile(r"(?:(?<!\S)(`{3,}|~{3,})[^\n`~{]*\n\s*)?\{")
+_HALF_BEGINNING = re.compile(r"(?<!\S)(?:`{1,2}|~{1,2}|(?:`{3,}|~{3,})[^\n`~{]*(?:\n\s*)?)\Z")
 _SPACE = re.compile(r"\s*")
 _CLOSING_FENCE = re.compile(r"(?:`{3,}|~{3,})[ \t]*(?:\n\s*|(?=[^`~\s]))")
 _HALF_CLOSING_FENCE = re.compile(r"[`~]*[ \t]*")

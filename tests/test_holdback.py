@@ -104,6 +104,8 @@ def test_text_without_a_call_is_shown_whole(text, size):
         ('{"text": "a } b \\" {", "request": "x"}', ""),
         ('{"request": "x", "code": "line\nline"}', ""),
         ("~~~\n" + CALL + "\n~~~\nafter", "after"),
+        (f"- a\n  ```json\n  {CALL}\n  ```\n- b", "- a\n  \n\n- b"),
+        (f"```{CALL}\n{{b}}", "```\n\n{b}"),
     ],
 )
 @pytest.mark.parametrize("size", [1, 2, 7, 1000])
@@ -187,7 +189,16 @@ def test_text_is_not_read_again_with_every_piece():
 
 
 @pytest.mark.parametrize(
-    "bomb", ["{ " * 50_000, "{" * 100_000, '{"a":' * 20_000, '{"a":[' * 20_000, "[{" * 50_000, '{"a":"' + "{" * 100_000]
+    "bomb",
+    [
+        "{ " * 50_000,
+        "{" * 100_000,
+        '{"a":' * 20_000,
+        '{"a":[' * 20_000,
+        "[{" * 50_000,
+        '{"a":"' + "{" * 100_000,
+        "~~~ " * 50_000,
+    ],
 )
 @pytest.mark.parametrize("size", [100, 1_000_000])
 def test_no_brackets_are_a_bomb(bomb, size):
