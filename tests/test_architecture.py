@@ -15,10 +15,10 @@ ROOT = Path(__file__).parent.parent
 
 # A module of the app may import its own level and those below. `docs/architecture.md` says what the levels are.
 LEVELS = [
-    "activity conf csp exceptions failures formulas holdback markdown protocol rendering templatetags",
+    "activity conf csp exceptions failures formulas holdback json_scan markdown protocol rendering templatetags",
     "bridge layers",
     "models owners migrations",
-    "agents callbacks history langroid_setup model_calls scope tool_calls",
+    "agents callbacks history langroid_setup mock_model model_calls model_request scope tool_calls",
     "session process",
     "admin api apps checks consumers feed management routing urls views",
 ]
