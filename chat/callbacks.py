@@ -29,7 +29,12 @@ functions can be told to swallow the exceptions of their items (langroid 0.69.16
 raises again. The sources that DocChatAgent adds after its model call are not reported.
 """
 
+# ruff: noqa: E402
 from __future__ import annotations
+
+from chat import langroid_setup
+
+langroid_setup.load()
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -206,7 +211,8 @@ def _shown(now: Here, task: Task, e: Any, document: ChatDocument | None, spoken:
 
 @override(Task)
 def _can_respond(original: Any, now: Here, task: Task, e: Any) -> bool:
-    return e != Entity.USER and original(task, e)
+    # Not `!=`: an entity is never unequal to a task (langroid 0.69.16, mytypes.py:34).
+    return e is not Entity.USER and original(task, e)
 
 
 @override(Task)

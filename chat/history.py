@@ -5,7 +5,12 @@ between an agent that has lived all along and one that was started from the reco
 thoughts (a record keeps them apart from the text), the way in which a model laid out a JSON tool call, and attachments.
 """
 
+# ruff: noqa: E402
 from __future__ import annotations
+
+from chat import langroid_setup
+
+langroid_setup.load()
 
 import json
 from collections.abc import Iterable, Sequence

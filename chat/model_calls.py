@@ -21,14 +21,14 @@ from langroid.agent.chat_agent import ChatAgent
 from langroid.agent.chat_document import ChatDocument
 from langroid.agent.xml_tool_message import XMLToolMessage
 from langroid.exceptions import XMLException
-from langroid.language_models.base import LLMMessage, Role, StreamEventType
+from langroid.language_models.base import LLMFunctionCall, LLMMessage, Role, StreamEventType
 from langroid.language_models.openai_gpt import OpenAIGPT
 from pydantic import ValidationError
 
 from chat import failures
 from chat.activity import AgentGone, LlmOutcome, Usage
 from chat.exceptions import LimitReached
-from chat.holdback import without_tool_calls
+from chat.holdback import HoldBack, without_tool_calls
 from chat.scope import Here, ToolCall, TurnStopped, override, own_frame
 
 FINISH_REASONS = {"length": "length", "tool_calls": "tool", "function_call": "tool"}
@@ -58,6 +58,8 @@ async def llm_response_messages_async(
 def _prep_llm_messages(original: Any, now: Here, agent: ChatAgent, *args: Any, **kwargs: Any) -> Any:
     try:
         return original(agent, *args, **kwargs)
+    except ValidationError:  # of pydantic, a ValueError too
+        raise
     except ValueError as error:
         raise LimitReached("This is too long for the model, even without the older messages.") from error
 
@@ -125,6 +127,7 @@ class ModelCall:
         self._agent = agent
         self._text = ""  # as streamed
         self._is_streaming = False
+        self._may_call_tools = False  # as JSON in its text
         self._broken: Exception | None = None  # what cut the stream
         self._started = time.monotonic()
 
@@ -133,8 +136,8 @@ class ModelCall:
         vars(self._agent).setdefault("oai_tool_id2call", {})
         frame, config = self._now.frame, self._agent.config
         frame.latest, frame.calls, frame.spoken = self.id, [], frame.spoken + 1
-        as_json = config.use_tools and not config.use_functions_api and bool(self._agent.llm_tools_usable)
-        self._now.observer.llm_started(self.id, frame.place(self._agent), may_call_tools=as_json)
+        self._may_call_tools = config.use_tools and not config.use_functions_api and bool(self._agent.llm_tools_usable)
+        self._now.observer.llm_started(self.id, frame.place(self._agent), may_call_tools=self._may_call_tools)
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -233,7 +236,9 @@ class ModelCall:
         text = self._text.strip()  # not the response's: Langroid adds tool arguments to it that it could not parse
         if not self._is_streaming and self.response:
             text = self.response.content
-        return _Reader(self._agent, self.id).read(text)
+        if self._may_call_tools:
+            text = HoldBack().feed(text, 0.0)  # without the beginning of a call
+        return _Reader(self._agent, self.id).read(text).strip()
 
     def report(self, outcome: LlmOutcome) -> None:
         usage = None
@@ -253,7 +258,12 @@ def _read(response: ChatDocument, agent: ChatAgent, message_id: str) -> tuple[st
     else:
         reader = _Reader(agent, message_id)
         return reader.read(response.content), reader.calls
-    return response.content, [ToolCall(f.name, f.arguments or {}, message_id, id) for f, id in functions if f]
+    return response.content, [ToolCall(f.name, _arguments(f), message_id, id) for f, id in functions if f]
+
+
+def _arguments(function: LLMFunctionCall) -> dict[str, Any]:
+    """What the model gave: Langroid has added the tool's name to it (langroid 0.69.16, agent/base.py:1685)."""
+    return {name: value for name, value in (function.arguments or {}).items() if name != "request"}
 
 
 class _Reader:

@@ -28,6 +28,7 @@ NO_SUCH_TOOL = "There is no such tool."
 def handle_tool_message(
     original: Any, now: Here, agent: Agent, tool: ToolMessage, chat_doc: ChatDocument | None = None
 ) -> Any:
+    now.check()
     call = now.frame.take(tool)
     if call is None:  # not a model's call: what a tool returned, or a step of Langroid's own
         return original(agent, tool, chat_doc=chat_doc)
@@ -42,6 +43,7 @@ def handle_tool_message(
 async def handle_tool_message_async(
     original: Any, now: Here, agent: Agent, tool: ToolMessage, chat_doc: ChatDocument | None = None
 ) -> Any:
+    now.check()
     call = now.frame.take(tool)
     if call is None:
         return await original(agent, tool, chat_doc=chat_doc)
@@ -98,7 +100,6 @@ def settle(now: Here, agent: ChatAgent, status: Status | None = None) -> None:
 @contextmanager
 def _tool_run(now: Here, agent: Agent, call: ToolCall) -> Iterator[None]:
     """Report a tool's run. A failed tool has a sentence as its result; the block ends without the exception then."""
-    now.check()
     _started(now, agent, call)
     start = time.monotonic()
     status: Status = "complete"

@@ -1,4 +1,5 @@
-"""An `Observer` that a test can read: what the agent did, in a notation of one line per event, and the user's side of it.
+# ruff: noqa: E402
+"""An `Observer` that a test can read: what the agent did, a line for each event, and the user's side of it.
 
     chat = Chat(task)                       # runs callbacks.run in a thread
     assert chat.say("hello") == ["llm m1 Assistant", "text m1 Hi", "end m1 complete stop: Hi"]
@@ -13,7 +14,15 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
+from chat import langroid_setup
+
+langroid_setup.load()
+
+from langroid import Task
+
+from chat import callbacks
 from chat.activity import (
     AgentGone,
     Answer,
@@ -36,6 +45,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.said: list[tuple[str, str]] = []  # in order: ("user", text), ("llm", id), ("tool", id), ("failed", "")
         self.places: dict[str, Place] = {}
         self.outcomes: dict[str, LlmOutcome | ToolOutcome] = {}
         self.usages: dict[str, Usage] = {}
@@ -67,6 +77,7 @@ class Recorder:
             self._changed.notify_all()
         text = self.inbox.get(timeout=SECONDS)
         self._check()
+        self.said.append(("user", text or ""))
         return None if text is None or self.closing else UserText(turn=str(self.turns), content=text)
 
     def ask(self, question: Question) -> Answer | None:
@@ -92,6 +103,7 @@ class Recorder:
     def llm_ended(self, message_id: str, outcome: LlmOutcome) -> None:
         assert message_id not in self.outcomes, "ended twice"
         self.outcomes[message_id] = outcome
+        self.said.append(("llm", message_id))
         calls = "".join(f" {self.name(id, 't')}" for id in outcome.tool_calls)
         failure = f" {outcome.failure.code}" if outcome.failure else ""
         how = f"{outcome.status} {outcome.finish_reason or '-'}{failure}{calls}"
@@ -105,6 +117,7 @@ class Recorder:
     def tool_ended(self, tool_call_id: str, outcome: ToolOutcome) -> None:
         assert tool_call_id not in self.outcomes, "ended twice"
         self.outcomes[tool_call_id] = outcome
+        self.said.append(("tool", tool_call_id))
         error = f" [{outcome.error}]" if outcome.error else ""
         self._note(f"tool_end {self.name(tool_call_id, 't')} {outcome.status}{error}: {outcome.result}")
 
@@ -118,6 +131,7 @@ class Recorder:
 
     def turn_failed(self, failure: Failure) -> None:
         self.failures.append(failure)
+        self.said.append(("failed", ""))
         self._note(f"failed {failure.code}")
 
     # -- the test's side
@@ -132,6 +146,12 @@ class Recorder:
     def id(self, name: str) -> str:
         """The id with this short name."""
         return next(id for id, known in self._names.items() if known == name)
+
+    def outcome(self, name: str) -> Any:
+        return self.outcomes[self.id(name)]
+
+    def usage(self, name: str) -> Usage:
+        return self.usages[self.id(name)]
 
     def wait(self, condition: Callable[[], object]) -> None:
         """Wait until the condition holds; it is looked at after each event."""
@@ -171,26 +191,20 @@ class Recorder:
 class Chat:
     """One session: an agent in its thread, and a user."""
 
-    def __init__(self, task, request=None) -> None:
-        from chat import callbacks
-
+    def __init__(self, task: Task) -> None:
         self.recorder = Recorder()
         self.error: BaseException | None = None
-        self._task, self._request = task, request
+        given = [task]  # not kept: a test looks whether it goes away
 
         def work() -> None:
             try:
-                callbacks.run(self._take(), self.recorder, request)
+                callbacks.run(given.pop(), self.recorder, langroid_setup.ModelRequest())
             except BaseException as error:  # the test looks at it
                 self.error = error
 
         self._thread = threading.Thread(target=work, daemon=True)
         self._thread.start()
         self.recorder.wait(lambda: self.recorder.turns == 1)
-
-    def _take(self):
-        task, self._task = self._task, None
-        return task
 
     def begin(self, text: str) -> None:
         """Say something and do not wait."""
@@ -229,9 +243,9 @@ class Chat:
 
 
 @contextlib.contextmanager
-def chatting(task, request=None) -> Iterator[Chat]:
+def chatting(task: Task) -> Iterator[Chat]:
     """A chat that is hung up at the end of the block."""
-    chat = Chat(task, request)
+    chat = Chat(task)
     try:
         yield chat
     except BaseException:
