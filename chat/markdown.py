@@ -359,4 +359,4 @@ def _healed_run(run: str) -> str:
             open_marks.append(stars)
         elif stars and at == len(run):
             run = run[: mark.start()]
-    return run.rstrip() + "".join(reversed(open_marks)) if open_marks else run
+    return run.rstrip().rstrip("~") + "".join(reversed(open_marks)) if open_marks else run

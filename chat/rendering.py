@@ -251,7 +251,7 @@ def _coloured(code: str, language: str) -> str | None:
     except ClassNotFound:
         return None
     except Exception:  # a lexer that fails must not take the message with it
-        logger.exception("The lexer for %s failed", language)
+        logger.exception("A lexer failed")
         return None
 
 

@@ -349,6 +349,8 @@ def test_a_fence_gets_its_colours_with_its_closing_line():
         ("a `code", "a code"),
         ("a ``co`de", "a co`de"),
         ("a ~~gone", "a gone"),
+        ("a ~~gone~", "a gone"),
+        ("a **bold*", "a bold"),
         ("a [lab", "a lab"),
         ("a [label](https://e", "a label"),
         ("2 * 3", "2 * 3"),
