@@ -104,6 +104,7 @@ class Process:
                 self.record = await in_thread(_register)
                 self._tick_ends = threading.Event()
                 start_thread(self._tick_thread, name="chat-tick")
+                loop.call_later(WARM_SECONDS, lambda: start_thread(_warm, name="chat-warm"))
                 self._listener = asyncio.create_task(self._listen())
                 self._install_drain()
 
@@ -458,7 +459,6 @@ class Process:
 
     def _tick_thread(self) -> None:
         renewed = time.monotonic()
-        warm_at = renewed + WARM_SECONDS
         ends = self._tick_ends
         while not ends.wait(TICK_SECONDS):
             if time.monotonic() - renewed > conf.LEASE_SECONDS - 1:
@@ -474,9 +474,6 @@ class Process:
                 logger.warning("the database does not answer the tick: %s", type(error).__name__)
             except Exception:
                 logger.exception("tick failed")
-            if warm_at and time.monotonic() > warm_at:
-                warm_at = 0.0
-                _warm()
 
     def _tick(self) -> list[dict[str, Any]]:
         """Renew, checkpoint, look. In the tick's thread; one transaction and one query."""
@@ -657,6 +654,6 @@ def _warm() -> None:
     try:
         from chat import langroid_setup
 
-        langroid_setup.load()
+        langroid_setup.warm()
     except Exception:
         logger.exception("the agent library could not be loaded")

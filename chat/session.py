@@ -248,20 +248,30 @@ class AgentSession:
             self._leave(reason or self._reason)
 
     def _work(self) -> None:
-        from chat import agents as factories
-        from chat import callbacks, history
-
-        request = None
         try:
-            if self.spec is None:
-                raise AgentUnavailable("The agent of this conversation is not configured any more.")
-            records = self._history()
-            task = factories.build(self.spec, self._context(records))
-            request = factories.request_of(task)
-            history.install(task, records)
+            task, request = self._prepare()
+        except AgentGone:
+            raise
         except Exception as error:
             return self._refuse(error)
+        from chat import callbacks
+
         callbacks.run(task, self, request)
+
+    def _prepare(self) -> tuple[Any, Any]:
+        """Make the agent, with the memory of its conversation. Raises: whatever a factory may raise."""
+        from chat import langroid_setup
+
+        langroid_setup.load()  # first of all: it decides how Langroid is imported
+        from chat import agents as factories
+        from chat import history
+
+        if self.spec is None:
+            raise AgentUnavailable("The agent of this conversation is not configured any more.")
+        records = self._history()
+        task = factories.build(self.spec, self._context(records))
+        history.install(task, records)
+        return task, factories.request_of(task)
 
     def _context(self, records: list[Message]) -> Any:
         from django.contrib.auth import get_user_model
@@ -276,7 +286,8 @@ class AgentSession:
             history=tuple(records),
             settings=dict(self.spec.options),
             resources=self.resources,
-            ask=self.ask,
+            agent=self.spec.name,
+            asker=self.ask,
         )
 
     def _history(self) -> list[Message]:

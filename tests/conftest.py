@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests import programs
+from tests.servers import Server
+from tests.stub_llm import StubServer
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +33,18 @@ def postgres_url() -> Iterator[str]:
     """Address of a database in a PostgreSQL cluster of this worker's own."""
     with programs.postgres_server() as server:
         yield server.url
+
+
+@pytest.fixture(scope="session")
+def stub() -> Iterator[StubServer]:
+    """A model's server. Its counters and requests belong to whoever resets it: tests of one worker run one by one."""
+    with StubServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def server(stub: StubServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A real server under Daphne, whose agents talk to the stub."""
+    environment = {"CHAT_API_BASE": stub.url, "CHAT_API_KEY": "sk-test-key", "CHAT_MODEL": "gpt-4o-mini"}
+    with Server(tmp_path_factory.mktemp("server"), **environment) as server:
+        yield server

@@ -1,0 +1,14 @@
+"""Settings of the server processes that tests start: the example project's, with the agents of `tests/agents.py`."""
+
+from webui_project.settings import *  # noqa: F403
+
+CHAT_AGENTS = {
+    name: {"FACTORY": f"tests.agents.{name}", "NAME": name.replace("_", " ").title()}
+    for name in ("plain", "tools", "json_tools", "team", "mock", "broken", "wrong_type", "slow_start")
+}
+CHAT_AGENTS["assistant"] = {"FACTORY": "chat.demo.agents.assistant", "NAME": "Assistant", "STARTERS": ["Hello"]}
+CHAT_DEFAULT_AGENT = globals().get("CHAT_DEFAULT_AGENT") or "plain"
+CHAT_TURNS_PER_MINUTE = globals().get("CHAT_TURNS_PER_MINUTE", 10_000)
+CHAT_FRAMES_PER_SECOND = globals().get("CHAT_FRAMES_PER_SECOND", 1000.0)
+CHAT_FRAMES_BURST = globals().get("CHAT_FRAMES_BURST", 1000)
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -1,0 +1,354 @@
+"""The consumer: who may connect, what bad input is answered, limits. With Channels' communicator, without agents."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+
+import pytest
+from asgiref.sync import sync_to_async
+from channels.testing import WebsocketCommunicator
+from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, get_user_model
+from django.contrib.sessions.backends.db import SessionStore
+from django.core import signing
+
+from chat import models
+from chat.consumers import ABUSE_FRAMES
+from chat.owners import COOKIE, new_visitor
+from chat.process import here
+from chat.routing import websocket_application
+from tests.test_protocol import BAD_FRAMES
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+HOST = (b"host", b"testserver")
+
+
+@pytest.fixture(autouse=True)
+async def process(settings):
+    """A process of this test's own, ended with it, that lets anyone in."""
+    settings.CHAT_ALLOW_ANONYMOUS = settings.CHAT_COMPATIBLE_PROFILE = True
+    yield here
+    await here.end()
+    here.is_draining = False
+    assert not here.connections and not here.sessions
+
+
+class Page(WebsocketCommunicator):
+    def __init__(self, query="v=1", *, path="/ws/chat/", cookies=None, origin=None, host=HOST):
+        headers = [host]
+        if cookies:
+            headers.append((b"cookie", "; ".join(f"{k}={v}" for k, v in cookies.items()).encode()))
+        if origin:
+            headers.append((b"origin", origin.encode()))
+        super().__init__(websocket_application, f"{path}?{query}", headers=headers)
+
+    async def open(self):
+        """Connect; return the first frame."""
+        connected, code = await self.connect(timeout=10)
+        assert connected, code
+        return await self.next()
+
+    async def next(self):
+        return json.loads(await self.receive_from(timeout=10))
+
+    async def next_of(self, kind):
+        while True:
+            event = await self.next()
+            if event["type"] == kind:
+                return event
+
+    async def closed(self):
+        """Read until the close; return its code."""
+        while True:
+            output = await self.receive_output(timeout=10)
+            if output["type"] == "websocket.close":
+                return output["code"]
+
+    async def say(self, **frame):
+        await self.send_to(text_data=json.dumps(frame))
+
+
+@pytest.fixture
+async def page():
+    page = Page()
+    await page.open()
+    await page.next_of("status")
+    yield page
+    await page.disconnect()
+
+
+@sync_to_async
+def signed_in(name="alice", **fields):
+    """A user and the cookies of a browser where that user is signed in."""
+    user = get_user_model().objects.create_user(name, password="pw", **fields)
+    session = SessionStore()
+    session[SESSION_KEY] = str(user.pk)
+    session["_auth_user_backend"] = "django.contrib.auth.backends.ModelBackend"
+    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    session.save()
+    return user, {"sessionid": session.session_key}
+
+
+# -- bad input ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", BAD_FRAMES.values(), ids=BAD_FRAMES.keys())
+async def test_a_bad_frame_is_answered_and_the_socket_lives(page, text):
+    frame = {"bytes": b"\x00\xff"} if text is None else {"text": text}
+    await page.send_input({"type": "websocket.receive", **frame})
+    assert (await page.next())["error"] == "bad_frame"
+    await page.say(type="ping")
+    assert await page.next() == {"type": "pong"}
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        ('{"type":"message","content":"' + "x" * 70_000 + '"}', "too_large"),
+        ("x" * 1_000_000, "too_large"),
+        (json.dumps({"type": "message", "content": "x" * 16_001}), "too_large"),
+        ('{"type":"sing"}', "unknown_type"),
+        ('{"type":"command","command":"dance"}', "unknown_type"),
+        (json.dumps({"type": "sync", "message_id": str(uuid.uuid4())}), "not_found"),
+        (json.dumps({"type": "answer", "request_id": str(uuid.uuid4()), "content": "x"}), "not_found"),
+        (
+            json.dumps({"type": "command", "command": "edit", "message_id": str(uuid.uuid4()), "content": "x"}),
+            "not_found",
+        ),
+        (json.dumps({"type": "command", "command": "branch", "turn": str(uuid.uuid4())}), "not_found"),
+        (json.dumps({"type": "command", "command": "clear"}), "not_found"),
+        (json.dumps({"type": "message", "content": "x", "attachments": [str(uuid.uuid4())]}), "not_found"),
+        ('{"type":"ack","frames":1000}', "bad_frame"),
+    ],
+)
+async def test_what_cannot_be_done_is_answered_with_its_code(page, frame, code):
+    await page.send_to(text_data=frame)
+    assert (await page.next())["error"] == code
+    await page.say(type="ping")
+    assert await page.next() == {"type": "pong"}
+
+
+async def test_a_refused_message_is_named_by_the_client_s_id(page):
+    await page.say(type="message", content="", message_id="mine")
+    assert (await page.next())["client_id"] == "mine"
+
+
+@pytest.mark.parametrize(("frame", "code"), [("[]", 4400), ("x" * 70_000, 4413)])
+async def test_five_bad_frames_in_a_row_close_the_socket(page, frame, code):
+    for _ in range(ABUSE_FRAMES):
+        await page.send_to(text_data=frame)
+    assert await page.closed() == code
+
+
+async def test_too_many_frames_are_refused_and_a_flood_is_closed(page, settings):
+    for _ in range(400):
+        await page.say(type="ping")
+    assert (await page.next_of("error"))["error"] == "rate_limited"
+    assert await page.closed() == 4429
+
+
+# -- who may connect ----------------------------------------------------------------------------------------------------
+
+
+async def test_the_first_frames_are_connection_and_status(settings):
+    page = Page(cookies={COOKIE: new_visitor()[1]})
+    connection = await page.open()
+    status = await page.next()
+    assert connection["status"] == "connected" and connection["protocol"] == 1 and connection["ticket"]
+    assert connection["limits"]["max_message_chars"] == 16000
+    assert (connection["seq"], connection["head"], connection["resumed"], connection["earlier"]) == (
+        0,
+        None,
+        False,
+        False,
+    )
+    assert (status["type"], status["state"], status["queued"]) == ("status", "idle", [])
+    await page.disconnect()
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [
+        (None, True),
+        ("http://testserver", True),
+        ("http://testserver:80", True),
+        ("http://localhost:5173", True),
+        ("https://testserver", False),
+        ("http://testserver:8000", False),
+        ("http://testserver.evil.example", False),
+        ("http://evil.example", False),
+        ("http://localhost:5174", False),
+        ("null", False),
+        ("http://", False),
+        ("http://testserver:port", False),
+        ("file://testserver", False),
+    ],
+)
+async def test_only_pages_of_this_site_and_of_allowed_origins_connect(origin, allowed, settings):
+    settings.CHAT_ALLOWED_ORIGINS = ["http://localhost:5173"]
+    page = Page(origin=origin)
+    connected, _ = await page.connect(timeout=10)
+    assert connected is allowed
+    if connected:
+        await page.disconnect()
+
+
+async def test_a_host_that_is_not_allowed_is_refused():
+    connected, _ = await Page(host=(b"host", b"evil.example")).connect(timeout=10)
+    assert not connected
+
+
+async def test_an_unknown_path_is_refused():
+    connected, _ = await Page(path="/ws/other/").connect(timeout=10)
+    assert not connected
+
+
+async def test_without_sign_in_and_without_anonymous_visitors_the_socket_says_sign_in(settings):
+    settings.CHAT_ALLOW_ANONYMOUS = False
+    page = Page()
+    assert (await page.open())["error"] == "unauthorized"
+    assert await page.closed() == 4401
+
+
+async def test_a_signed_in_user_connects_where_visitors_may_not(settings):
+    settings.CHAT_ALLOW_ANONYMOUS = False
+    _, cookies = await signed_in()
+    page = Page(cookies=cookies)
+    assert (await page.open())["type"] == "connection"
+    await page.disconnect()
+
+
+@pytest.mark.parametrize("query", ["v=2", "v=", "v=x"])
+async def test_another_protocol_is_refused(query):
+    page = Page(f"{query}&a=b")
+    connection = await page.open()
+    if query == "v=":  # an empty parameter is none: the compatible profile
+        assert connection["type"] == "connection"
+        return await page.disconnect()
+    assert connection["error"] == "bad_frame"
+    assert await page.closed() == 4400
+
+
+@pytest.mark.parametrize("path", ["/ws", "/ws/", "/ws/chat/"])
+async def test_the_compatible_profile_can_be_off(settings, path):
+    settings.CHAT_COMPATIBLE_PROFILE = False
+    page = Page("browser_session_id=x", path=path)
+    assert (await page.open())["error"] == "bad_frame"
+    assert await page.closed() == 4400
+
+
+async def test_the_compatible_profile_is_never_acknowledged_nor_greeted_with_more_than_a_connection(settings):
+    page = Page("browser_session_id=x", path="/ws")
+    connection = await page.open()
+    assert set(connection) == {"type", "status", "session_id", "message"}
+    await page.say(type="ping")
+    assert await page.receive_nothing(timeout=0.3)
+    await page.disconnect()
+
+
+@pytest.mark.parametrize("query", ["conversation=x", f"conversation={uuid.uuid4()}", "agent=nobody"])
+async def test_what_does_not_exist_is_not_found(query):
+    page = Page(f"v=1&{query}")
+    assert (await page.open())["error"] == "not_found"
+    assert await page.closed() == 4404
+
+
+async def test_a_ticket_is_its_owner_s_only():
+    cookies = {COOKIE: new_visitor()[1]}
+    page = Page(cookies=cookies)
+    connection = await page.open()
+    await page.disconnect()
+    query = f"v=1&conversation={connection['session_id']}&ticket={connection['ticket']}"
+    mine = Page(query, cookies=cookies)
+    assert (await mine.open())["session_id"] == connection["session_id"]
+    await mine.disconnect()
+    for cookies, tampered in (({COOKIE: new_visitor()[1]}, query), (cookies, query + "x")):
+        other = Page(tampered, cookies=cookies)
+        assert (await other.open())["error"] == "not_found"
+        assert await other.closed() == 4404
+
+
+async def test_a_forged_cookie_makes_nobody_the_visitor(page):
+    cookie = new_visitor()[1]
+    forged = cookie[:-1] + ("A" if cookie[-1] != "A" else "B")
+    pages = [Page(cookies={COOKIE: value}) for value in (cookie, forged)]
+    for each in pages:
+        await each.open()
+    owners = {connection.owner.id for group in here.connections.values() for connection in group}
+    assert len(owners) == 3
+    for each in pages:
+        await each.disconnect()
+
+
+@pytest.mark.parametrize("what", ["disabled", "password", "logout", "deleted"])
+async def test_a_user_who_may_not_chat_any_more_is_refused_at_once_and_closed_soon(what):
+    user, cookies = await signed_in()
+    page, idle = Page(cookies=cookies), Page(cookies=cookies)
+    for each in (page, idle):
+        await each.open()
+
+    @sync_to_async
+    def change():
+        if what == "disabled":
+            type(user).objects.update(is_active=False)
+        elif what == "password":
+            user.set_password("new")
+            user.save()
+        elif what == "logout":
+            SessionStore(cookies["sessionid"]).delete()
+        else:
+            user.delete()
+
+    await change()
+    await page.say(type="message", content="hello")
+    assert (await page.next_of("error"))["error"] == "unauthorized"
+    assert await page.closed() == 4401
+    async with asyncio.timeout(5):
+        assert await idle.closed() == 4401
+    assert not await sync_to_async(models.Message.objects.exists)()
+
+
+async def test_the_oldest_of_too_many_sockets_gives_way(settings):
+    settings.CHAT_MAX_SOCKETS = 2
+    cookies = {COOKIE: new_visitor()[1]}
+    pages = [Page(cookies=cookies) for _ in range(3)]
+    for page in pages:
+        await page.open()
+    assert await pages[0].closed() == 4409
+    await pages[2].say(type="ping")
+    assert await pages[2].next_of("pong")
+    for page in pages[1:]:
+        await page.disconnect()
+
+
+async def test_sockets_of_one_address_can_be_limited(settings):
+    settings.CHAT_MAX_SOCKETS_PER_IP = 1
+    page = Page()
+    await page.open()
+    other = Page()
+    assert (await other.open())["error"] == "rate_limited"
+    assert await other.closed() == 4429
+    await page.disconnect()
+
+
+async def test_a_server_that_shuts_down_says_bye_and_takes_nobody_in():
+    page = Page()
+    await page.open()
+    await here.drain(0)
+    bye = await page.next_of("bye")
+    assert bye["retry_ms"] > 0
+    assert await page.closed() == 4012
+    here.is_draining = True
+    late = Page()
+    assert (await late.open())["type"] == "error"
+    assert await late.closed() == 4012
+
+
+async def test_nothing_is_left_of_a_page_that_went():
+    page = Page()
+    await page.open()
+    assert here.connections
+    await page.disconnect()
+    assert not here.connections and not here._of_owner
