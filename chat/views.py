@@ -50,7 +50,6 @@ def _title(owner: Owner | None, conversation_id: UUID) -> str:
 def _context(request: HttpRequest) -> dict[str, Any]:
     theme = request.COOKIES.get(THEME_COOKIE)
     return {
-        "site_name": conf.SITE_NAME,
         "theme": theme if theme in THEMES else "",
         "agents": json.dumps([_public(agent) for agent in agents().values()]),
         "default_agent": default_agent().key,

@@ -1,4 +1,4 @@
-"""Tags that print the page's ES modules with their final, possibly hashed, addresses.
+"""Tags for the templates: the page's ES modules with their final, possibly hashed, addresses, and the site's name.
 
 The modules import each other by bare names (`import {el} from "chat/dom.js"`). The import map says where each is; so
 no tool has to rewrite `import` statements, and renamed files with hashes in their names are found.
@@ -14,6 +14,8 @@ from django import template
 from django.templatetags.static import static
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
+
+from chat.conf import conf
 
 STATIC = Path(__file__).resolve().parent.parent / "static"
 
@@ -38,3 +40,9 @@ def chat_import_map(nonce: str) -> SafeString:
 def chat_module_preloads() -> SafeString:
     """Print a preload for each module: without them the browser finds one only when another imports it."""
     return format_html_join("\n", '<link rel="modulepreload" href="{}">', ((static(name),) for name in module_names()))
+
+
+@register.simple_tag
+def chat_site_name() -> str:
+    """Print the site's name, for the pages around the chat."""
+    return conf.SITE_NAME

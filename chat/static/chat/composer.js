@@ -28,7 +28,7 @@ export class Composer {
     this.stopButton.addEventListener("click", () => actions.stop());
     this.sendButton.addEventListener("pointerdown", (event) => event.preventDefault()); // the field keeps the focus
     setAttribute(this.field, "enterkeyhint", isTouch.matches ? "enter" : "send");
-    this.#changed();
+    this.#changed({ keepDraft: true });
   }
 
   /** Show the draft of another conversation. @param {string[]} sent  texts on their way, which are no drafts any more */
@@ -38,10 +38,9 @@ export class Composer {
     this.setText(sent.includes(draft) ? "" : draft);
   }
 
-  /** A new conversation got its id: the draft goes with it. */
-  rename(conversation) {
-    if (conversation === this.conversation) return;
-    localStorage.removeItem(draftKey(this.conversation));
+  /** The server has what was sent: from now on only what is in the field is a draft. */
+  accepted(conversation) {
+    if (conversation !== this.conversation) localStorage.removeItem(draftKey(this.conversation));
     this.conversation = conversation;
     this.saveDraft();
   }

@@ -27,7 +27,8 @@ const announcer = new Announcer(find("says"), find("alerts"));
 const stored = config.conversation ? pendingOf(config.conversation) : pendingOfNew();
 let agentKey = config.agent; // of a new conversation
 let answers = true; // the composer answers the open question; Esc leaves that
-const sent = new Set(); // ids of what was sent from here: those turns start at the top of the window
+let expectsTurn = false; // an edit or regenerate is on its way
+const sent = new Set(); // what was sent from here, by its id or its turn's: those turns start at the top of the window
 let state = initialState({ id: stored.id, ticket: stored.ticket, title: config.title, pending: stored.items, now: Date.now() });
 
 const connection = new Connection({
@@ -55,18 +56,19 @@ function dispatch(event) {
 function follow(before, event) {
   if (event.type === "connection") onConnected(before);
   if (state.pending !== before.pending || state.conversation.ticket !== before.conversation.ticket) savePending(state);
-  if (event.type === "accepted") composer.saveDraft();
   if (state.log.gap && !before.log.gap) connection.open();
   for (const message of Object.values(state.log.messages)) {
     if (message.stale && !before.log.messages[message.id]?.stale) connection.send(syncFrame(message.id));
   }
   if (state.conversation.stored && state.conversation.id) showAddress();
+  if (event.type === "error") expectsTurn = false;
+  if (expectsTurn && state.log.head !== before.log.head) showNewTurn();
+  if (event.type === "accepted") composer.accepted(state.conversation.id);
   if (state.ask?.request_id !== before.ask?.request_id) answers = true;
   announce(before, event);
 }
 
 function onConnected(before) {
-  composer.rename(state.conversation.id);
   const gap = before.link.since && before.conversation.id && before.log.newest ? Date.now() - before.link.since : 0;
   if (gap > CAUGHT_UP_MS) toasts.show("Connected again. Everything is up to date.");
   flush();
@@ -85,6 +87,15 @@ function showAddress() {
   const address = addressOf(state.conversation.id);
   if (location.pathname !== address) history.replaceState(null, "", address);
 }
+
+function showNewTurn() {
+  expectsTurn = false;
+  sent.add(state.log.head);
+  toEndSoon();
+}
+
+/** Once what was sent is drawn. */
+const toEndSoon = () => requestAnimationFrame(() => requestAnimationFrame(() => follower.toEnd()));
 
 const addressOf = (id) => (id ? `${config.page}c/${id}/` : config.page);
 
@@ -141,7 +152,7 @@ const actions = {
     const frame = answersNow ? answerFrame(id, state.ask.request_id, { content: text }) : messageFrame(id, text);
     dispatch({ type: "page/send", frame });
     flush();
-    requestAnimationFrame(() => requestAnimationFrame(() => follower.toEnd()));
+    toEndSoon();
   },
   answer(requestId, answer) {
     dispatch({ type: "page/send", frame: answerFrame(newId(), requestId, answer) });
@@ -157,8 +168,8 @@ const actions = {
     flush();
   },
   stop: () => connection.send(commandFrame("stop")),
-  edit: (turn, content) => command("edit", { message_id: turn, content }),
-  regenerate: (turn) => command("regenerate", { message_id: turn }),
+  edit: (turn, content) => startTurn("edit", { message_id: turn, content }),
+  regenerate: (turn) => startTurn("regenerate", { message_id: turn }),
   branch: (turn) => command("branch", { turn }),
   editLast: () => view.editLast(),
   async copy(text, control) {
@@ -190,8 +201,15 @@ const actions = {
 };
 
 function command(name, fields) {
-  if (connection.send(commandFrame(name, fields))) dispatch({ type: "page/notice", notice: null });
+  const isSent = connection.send(commandFrame(name, fields));
+  if (isSent) dispatch({ type: "page/notice", notice: null });
   else toasts.show("That needs a connection.");
+  return isSent;
+}
+
+/** The turn that it makes becomes the head: show it like one that was typed. */
+function startTurn(name, fields) {
+  expectsTurn = command(name, fields);
 }
 
 function showCopied(control) {
@@ -219,7 +237,7 @@ function open(id, { push = true } = {}) {
   dispatch({ type: "page/open", id, ticket, title, pending: items });
   composer.open(id, items.map(({ frame }) => frame.content));
   connection.open();
-  requestAnimationFrame(() => follower.toEnd());
+  follower.toEnd();
   if (push && matchMedia("(hover: hover)").matches) composer.focus();
 }
 
@@ -273,7 +291,7 @@ async function remove(id) {
 const composer = new Composer(find("composer"), actions, Number(config.maxChars));
 const view = new View({ agents, actions, config: { site: config.site, signIn: `${config.signIn}?next=${encodeURIComponent(location.pathname)}` }, composer });
 const sidebar = new Sidebar({ open, openNew: actions.openNew, rename, remove, toasts, page: config.page, more: () => loadChats(state.chats.items.at(-1)?.id) });
-const follower = new Follower(find("scroller"), find("column"), (isFollowing) => (find("latest").hidden = isFollowing));
+const follower = new Follower(find("scroller"), find("column"), find("turns"), (isFollowing) => (find("latest").hidden = isFollowing));
 
 find("latest").addEventListener("click", () => follower.toEnd({ smooth: true }));
 find("earlier").addEventListener("click", loadEarlier);
@@ -299,7 +317,7 @@ bindKeys({
   openNew: actions.openNew,
 });
 
-composer.open(state.conversation.id, state.pending.map(({ frame }) => frame.content));
+composer.open(state.conversation.stored ? state.conversation.id : "", state.pending.map(({ frame }) => frame.content));
 draw();
 connection.open();
 loadChats();

@@ -83,7 +83,7 @@ class TextPart {
     if (!this.thought) {
       this.thoughtTitle = el("span");
       this.thought = new Fold("thought", icon("thought"), this.thoughtTitle);
-      this.thoughtText = this.thought.body.appendChild(el("div", { class: "thought-text", dir: "auto" }));
+      this.thoughtText = this.thought.body.appendChild(el("div", { class: "thought-text", dir: "auto", tabindex: "0" }));
       this.root.prepend(this.thought.root);
     }
     const isThinking = writing && !content && !blocks.length;

@@ -8,13 +8,14 @@ export class Follower {
   /**
    * @param {HTMLElement} scroller
    * @param {HTMLElement} column  its content
+   * @param {HTMLElement} turns  what has an end worth following; the empty page has none
    * @param {(isFollowing: boolean) => void} onChange
    */
-  constructor(scroller, column, onChange) {
+  constructor(scroller, column, turns, onChange) {
     this.scroller = scroller;
+    this.turns = turns;
     this.onChange = onChange;
     this.isFollowing = true;
-    this.height = scroller.clientHeight;
     scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     const observer = new ResizeObserver(() => this.#resized());
     observer.observe(column);
@@ -53,9 +54,9 @@ export class Follower {
   }
 
   #resized() {
+    if (!this.turns.childElementCount) return;
     if (this.isFollowing && !this.#isSelecting()) this.scroller.scrollTop = this.scroller.scrollHeight;
     else if (this.#distance <= NEAR_END_PX) this.#set(true);
-    this.onChange(this.isFollowing);
   }
 
   /** Text that is being selected must not run away. */

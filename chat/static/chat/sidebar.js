@@ -98,6 +98,7 @@ export class Sidebar {
       this.anchor?.setAttribute("aria-expanded", String(newState === "open"));
       if (newState === "closed" && this.menu.contains(document.activeElement)) this.anchor?.focus();
     });
+    document.querySelector("#rename-cancel").addEventListener("click", () => this.dialog.close());
     addEventListener("pagehide", () => this.#flush());
   }
 

@@ -25,7 +25,7 @@ export class TurnView {
   /** Most turns are finished: they need no look while another one streams. */
   #isUnchanged({ turn, isLast, isLive }, { canAct, state }) {
     const { index, count } = turn.branch ?? {};
-    const key = [isLast, isLive, canAct, state.status.queued.includes(turn.id), index, count].join();
+    const key = [isLast, isLive, canAct, state.replayed, state.status.queued.includes(turn.id), index, count].join();
     const isSame = key === this.key && turn.entries.length === this.entries.length && turn.entries.every((entry, at) => entry === this.entries[at]);
     this.key = key;
     this.entries = turn.entries;
@@ -42,11 +42,18 @@ export class TurnView {
 function itemsOf(turn, { isWorking, request }, context) {
   const user = turn.user ? [{ kind: "user", key: turn.user.client_id || turn.id, message: turn.user }] : [];
   const segments = turn.segments.map((segment) => ({ ...segment, isBusy: false }));
-  if (isWorking && segments.at(-1)?.kind !== "reply") segments.push(emptyReply(turn, context));
+  const isUnanswered = isAbandoned(turn, isWorking, context);
+  if ((isWorking && segments.at(-1)?.kind !== "reply") || isUnanswered) segments.push({ ...emptyReply(turn, context), isUnanswered });
   const last = segments.at(-1);
   if (last?.kind === "reply") Object.assign(last, { isBusy: isWorking, isWaiting: Boolean(request), isLastOfTurn: true });
   const ask = request ? [{ kind: "ask", key: request.request_id, request }] : [];
   return [...user, ...segments, ...ask];
+}
+
+/** Nobody works on it, nobody will, and nothing came: the server died before the first word, or was stopped. */
+function isAbandoned(turn, isWorking, { state }) {
+  const isOver = !isWorking && state.replayed && state.link.phase === "open" && !state.status.queued.includes(turn.id);
+  return isOver && turn.user !== null && turn.segments.length === 0;
 }
 
 /** What stands there until the agent says something. */
@@ -135,13 +142,14 @@ class ReplyView {
     this.time = el("time", { class: "time" });
     this.body = el("div", { class: "reply-body" });
     this.dots = el("p", { class: "dots", hidden: true }, el("i"), el("i"), el("i"), el("span", {}, "Writing…"));
+    this.nothing = el("p", { class: "nothing", hidden: true }, "No answer came.");
     this.copy = iconButton("Copy answer", "copy", { onclick: ({ currentTarget }) => this.context.actions.copy(this.reply.text, currentTarget) });
     this.again = iconButton("Answer again", "again", { onclick: () => this.context.actions.regenerate(this.reply.turn.id) });
     this.branch = branchSwitch((turn) => this.context.actions.branch(turn));
     this.figures = el("bdi", { class: "figures" });
     this.row = el("div", { class: "actions" }, this.copy, this.again, this.branch.root, this.figures);
     this.root = el("article", { class: "reply", tabindex: "-1", "aria-labelledby": this.titleId },
-      this.face, el("header", { class: "reply-head" }, this.title, this.time), this.body, this.dots, this.row);
+      this.face, el("header", { class: "reply-head" }, this.title, this.time), this.body, this.dots, this.nothing, this.row);
     this.parts = new PartList(this.body);
   }
 
@@ -152,6 +160,7 @@ class ReplyView {
     this.parts.update(reply.parts, context);
     setAttribute(this.root, "aria-busy", reply.isBusy ? "true" : null);
     this.dots.hidden = !reply.isBusy || reply.isWaiting || isShowingProgress(reply.parts);
+    this.nothing.hidden = !reply.isUnanswered;
     this.row.hidden = reply.isBusy;
     setAttribute(this.row, "data-always", Boolean(reply.isLast));
     this.copy.hidden = !reply.text;

@@ -65,7 +65,7 @@ export class View {
       turn,
       isLast: at === shown.length - 1 && !pending.length,
       isWorking: busy && turn.id === current && turn.user !== null,
-      isLive: sent.has(turn.user?.client_id),
+      isLive: sent.has(turn.user?.client_id) || sent.has(turn.id),
       request: ask && turn.id === current ? ask : null,
     }));
     const waiting = pending.map((item, at) => ({ kind: "pending", key: item.id, pending: item, isLast: at === pending.length - 1, isLive: sent.has(item.id) }));
