@@ -33,7 +33,9 @@ def chat_import_map(nonce: str) -> SafeString:
     """Print the import map. It must stand before the first module script."""
     text = json.dumps({"imports": {name: static(name) for name in module_names()}})
     # "<" as an escape, so that no address can end the script element.
-    return format_html('<script type="importmap" nonce="{}">{}</script>', nonce, mark_safe(text.replace("<", "\\u003c")))
+    return format_html(
+        '<script type="importmap" nonce="{}">{}</script>', nonce, mark_safe(text.replace("<", "\\u003c"))
+    )
 
 
 @register.simple_tag

@@ -1,0 +1,58 @@
+"""A real Chromium, and pages in it that let no fault of theirs pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+
+from tests import programs
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    path = programs.require("chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(chromium: Browser) -> Iterator[BrowserContext]:
+    """A browser profile of this test's own: cookies, storage."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 800})
+    context.set_default_timeout(10_000)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Iterator[Page]:
+    """A page. The test fails on an uncaught error, on a message of the CSP, and on a request to another host."""
+    faults: list[str] = []
+    page = context.new_page()
+    watch(page, faults)
+    yield page
+    assert faults == []
+
+
+def watch(page: Page, faults: list[str]) -> None:
+    """Collect in `faults` what must not happen on `page`."""
+
+    def on_console(message: ConsoleMessage) -> None:
+        if message.type == "error" and "Content Security Policy" in message.text:
+            faults.append(message.text)
+
+    def on_request(request: Any) -> None:
+        own = urlsplit(page.url).hostname
+        other = urlsplit(request.url)
+        if other.scheme in ("http", "https") and own and other.hostname != own:
+            faults.append(f"a request to {other.hostname}")
+
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", on_console)
+    page.on("request", on_request)
