@@ -5,8 +5,8 @@
     with StubServer() as stub:                                            # a process of its own
         OpenAIGPTConfig(chat_model="gpt-4o", api_base=stub.url, api_key="x")
 
-Directives stand in the last user message as `[[tokens=40 tps=50]]`, in the model's name as `stub:tokens=40,tps=50`, or in
-the defaults; this is also their precedence. A value with blanks is quoted: `text="two words"`.
+Directives stand in the last user message as `[[tokens=40 tps=50]]`, in the model's name as `stub:tokens=40,tps=50`, or
+in the defaults; this is also their precedence. A value with blanks is quoted: `text="two words"`.
 
     tokens=N          this many words (default 12; 0: an empty answer)
     tps=N             tokens per second (default: as fast as possible)

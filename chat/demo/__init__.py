@@ -1,0 +1,1 @@
+"""Agents that need no key, to try the page with and to copy from."""

@@ -1,0 +1,168 @@
+"""Examples to copy. Name one in `CHAT_AGENTS`: {"toolbox": {"FACTORY": "chat.demo.agents.toolbox"}}.
+
+Each uses the configured model. The `mock` script speaks in its place where there is none, and is not needed otherwise.
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable
+from datetime import datetime
+
+import langroid as lr
+
+from chat.agents import AgentContext
+from chat.conf import conf
+from chat.demo import scripts
+
+SYSTEM_MESSAGE = "You are a helpful assistant. Use Markdown where it makes an answer easier to read."
+
+
+def assistant(context: AgentContext) -> lr.ChatAgent:
+    """A chat with the model, nothing else."""
+    config = lr.ChatAgentConfig(
+        llm=context.llm(mock=scripts.small_talk),
+        system_message=conf.SYSTEM_MESSAGE or SYSTEM_MESSAGE,
+        enable_orchestration_tool_handling=False,  # without tools of its own an agent is made in half of the time
+    )
+    return lr.ChatAgent(config)
+
+
+# -- tools -------------------------------------------------------------------------------------------------------------
+
+
+class Calculate(lr.ToolMessage):
+    request: str = "calculate"
+    purpose: str = "To get the value of an arithmetic <expression>, such as (17 + 4) * 2."
+    expression: str
+
+    def handle(self) -> str:
+        try:
+            return f"{self.expression} = {evaluate(self.expression):g}"
+        except (ValueError, SyntaxError, ArithmeticError) as error:
+            return f"This cannot be calculated: {error}"
+
+
+class CurrentTime(lr.ToolMessage):
+    request: str = "current_time"
+    purpose: str = "To get the current date and time."
+
+    def handle(self) -> str:
+        return datetime.now().astimezone().strftime("%A, %d %B %Y, %H:%M %Z")
+
+
+def toolbox(context: AgentContext) -> lr.ChatAgent:
+    """An agent with two tools. The page shows each call and its result."""
+    config = lr.ChatAgentConfig(
+        llm=context.llm(mock=scripts.toolbox),
+        system_message="Calculate with the tool, never in your head. For the date and the time use the other tool.",
+    )
+    agent = lr.ChatAgent(config)
+    agent.enable_message([Calculate, CurrentTime])
+    return agent
+
+
+OPERATORS: dict[type[ast.AST], Callable[..., float]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+    ast.USub: operator.neg,
+    ast.UAdd: operator.pos,
+}
+MAX_EXPRESSION_CHARS = 200
+
+
+def evaluate(expression: str) -> float:
+    """Return the value of an arithmetic expression; nothing but numbers and operators is evaluated.
+
+    Raises: ValueError, SyntaxError, ArithmeticError.
+    """
+    if len(expression) > MAX_EXPRESSION_CHARS:
+        raise ValueError("the expression is too long")
+    return _value(ast.parse(expression.strip(), mode="eval").body)
+
+
+def _value(node: ast.AST) -> float:
+    match node:
+        case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
+            return float(number)
+        case ast.UnaryOp(op=op, operand=operand) if type(op) in OPERATORS:
+            return OPERATORS[type(op)](_value(operand))
+        case ast.BinOp(left=left, op=ast.Pow(), right=right):
+            return _power(_value(left), _value(right))
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in OPERATORS:
+            return OPERATORS[type(op)](_value(left), _value(right))
+    raise ValueError("only numbers, brackets and + - * / // % ** are allowed")
+
+
+def _power(base: float, exponent: float) -> float:
+    result = base**exponent
+    if isinstance(result, complex):
+        raise ValueError("the root of a negative number")
+    return result
+
+
+# -- sub-agents --------------------------------------------------------------------------------------------------------
+
+
+def writing_team(context: AgentContext) -> lr.Task:
+    """A writer who talks to the user, and a critic whom the writer asks. The page shows the critic as a sub-task."""
+    writer = lr.ChatAgent(
+        lr.ChatAgentConfig(
+            name="Writer",
+            llm=context.llm(mock=scripts.writer),
+            system_message=(
+                "You write short poems. Send each first draft to the critic: begin the message with __SEND__:Critic "
+                "and write the draft behind it. When you have the critic's answer, show the user the improved poem."
+            ),
+        )
+    )
+    critic = lr.ChatAgent(
+        lr.ChatAgentConfig(
+            name="Critic",
+            llm=context.llm(mock=scripts.critic),
+            system_message="You are a critic of poems. Answer in two sentences. Begin with CRITIC: and be concrete.",
+        )
+    )
+    task = lr.Task(writer, name="Writer", interactive=True)
+    task.add_sub_task(lr.Task(critic, name="Critic", interactive=False, single_round=True))
+    return task
+
+
+# -- questions to the user ---------------------------------------------------------------------------------------------
+
+
+def postman(context: AgentContext) -> lr.ChatAgent:
+    """An agent with a tool that asks for approval. The tool is made here, so that it knows the session's context."""
+
+    class SendLetter(lr.ToolMessage):
+        request: str = "send_letter"
+        purpose: str = "To send a letter with a <text> <to> an address. The user is asked for approval by itself."
+        to: str
+        text: str
+
+        def handle(self) -> str:
+            answer = context.ask(
+                f"Send this letter to {self.to}?",
+                kind="approval",
+                tool_name="send_letter",
+                tool_args={"to": self.to, "text": self.text},
+            )
+            if answer is None or not answer.approved:
+                return "The letter was not sent: there was no approval."
+            letter = {"to": self.to, "text": self.text} | (answer.tool_args or {})  # people may have edited it
+            sent = context.resources.setdefault("sent", [])  # a real tool would send it here
+            sent.append(letter)
+            return f"The letter to {letter['to']} was sent. Letters in this session: {len(sent)}."
+
+    config = lr.ChatAgentConfig(
+        llm=context.llm(mock=scripts.postman),
+        system_message="You send letters. Write what the user wants to say, politely, and use the tool.",
+    )
+    agent = lr.ChatAgent(config)
+    agent.enable_message(SendLetter)
+    return agent
