@@ -138,8 +138,8 @@ def test_a_missing_record_is_noticed_and_nothing_after_it_is_taken(modules):
 def test_chunks_are_put_in_place_once_and_in_order(modules):
     chunks = [
         html("a1", 0, 0, "<p>on"),
-        html("a1", 0, 0, "<p>on"),
         html("a1", 1, 0, "<p>one</p>"),
+        html("a1", 0, 0, "<p>on"),
         html("a1", 2, 1, "<p>two</p>"),
     ]
     state = play(modules, connection(), user(1, "u1"), start("a1", "u1"), *chunks)
