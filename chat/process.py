@@ -49,6 +49,7 @@ from chat.session import AgentSession, connected
 logger = logging.getLogger("chat.process")
 
 TICK_SECONDS = 1.0
+SAME_SIGNAL_SECONDS = 0.5
 WARM_SECONDS = 1.0  # the agent library is imported so long after the start
 ASK_SECONDS = 1.0  # longest wait for another process's answer
 VALID_EVERY = 2  # ticks between two looks at the owners' accounts
@@ -158,12 +159,15 @@ class Process:
         loop = self._loop
 
         def handle(number: int, frame: Any) -> None:
-            signal.signal(signum, previous)  # a second signal does not wait
+            # One Ctrl-C may come twice, from the terminal and passed on by a supervisor. A later one does not wait.
+            signal.signal(signum, lambda *_: None)
 
             async def drain_and_go_on() -> None:
+                loop.call_later(SAME_SIGNAL_SECONDS, signal.signal, signum, previous)
                 try:
                     await self.drain(conf.DRAIN_SECONDS if number == signal.SIGTERM else 0)
                 finally:
+                    signal.signal(signum, previous)
                     os.kill(os.getpid(), number)
 
             loop.call_soon_threadsafe(lambda: loop.create_task(drain_and_go_on()))

@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 
 from tests import programs
+from tests.client import Client
+from tests.servers import Server
 
 ROOT = Path(__file__).parent.parent
 
@@ -215,3 +217,17 @@ def test_migrate_prepares_the_database_at_the_first_start_alone(site):
         assert site.output.count("Applying auth.0001_initial") == 1
     finally:
         programs.end(server)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+@pytest.mark.parametrize("tell", [os.kill, os.killpg], ids=["parent", "all"])
+@pytest.mark.parametrize("kind", ["reloader", "runserver"])
+async def test_pages_are_told_before_the_server_ends(tmp_path, kind, tell, number):
+    with Server(tmp_path, kind=kind, settings="webui_project.settings") as server:
+        async with Client(server.ws_url) as page:
+            tell(server.process.pid, number)
+
+            assert await page.closed(timeout=1) == 4012
+            assert page.of("bye")
+        assert server.wait(3) == 0
+        assert "Traceback" not in server.log

@@ -11,6 +11,7 @@ The supervisor needs nothing but the standard library, so that it costs no secon
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import subprocess
@@ -24,7 +25,6 @@ from typing import NoReturn
 CHILD = "RUN_MAIN"  # Django's name for "this is the reloader's child" (django.utils.autoreload.DJANGO_AUTORELOAD_ENV)
 RELOAD = 3  # exit code of a child that wants to be started again
 MIGRATE = "--migrate"
-EXIT_SECONDS = 1.5
 
 
 def is_child() -> bool:
@@ -97,8 +97,11 @@ def serve_watched(serve: Callable[[], None]) -> NoReturn:
 
 
 def end_process(code: int) -> NoReturn:
-    """Exit, within `EXIT_SECONDS` even if a thread that Python waits for at its end sits in a call."""
-    last_resort = threading.Timer(EXIT_SECONDS, os._exit, [code])
-    last_resort.daemon = True
-    last_resort.start()
-    sys.exit(code)
+    """End the process now, with its threads: one may sit in a call for long, or be importing compiled modules.
+
+    For the first Python would wait (threading._shutdown); the second crashes while Python takes itself apart.
+    """
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)
