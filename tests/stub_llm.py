@@ -62,7 +62,7 @@ Body = dict[str, Any]
 
 @dataclass
 class Stats:
-    """Counters since the last reset. `open`: requests without a complete answer so far."""
+    """Counters of the requests for completions since the last reset. `open`: those without a complete answer so far."""
 
     connections: int = 0
     requests: int = 0
@@ -236,7 +236,7 @@ class Stub:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer the requests of one connection."""
-        self.stats.connections += 1
+        is_counted = False
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
@@ -244,6 +244,8 @@ class Stub:
                 body = await reader.readexactly(int(length[1]) if length else 0)
                 path = head.split(" ", 2)[1]
                 if path.endswith("/chat/completions"):
+                    self.stats.connections += not is_counted
+                    is_counted = True
                     await self.watched(json.loads(body), reader, writer)
                 else:
                     await self.respond(writer, 200, self.about(path))
