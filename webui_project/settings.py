@@ -28,6 +28,33 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 # ---- The chat ----
 
+# Yours go here: docs/agents.md.
+CHAT_AGENTS = {
+    "assistant": {
+        "FACTORY": "chat.demo.agents.assistant",
+        "NAME": "Assistant",
+        "DESCRIPTION": "A chat with the model.",
+        "STARTERS": ["What can you do?", "Show me some Markdown", "Tell me a long story"],
+    },
+    "toolbox": {
+        "FACTORY": "chat.demo.agents.toolbox",
+        "NAME": "Toolbox",
+        "DESCRIPTION": "Calculates and knows the time, with tools.",
+        "STARTERS": ["What is (17 + 4) * 2?", "What time is it in UTC?"],
+    },
+    "writing_team": {
+        "FACTORY": "chat.demo.agents.writing_team",
+        "NAME": "Writing team",
+        "DESCRIPTION": "A writer who asks a critic before you see the poem.",
+        "STARTERS": ["Write a poem about the sea"],
+    },
+    "postman": {
+        "FACTORY": "chat.demo.agents.postman",
+        "NAME": "Postman",
+        "DESCRIPTION": "Sends letters, once you have approved them.",
+        "STARTERS": ["Invite alice@example.org to lunch on Friday."],
+    },
+}
 vars().update(environment.chat_settings(env))  # every CHAT_* setting that the environment sets
 
 # ---- Applications ----
