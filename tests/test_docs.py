@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from chat import exceptions, protocol
 from chat.conf import SETTINGS
 
 ROOT = Path(__file__).parent.parent
@@ -46,6 +47,37 @@ def test_the_example_of_a_dotenv_file_names_known_variables():
     known = variables_of_the_project() | aliases | {f"CHAT_{name}" for name in SETTINGS}
 
     assert set(re.findall(r"^#([A-Z_]+)=", read(".env.example"), re.M)) <= known
+
+
+def rows_of(section: str) -> set[str]:
+    """The names in code type that begin a row of a table in one section of the protocol's page."""
+    (text,) = re.findall(rf"^## {section}\n(.*?)(?=^## |\Z)", read("docs/protocol.md"), re.M | re.S)
+    return {name for row in re.findall(r"^\| (`.*?) \|", text, re.M) for name in re.findall(r"`(\w+)`", row)}
+
+
+def test_each_event_that_the_server_sends_is_described():
+    sources = "".join(path.read_text() for path in (ROOT / "chat").glob("*.py"))
+    sent = set(re.findall(r'"type": "([a-z_]+)"|kind = "(stream_\w+)"', sources))
+    sent = {name for pair in sent for name in pair if name} | protocol.RECORDS | protocol.CHUNKS
+
+    assert sent == rows_of("Events")
+
+
+def test_each_error_code_is_described():
+    codes = {error.code for error in subclasses(exceptions.ChatError)}
+    codes |= set(re.findall(r'"((?:llm|tool)_\w+)"', read("chat/failures.py")))
+
+    assert codes == rows_of("Errors and closing")
+
+
+def test_each_close_code_is_described():
+    closes = {str(value) for name, value in vars(protocol).items() if name.startswith("CLOSE_")}
+
+    assert closes <= set(re.findall(r"^\| (\d{4}) \|", read("docs/protocol.md"), re.M))
+
+
+def subclasses(cls: type) -> set[type]:
+    return {cls}.union(*(subclasses(child) for child in cls.__subclasses__()))
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
