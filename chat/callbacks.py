@@ -49,6 +49,7 @@ from langroid.mytypes import Entity
 
 from chat import failures, model_calls  # noqa: F401  (model_calls: its overrides)
 from chat.activity import Observer, Question
+from chat.exceptions import LimitReached
 from chat.scope import Frame, Here, Request, Run, TurnStopped, here, override, sub_task
 from chat.tool_calls import settle
 
@@ -61,8 +62,6 @@ def run(task: Task, observer: Observer, request: Request | None = None) -> None:
     What the agent leaves in Langroid's registry is removed in every case. Raises: AgentGone, as the observer does.
     """
     this = Run(observer, request, task)
-    # Langroid counts equal messages over all turns, and would end the session of a user who repeats a question.
-    task.config = task.config.model_copy(update={"inf_loop_cycle_len": 0})
     if request:
         observer.on_stop(request.abort)
     token = here.set(Here(this, Frame(task.agent, task.name, task)))
@@ -100,22 +99,28 @@ async def step_async(original: Any, now: Here, task: Task, turns: int = -1) -> C
 
 
 def _root_step(original: Any, now: Here, task: Task, turns: int) -> ChatDocument | None:
-    this = now.run
-    if this.is_users_turn or _is_users_turn(task):
-        return _next_turn(now, task)
-    try:
+    with _contained(now, task):
+        if now.run.is_users_turn or _is_users_turn(task):
+            return _next_turn(now, task)
         now.check()
         document = original(task, turns)
         now.check()
         return document
+    return task.pending_message  # it is the user's turn
+
+
+@contextmanager
+def _contained(now: Here, task: Task) -> Iterator[None]:
+    """Let what stops the root's turn, or goes wrong in it, end the turn and not the session."""
+    try:
+        yield
     except TurnStopped:
-        this.is_users_turn = True
+        now.run.is_users_turn = True
         settle(now, task.agent, now.stopped)
-    except Exception as error:  # whatever an agent does wrong must not end its session
-        this.is_users_turn = True
+    except Exception as error:
+        now.run.is_users_turn = True
         settle(now, task.agent, "error")
         _report(now, error)
-    return task.pending_message
 
 
 def _next_turn(now: Here, task: Task) -> ChatDocument | None:
@@ -129,7 +134,7 @@ def _next_turn(now: Here, task: Task) -> ChatDocument | None:
         return None
     task.response_sequence.clear()
     this.forget_documents()
-    task.n_no_answer_alternations, task._no_answer_step = 0, -5  # as in Task.run
+    task._init_message_counter()  # loops are looked for in one turn: a user may ask the same thing again and again
     return _hear(now, task, message.content)
 
 
@@ -164,23 +169,41 @@ def done(
 ) -> tuple[bool, StatusCode]:
     if result is not None:
         return original(task, result, r)
-    if task.pending_sender == Entity.USER and _is_typed(task.pending_message):
-        is_over, status = task.n_stalled_steps >= task.max_stalled_steps, StatusCode.STALLED
-    else:
-        is_over, status = original(task)
     if not now.is_root(task):
-        return is_over, status
-    nobody_answers = task.n_stalled_steps > (1 if task.is_pass_thru else 0)  # passed on: the next one has a step
-    if (is_over or task.is_done or nobody_answers) and not now.run.is_users_turn:
-        now.run.is_users_turn = True
-        _conclude(now, task)
+        return _is_over(original, task)
+    with _contained(now, task):
+        nobody_answers = task.n_stalled_steps > (1 if task.is_pass_thru else 0)  # passed on: the next one has a step
+        if not now.run.is_users_turn and (task.is_done or nobody_answers or _is_over(original, task)[0]):
+            now.run.is_users_turn = True
+            _conclude(now, task)
+    task.n_no_answer_alternations = 0  # else it ends the session (langroid 0.69.16, agent/task.py:893)
     return now.run.has_hung_up, StatusCode.USER_QUIT if now.run.has_hung_up else StatusCode.OK
+
+
+def _is_over(original: Any, task: Task) -> tuple[bool, StatusCode]:
+    """What Langroid says, but of what the user typed only that it cannot be answered."""
+    if task.pending_sender == Entity.USER and _is_typed(task.pending_message):
+        return task.n_stalled_steps >= task.max_stalled_steps, StatusCode.STALLED
+    return original(task)
+
+
+@override(Task)
+def _maybe_infinite_loop(original: Any, now: Here, task: Task) -> bool:
+    is_loop = original(task)
+    if not now.is_root(task):
+        return is_loop
+    if is_loop and not now.run.is_users_turn:
+        now.run.is_users_turn = True
+        _report(now, LimitReached("The agent repeated itself, so its turn was ended."))
+    return False  # else an exception ends the session
 
 
 def _conclude(now: Here, task: Task) -> None:
     """Show the result with which the turn ends, if it is not what a model said: of a DoneTool, or of a sub-task."""
     message = task.pending_message
-    if message is None or _is_typed(message) or task.pending_sender == Entity.LLM or not message.content.strip():
+    if message is None or task.pending_sender in (Entity.LLM, Entity.USER) or _is_typed(message):
+        return
+    if not message.content.strip():
         return
     settle(now, task.agent)
     now.say(task.agent, message.content)
@@ -218,7 +241,7 @@ def _can_respond(original: Any, now: Here, task: Task, e: Any) -> bool:
 @override(Task)
 def valid(original: Any, now: Here, task: Task, result: ChatDocument | None, r: Any) -> bool:
     if not task.config.recognize_string_signals:
-        task.is_pass_thru = False  # set for any answer that contains __PASS__ (langroid 0.69.16, agent/task.py:1324)
+        task.is_pass_thru = False  # set for any answer that contains __PASS__ (langroid 0.69.16, agent/task.py:1320)
     return original(task, result, r)
 
 

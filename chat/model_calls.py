@@ -29,6 +29,7 @@ from chat import failures
 from chat.activity import AgentGone, LlmOutcome, Usage
 from chat.exceptions import LimitReached
 from chat.holdback import HoldBack, without_tool_calls
+from chat.model_request import RequestAborted
 from chat.scope import Here, ToolCall, TurnStopped, override, own_frame
 
 FINISH_REASONS = {"length": "length", "tool_calls": "tool", "function_call": "tool"}
@@ -111,7 +112,7 @@ def _model_call(now: Here, agent: ChatAgent, messages: list[LLMMessage]) -> Iter
             agent.oai_tool_calls = []
             if text and messages is agent.message_history:
                 messages.append(LLMMessage(role=Role.ASSISTANT, content=text))
-            if now.observer.halted:
+            if now.observer.halted or isinstance(error, RequestAborted):
                 raise TurnStopped from error
             raise
         call.report(outcome)
@@ -218,10 +219,10 @@ class ModelCall:
         """Report a call that was stopped or failed; return the text that there is."""
         now, text = self._now, self._partial_text()
         reasoning = self.response.reasoning if self.response else ""
-        if now.observer.halted or isinstance(error, TurnStopped):
+        if now.observer.halted or isinstance(error, TurnStopped | RequestAborted):
             outcome = LlmOutcome(content=text, reasoning=reasoning, status=now.stopped)
         elif isinstance(error, openai.BadRequestError) and self._agent.any_strict:
-            outcome = LlmOutcome()  # made again at once, without strict schemas (langroid 0.69.16, chat_agent.py:1689)
+            outcome = LlmOutcome()  # made again at once, without strict schemas (langroid 0.69.16, chat_agent.py:1692)
         else:
             failure = failures.of_model(error, model=self._agent.llm.config.chat_model)
             now.run.failed = (error, failure, now.frame.depth)
@@ -262,7 +263,7 @@ def _read(response: ChatDocument, agent: ChatAgent, message_id: str) -> tuple[st
 
 
 def _arguments(function: LLMFunctionCall) -> dict[str, Any]:
-    """What the model gave: Langroid has added the tool's name to it (langroid 0.69.16, agent/base.py:1685)."""
+    """What the model gave: Langroid has added the tool's name to it (langroid 0.69.16, agent/base.py:1683)."""
     return {name: value for name, value in (function.arguments or {}).items() if name != "request"}
 
 

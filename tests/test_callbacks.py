@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import itertools
 import json
 import logging
 import threading
@@ -29,6 +30,7 @@ from langroid.utils.configuration import settings
 from langroid.utils.object_registry import ObjectRegistry
 
 from chat.activity import AgentGone, Usage
+from chat.mock_model import MockConfig, MockModel
 from tests.langroid_agents import Square, agent_on, mock_agent, task_of
 from tests.recorder import Chat, chatting
 from tests.servers import free_port
@@ -286,13 +288,23 @@ def test_a_done_tool_ends_the_turn_with_its_content_and_not_the_session(stub, na
 
 
 def test_an_agent_that_calls_tools_for_ever_can_be_stopped():
-    agent = mock_agent(lambda text: '{"request": "square", "n": 2}')
+    numbers = itertools.count()
+    agent = mock_agent(lambda text: json.dumps({"request": "square", "n": next(numbers)}))
     agent.enable_message(Square)
     with chatting(task_of(agent)) as chat:
         chat.begin("go")
         chat.recorder.wait_for("tool_end t20")
         chat.stop()
         chat.rest()
+        agent.llm.config.response_fn = lambda text: "fine"
+        assert chat.say("and now?")[-1].endswith("complete stop: fine")
+
+
+def test_an_agent_that_repeats_the_same_tool_is_ended():
+    agent = mock_agent(lambda text: '{"request": "square", "n": 2}')
+    agent.enable_message(Square)
+    with chatting(task_of(agent)) as chat:
+        assert chat.say("go")[-1] == "failed limit_reached"
         agent.llm.config.response_fn = lambda text: "fine"
         assert chat.say("and now?")[-1].endswith("complete stop: fine")
 
@@ -350,7 +362,7 @@ def delegate(
         purpose: str = "to ask somebody else"
 
         def handle(self) -> str:
-            agent = agent_on(stub, name="Inner", tools=[Square, Delegate], timeout=2)
+            agent = agent_on(stub, name="Inner", tools=[Square, DoneTool, Delegate], timeout=2)
             options = {"interactive": False, "done_if_response": [Entity.LLM]} | task
             return how(task_of(agent, **options), next(texts))
 
@@ -457,6 +469,7 @@ def test_tool_calls_of_an_answer_that_is_cut_are_not_run(stub):
         assert lines[-1] == "end m1 error cut llm_unavailable: I count"
         chat.say("go on [[tokens=1]]")
         assert sent(stub)[1] == ("assistant", "I count")
+        assert [role for role, _ in sent(stub)] == ["user", "assistant", "user"]
 
 
 def test_the_error_of_a_tools_agent_goes_to_the_model(stub):
@@ -516,6 +529,18 @@ def test_a_stop_in_the_text(stub):
         assert sent(stub)[1] == ("assistant", text)
 
 
+def test_a_stop_of_a_model_without_a_server():
+    agent = mock_agent(lambda text: text)
+    agent.llm = MockModel(MockConfig(script=lambda messages: "word " * 1000))
+    with chatting(task_of(agent)) as chat:
+        chat.begin("hi")
+        chat.recorder.wait_for("text m1 word word")
+        chat.stop()
+        text = chat.rest()[1].removeprefix("text m1 ").strip()
+        assert chat.recorder.lines[-1] == f"end m1 stopped -: {text}"
+        assert history(agent)[-1] == ("assistant", text)
+
+
 def test_a_stop_in_a_stall(stub):
     with chatting(task_of(agent_on(stub))) as chat:
         chat.begin("[[tokens=9 stall=3:30]]")
@@ -549,7 +574,8 @@ def test_a_stop_in_the_arguments_of_a_tool_drops_the_call(stub, native):
         chat.stop()
         assert chat.rest()[-1] == "end m1 stopped -: I count"
         chat.say("go on [[tokens=1]]")
-        assert [text for _, text in sent(stub)][1] == "I count"
+        assert [role for role, _ in sent(stub)] == ["user", "assistant", "user"]
+        assert sent(stub)[1] == ("assistant", "I count")
         assert not unanswered_calls(stub)
 
 
@@ -571,6 +597,22 @@ def test_a_stop_inside_an_agent_of_a_tool(stub):
         assert chat.say("go on [[tokens=1]]")[-1] == "end m3 complete stop: a"
         assert not unanswered_calls(stub)
         assert ("tool", "[stopped]") in sent(stub)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # what ends the tool's thread
+@pytest.mark.parametrize("how", [in_a_thread, asynchronously, by_itself])
+def test_a_stop_reaches_an_agent_however_a_tool_runs_it(stub, how):
+    agent = agent_on(stub, tools=[delegate(stub, "[[tokens=1000 tps=20]]", how=how)])
+    with chatting(task_of(agent)) as chat:
+        chat.begin("[[tool=delegate]]")
+        chat.recorder.wait_for("text m2 a small")
+        chat.stop()
+        assert [line.partition(":")[0] for line in chat.rest()[-3:]] == [
+            "end m2 stopped -",
+            "task_end k1 stopped",
+            "tool_end t1 stopped",
+        ]
+        assert chat.say("go on [[tokens=1]]")[-1] == "end m3 complete stop: a"
 
 
 def test_a_stop_between_two_tools_keeps_what_is_done(stub):
@@ -720,6 +762,15 @@ def test_an_interactive_agent_of_a_tool_asks_inside_the_turn(stub):
         assert chat.rest()[-2:] == ["task_end k1 stopped", "tool_end t1 stopped: "]
 
 
+def test_an_interactive_agent_of_a_tool_ends_when_it_says_so(stub):
+    said = '[[tool=done_tool args={"content":"42"}]]'
+    agent = agent_on(stub, tools=[delegate(stub, said, interactive=True, done_if_response=[])])
+    with chatting(task_of(agent)) as chat:
+        lines = chat.say("[[tool=delegate then.tokens=1]]")
+        assert "tool_end t1 complete: 42" in lines
+        assert lines[-1] == "end m3 complete stop: a"
+
+
 def test_an_answer_that_does_not_come_is_told_to_the_model(stub):
     agent = agent_on(stub, tools=[delegate(stub, '[[text="Which one?"]]', interactive=True, done_if_response=[])])
     with chatting(task_of(agent)) as chat:
@@ -767,6 +818,13 @@ def test_a_session_leaves_no_object_behind(stub):
     chat.hang_up()
     gc.collect()
     assert [ref() for ref in left] == [None, None, None]
+
+
+def test_agents_do_not_share_their_tool_calls(stub):
+    before = dict(ChatAgent.oai_tool_id2call)
+    with chatting(task_of(agent_on(stub, tools=[Square]))) as chat:
+        chat.say('[[tool=square args={"n":2}]]')
+    assert ChatAgent.oai_tool_id2call == before
 
 
 def test_the_registry_does_not_grow_with_the_turns(stub):
