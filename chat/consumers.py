@@ -63,6 +63,7 @@ from chat.protocol import (
     Stop,
     Sync,
     client_id_of,
+    encode,
     error_event,
     load,
     parse,
@@ -127,15 +128,15 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
         self._bucket = Bucket(rate=conf.FRAMES_PER_SECOND, burst=conf.FRAMES_BURST)
         self._bad: deque[float] = deque(maxlen=ABUSE_FRAMES)
         self._refused: deque[float] = deque(maxlen=FLOOD_FRAMES)
-        self._accepted = False
+        self._accepted = self._is_closed = False
         try:
             await self._open(options)
         except Refused as refusal:
             await self._refuse(refusal)
-        except Exception as error:
-            logger.exception("a connection failed to open")
-            await self._refuse(Refused(CLOSE_RESTART, Internal(incident=new_incident())))
-            del error
+        except Exception:
+            incident = new_incident()
+            logger.exception("a connection failed to open, incident %s", incident)
+            await self._refuse(Refused(CLOSE_RESTART, Internal(incident=incident)))
 
     async def _open(self, options: dict[str, str]) -> None:
         self._check_profile(options)
@@ -153,8 +154,9 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
         self.is_html = options.get("html") == "1" and not self.is_compatible
         self.feed = Feed(self.conversation_id, self._write, html=self.is_html, is_compatible=self.is_compatible)
         here.join(self)
+        feed = self.feed  # the process may dismiss this connection at any await
         await here.close_orphan(self.conversation_id)
-        await self.feed.open(self._greeting, after=_after_of(options))
+        await feed.open(self._greeting, after=_after_of(options))
 
     def _check_profile(self, options: dict[str, str]) -> None:
         if self.is_compatible and not conf.COMPATIBLE_PROFILE:
@@ -214,12 +216,14 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
         """A browser cannot read a refused handshake: accept, say why, close."""
         if not self._accepted:
             await self._accept()
-        self.feed = None
-        await self._write_event(error_event(refusal.error))
+        await self._write(encode(error_event(refusal.error)))
         await self.close(refusal.code)
 
-    async def _write_event(self, event: Event) -> None:
-        await self._write(await self.encode_json(event))
+    async def close(self, code: int | None = None, reason: str | None = None) -> None:
+        """Close once: uvicorn takes nothing after a close."""
+        if not self._is_closed:
+            self._is_closed = True
+            await super().close(code, reason)
 
     async def _leave(self) -> None:
         feed, self.feed = self.feed, None
@@ -451,7 +455,8 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
         await self.feed.catch_up()
 
     async def _write(self, frame: str) -> None:
-        await self.send(text_data=frame)
+        if not self._is_closed:
+            await self.send(text_data=frame)
 
 
 def _agent_of(key: str | None) -> AgentSpec:

@@ -26,7 +26,7 @@ from typing import Any, Protocol
 
 from channels.layers import get_channel_layer
 from django.db import DatabaseError, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Subquery
 
 from chat.activity import Answer
 from chat.bridge import StreamView, Trailer, in_thread, start_thread, tell
@@ -105,7 +105,6 @@ class Process:
                 self.record = await in_thread(_register)
                 self._tick_ends = threading.Event()
                 start_thread(self._tick_thread, name="chat-tick")
-                loop.call_later(WARM_SECONDS, lambda: start_thread(_warm, name="chat-warm"))
                 self._listener = asyncio.create_task(self._listen())
                 self._install_drain()
 
@@ -493,8 +492,11 @@ class Process:
             return []
         queued = Message.objects.filter(conversation=OuterRef("id"), kind=Message.Kind.USER, begun=None, ended=None)
         alive = ServerProcess.objects.filter(ServerProcess.alive(), id=OuterRef("owner_process"))
+        sessions = ChatSession.objects.filter(conversation=OuterRef("id"), fence=OuterRef("fence"), ended=None)
         rows = Conversation.objects.filter(id__in=ids).annotate(
-            has_queued=Exists(queued.filter(request_id=None)), is_owned=Exists(alive)
+            has_queued=Exists(queued.filter(request_id=None)),
+            is_owned=Exists(alive),
+            asked_to_end=Subquery(sessions.values("end_reason")[:1]),
         )
         stored = (
             "id",
@@ -505,7 +507,7 @@ class Process:
             "question",
             "owner_process",
         )
-        return list(rows.values(*stored, "has_queued", "is_owned"))
+        return list(rows.values(*stored, "has_queued", "is_owned", "asked_to_end"))
 
     def _check_owners(self) -> None:
         owners = {connection.owner for group in list(self.connections.values()) for connection in list(group)}
@@ -532,6 +534,8 @@ class Process:
         id = row["id"]
         session = self.sessions.get(id)
         if session is not None and row["fence"] == session.fence:
+            if row["asked_to_end"]:
+                self._spawn(self.reset(id, row["asked_to_end"]))
             if row["stop_turn"] and row["stop_turn"] == session.turn:
                 self._spawn(self.stop(id))
             if session.question and not row["question"]:
@@ -652,6 +656,13 @@ def answer_of(message: Message) -> Answer:
 
 def _group_of_process(id: uuid.UUID) -> str:
     return f"chat.process.{id.hex}"
+
+
+def warm_soon() -> None:
+    """Import the agent library in the background, so that the first answer does not wait for it."""
+    timer = threading.Timer(WARM_SECONDS, _warm)
+    timer.daemon = True
+    timer.start()
 
 
 def _warm() -> None:

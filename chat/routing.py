@@ -19,6 +19,7 @@ from django.urls import re_path
 
 from chat.conf import conf
 from chat.consumers import ChatConsumer
+from chat.process import warm_soon
 
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
@@ -101,5 +102,9 @@ websocket_application = ExactOrigin(routes)
 
 
 def with_chat(application: Any) -> ProtocolTypeRouter:
-    """Return `application`, a project's own for HTTP, with the chat's sockets beside it."""
+    """Return `application`, a project's own for HTTP, with the chat's sockets beside it. For a server's entry point.
+
+    The agent library is imported in the background, a second later: the first page does not wait for it.
+    """
+    warm_soon()
     return ProtocolTypeRouter({"http": application, "websocket": websocket_application})
