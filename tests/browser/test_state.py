@@ -265,7 +265,7 @@ def test_an_edited_message_is_a_branch_of_its_own(modules):
     records = [user(1, "u1"), answer(2, "a1", "u1"), user(3, "u2"), head(4, "u2"), answer(5, "a2", "u2")]
     state = play(modules, connection(), *records)
     assert state["turns"] == [["u2", ["a2"]]]
-    assert state["branches"] == [{"index": 2, "count": 2, "previous": "u1", "next": None}]
+    assert state["branches"] == [{"index": 2, "count": 2, "previous": "u1", "next": None, "isReply": False}]
 
 
 def test_going_back_to_a_branch_shows_it_to_its_newest_end(modules):

@@ -18,6 +18,9 @@
  * @property {Pending[]} pending
  * @property {import("chat/log.js").Log} log
  * @property {import("chat/log.js").Log|null} shadow  the log before a fresh snapshot; shown until that is complete
+ * @property {number} target  newest record when the socket opened
+ * @property {boolean} replayed  the page has all records up to there
+ * @property {number} idleSeq  newest record when the agent was last said to be idle
  * @property {{code: string, details: string, incident?: string}|null} notice  an error that belongs to no message
  * @property {{items: object[], more: boolean}} chats  the owner's conversations, newest first
  */
@@ -38,6 +41,7 @@ export function initialState({ id = "", ticket = "", title = "", agent = null, p
     shadow: null,
     target: 0,
     replayed: false,
+    idleSeq: 0,
     loadingEarlier: false,
     notice: null,
     chats: { items: [], more: false },
@@ -89,7 +93,7 @@ const handlers = {
   status(state, { state: name, turn, queued, agent }) {
     const status = { state: name, turn: turn ?? null, queued: queued ?? [], agent: agent ?? "" };
     const next = { ...state, status, ask: name === "waiting" ? state.ask : null };
-    return name === "idle" ? { ...next, log: settle(state.log) } : next;
+    return name === "idle" ? { ...next, log: settle(state.log), idleSeq: Math.max(state.log.newest, state.target) } : next;
   },
 
   input_request: (state, event, now) => ({ ...state, ask: { ...event, askedAt: now } }),

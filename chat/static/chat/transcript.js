@@ -8,7 +8,8 @@
  * @typedef {TextPart|ToolsPart|TaskPart} Part
  * @typedef {{kind: "reply", key: string, agent: string, time: string, parts: Part[], tokens: number, cost: number, durationMs: number, text: string}} Reply
  * @typedef {{kind: "answer", key: string, message: import("chat/log.js").Message}} Answer  of the user, inside a turn
- * @typedef {{index: number, count: number, previous: string|null, next: string|null}} Branch  ids of turns to go to
+ * @typedef {{index: number, count: number, previous: string|null, next: string|null, isReply: boolean}} Branch
+ *   `previous`, `next`: ids of turns to go to. `isReply`: the question is the same in all, only the answers differ
  * @typedef {{id: string, user: import("chat/log.js").Message|null, branch: Branch|null, segments: (Reply|Answer)[], entries: object[]}} Turn
  *   `entries`: all that it is made of, to tell by identity whether anything in it has changed
  */
@@ -53,7 +54,8 @@ function branchOf(user, starts) {
   if (siblings.length < 2) return null;
   const at = siblings.indexOf(user);
   const tip = (turn) => (turn ? newestTip(turn, starts) : null);
-  return { index: at + 1, count: siblings.length, previous: tip(siblings[at - 1]), next: tip(siblings[at + 1]) };
+  const isReply = siblings.every(({ content }) => content === user.content);
+  return { index: at + 1, count: siblings.length, previous: tip(siblings[at - 1]), next: tip(siblings[at + 1]), isReply };
 }
 
 /** The end of a branch: from `turn` along the newest turn that follows each. */

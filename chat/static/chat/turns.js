@@ -24,8 +24,8 @@ export class TurnView {
 
   /** Most turns are finished: they need no look while another one streams. */
   #isUnchanged({ turn, isLast, isLive }, { canAct, state }) {
-    const { index, count } = turn.branch ?? {};
-    const key = [isLast, isLive, canAct, state.replayed, state.status.queued.includes(turn.id), index, count].join();
+    const { index, count, isReply } = turn.branch ?? {};
+    const key = [isLast, isLive, canAct, state.replayed, state.idleSeq, state.status.queued.includes(turn.id), index, count, isReply].join();
     const isSame = key === this.key && turn.entries.length === this.entries.length && turn.entries.every((entry, at) => entry === this.entries[at]);
     this.key = key;
     this.entries = turn.entries;
@@ -51,9 +51,8 @@ function itemsOf(turn, { isWorking, request }, context) {
 }
 
 /** Nobody works on it, nobody will, and nothing came: the server died before the first word, or was stopped. */
-function isAbandoned(turn, isWorking, { state }) {
-  const isOver = !isWorking && state.replayed && state.link.phase === "open" && !state.status.queued.includes(turn.id);
-  return isOver && turn.user !== null && turn.segments.length === 0;
+function isAbandoned({ user, segments }, isWorking, { state }) {
+  return user !== null && segments.length === 0 && !isWorking && state.replayed && user.seq <= state.idleSeq;
 }
 
 /** What stands there until the agent says something. */
@@ -89,7 +88,7 @@ class UserView {
     if (isQueued && !this.note.childElementCount) this.note.append(icon("clock"), el("span", {}, "Waiting for its turn"));
     this.pen.hidden = item.kind === "answer";
     this.pen.disabled = !context.canAct;
-    this.branch.update(item.message.regenerated ? null : item.turn.branch, context.canAct);
+    this.branch.update(item.turn.branch?.isReply ? null : item.turn.branch, context.canAct);
   }
 
   edit() {
@@ -166,7 +165,7 @@ class ReplyView {
     this.copy.hidden = !reply.text;
     this.again.hidden = !reply.isLastOfTurn || !reply.turn.user;
     this.again.disabled = !context.canAct;
-    this.branch.update(reply.turn.user?.regenerated ? reply.turn.branch : null, context.canAct);
+    this.branch.update(reply.isLastOfTurn && reply.turn.branch?.isReply ? reply.turn.branch : null, context.canAct);
     const figures = [reply.tokens && `${figure(reply.tokens)} tokens`, reply.cost && money(reply.cost), reply.durationMs && duration(reply.durationMs)];
     setText(this.figures, figures.filter(Boolean).join(" · "));
   }

@@ -1,0 +1,254 @@
+"""The page as people use it: a real Chromium, a real server, a model's server that does what the message says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, WebSocketRoute, expect
+
+from tests.servers import Server
+
+ANSWER_SECONDS = 30_000  # milliseconds; the first answer waits for the agent library
+
+
+class Chat:
+    """One open page and what a person does on it."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self.url = url
+        self.field = page.locator("#field")
+        self.replies = page.locator(".reply")
+        self.stop = page.get_by_role("button", name="Stop")
+
+    def open(self, path: str = "/") -> Chat:
+        self.page.goto(self.url + path)
+        self.connected()
+        return self
+
+    def connected(self) -> None:
+        expect(self.page.locator("#pill")).to_have_text("Connected", timeout=ANSWER_SECONDS)
+
+    def say(self, text: str) -> None:
+        self.field.fill(text)
+        self.field.press("Enter")
+
+    def answered(self, count: int = 1) -> None:
+        """Wait until so many replies stand there and nothing is written any more."""
+        expect(self.replies).to_have_count(count, timeout=ANSWER_SECONDS)
+        expect(self.page.locator("[aria-busy=true]")).to_have_count(0, timeout=ANSWER_SECONDS)
+        expect(self.stop).to_be_hidden()
+
+    def writing(self) -> None:
+        expect(self.replies.last.locator(".prose")).to_contain_text(re.compile(r"\w{3}"), timeout=ANSWER_SECONDS)
+
+    def html(self) -> str:
+        return self.replies.last.locator(".prose").evaluate("(prose) => prose.innerHTML")
+
+
+@pytest.fixture
+def chat(page: Page, server: Server) -> Chat:
+    return Chat(page, server.url).open()
+
+
+def test_a_person_types_sees_words_arrive_stops_reloads_and_finds_it_all(chat):
+    chat.say("Tell me [[tokens=600 tps=40]]")
+    chat.writing()
+    early = len(chat.html())
+    chat.page.wait_for_function(
+        "(early) => document.querySelector('.reply .prose').innerHTML.length > early", arg=early
+    )
+    chat.field.press("Escape")
+    chat.answered()
+    expect(chat.replies.locator(".ending")).to_have_text("Stopped")
+    kept = chat.html()
+    expect(chat.page).to_have_url(re.compile(r"/c/[0-9a-f-]{36}/$"))
+
+    chat.page.reload()
+    chat.answered()
+    assert chat.html() == kept
+    expect(chat.page.locator(".bubble")).to_have_text("Tell me [[tokens=600 tps=40]]")
+    expect(chat.page.locator(".chat[aria-current=page]")).to_contain_text("Tell me")
+
+
+MARKDOWN = r"# T\n\n1. one\n2. two\n\n```python\nx = 1\n```\n\n| a | b |\n|--|--|\n| 1 | 2 |\n\nthe *end* 🙂"
+
+
+def test_a_reload_in_mid_answer_makes_the_same_elements_as_none(chat):
+    chat.say(f'[[text="{MARKDOWN}" tps=12]]')
+    chat.writing()
+    chat.page.reload()
+    chat.answered()
+    reloaded = chat.html()
+    assert "🙂" in reloaded
+    chat.page.reload()
+    chat.answered()
+    assert chat.html() == reloaded
+
+
+def test_hostile_text_runs_nothing_on_either_side(chat):
+    dialogs: list[str] = []
+    chat.page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    attack = "<img src=https://evil.test/x onerror=alert(1)> <script>alert(2)</script> [x](javascript:alert(3))"
+    chat.say(f"{attack} [[echo=1]]")
+    chat.answered()
+    assert chat.page.locator(".turns script, .turns img, .turns [onerror], .turns a[href^=javascript]").count() == 0
+    expect(chat.page.locator(".bubble")).to_contain_text("<script>alert(2)</script>")
+    assert dialogs == []
+
+
+def test_an_error_stands_in_the_place_of_the_answer_and_can_be_tried_again(chat):
+    chat.say("[[error=401]]")
+    failure = chat.page.locator(".failure")
+    expect(failure).to_be_visible(timeout=ANSWER_SECONDS)
+    expect(failure).to_contain_text("llm_auth")
+    failure.get_by_role("button", name="Retry").click()
+    expect(chat.page.locator(".branch:visible")).to_contain_text("2 / 2", timeout=ANSWER_SECONDS)
+
+
+def test_an_edited_message_makes_a_second_version_and_the_first_stays(chat):
+    chat.say('first [[text="one"]]')
+    chat.answered()
+    chat.field.press("ArrowUp")
+    chat.page.locator(".edit-field").fill('second [[text="two"]]')
+    chat.page.locator(".editor").get_by_role("button", name="Send").click()
+    expect(chat.replies.locator(".prose")).to_have_text("two", timeout=ANSWER_SECONDS)
+    chat.answered()
+    chat.page.get_by_role("button", name="Previous version").locator("visible=true").click()
+    expect(chat.replies.locator(".prose")).to_have_text("one")
+
+
+def test_what_is_sent_without_a_connection_waits_and_goes_out_once(page, server):
+    """Every socket is cut, and new ones are refused, until the test lets them through."""
+    state = {"down": False}
+    sockets: list[WebSocketRoute] = []
+
+    def route(socket: WebSocketRoute) -> None:
+        if state["down"]:
+            socket.close(code=4503)
+            return
+        sockets.append(socket)
+        socket.connect_to_server()
+
+    page.route_web_socket(re.compile(r"/ws/chat/"), route)
+    chat = Chat(page, server.url).open()
+    chat.say('[[text="before"]]')
+    chat.answered()
+    state["down"] = True
+    sockets[-1].close(code=4012)
+    expect(page.locator("#banner")).to_contain_text("No connection")
+    chat.say('kept [[text="after"]]')
+    chat.say("regretted")
+    expect(page.locator(".pending")).to_have_count(2)
+    page.get_by_role("button", name="Cancel").last.click()
+    expect(chat.field).to_have_value("regretted")
+    state["down"] = False
+    page.get_by_role("button", name="Retry now").click()
+    chat.answered(2)
+    assert page.locator(".bubble").all_inner_texts() == ['[[text="before"]]', 'kept [[text="after"]]']
+
+
+def test_a_second_tab_shows_the_same_while_it_is_written(chat, context):
+    chat.say("[[tokens=200 tps=40]]")
+    chat.writing()
+    expect(chat.page).to_have_url(re.compile(r"/c/"))
+    other = Chat(context.new_page(), chat.url)
+    other.page.goto(chat.page.url)
+    other.writing()
+    chat.answered()
+    other.answered()
+    assert other.html() == chat.html()
+
+
+def test_the_reader_who_scrolls_up_is_left_alone(chat):
+    chat.say("[[tokens=3000 tps=150]]")
+    top: Callable[[], int] = lambda: chat.page.evaluate("() => document.querySelector('#scroller').scrollTop")  # noqa: E731
+    chat.page.wait_for_function("() => document.querySelector('#scroller').scrollTop > 300", timeout=ANSWER_SECONDS)
+    chat.page.mouse.move(700, 300)
+    chat.page.mouse.wheel(0, -200)
+    latest = chat.page.get_by_role("button", name="Latest")
+    expect(latest).to_be_visible()
+    stays, length = top(), len(chat.html())
+    chat.page.wait_for_function(
+        "(length) => document.querySelector('.prose').innerHTML.length > length + 500", arg=length
+    )
+    assert top() == stays
+    latest.click()
+    expect(latest).to_be_hidden()
+    chat.stop.click()
+    chat.answered()
+
+
+def test_a_draft_survives_a_reload(chat):
+    chat.field.fill("half a thought")
+    chat.page.reload()
+    expect(chat.field).to_have_value("half a thought")
+
+
+def test_the_enter_of_an_input_method_does_not_send(chat):
+    chat.field.fill("にほん")
+    chat.field.dispatch_event("keydown", {"key": "Enter", "isComposing": True, "bubbles": True, "cancelable": True})
+    expect(chat.field).to_have_value("にほん")
+    expect(chat.page.locator(".bubble")).to_have_count(0)
+
+
+def test_a_conversation_is_renamed_deleted_and_brought_back(chat):
+    chat.say("hello")
+    chat.answered()
+    item = chat.page.locator(".chat-item")
+    item.hover()
+    item.get_by_role("button").click()
+    chat.page.get_by_role("button", name="Rename…").click()
+    chat.page.locator("#rename-field").fill("Greetings")
+    chat.page.keyboard.press("Enter")
+    expect(chat.page.get_by_role("heading", level=1)).to_have_text("Greetings")
+    item.hover()
+    item.get_by_role("button").click()
+    chat.page.get_by_role("button", name="Delete", exact=True).click()
+    expect(item).to_have_count(0)
+    chat.page.get_by_role("button", name="Undo").click()
+    expect(item).to_have_text(re.compile("Greetings"))
+
+
+# Headings are the model's, and it may skip a level.
+RULES = {
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"],
+    "rules": {"heading-order": {"enabled": False}},
+}
+
+
+@pytest.mark.parametrize("width", [1280, 390, 320])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_state_is_accessible_and_nothing_sticks_out(chat, theme, width):
+    chat.page.emulate_media(color_scheme=theme)
+    chat.page.set_viewport_size({"width": width, "height": 720})
+    check(chat.page, "empty")
+    chat.page.locator("input[name=agent][value=tools]").check()
+    chat.connected()
+    chat.say('[[tool=square args={"number":7}]]')
+    chat.answered()
+    check(chat.page, "tool")
+    chat.say(f'[[text="{MARKDOWN} {"long" * 60}"]]')
+    chat.answered(2)
+    check(chat.page, "finished")
+    chat.say("[[error=401]]")
+    chat.answered(3)
+    check(chat.page, "error")
+
+
+def check(page: Page, state: str) -> None:
+    # Animations end where axe would see half of a colour.
+    page.wait_for_function("() => document.getAnimations().every((motion) => motion.playState !== 'running')")
+    found = Axe().run(page, options=RULES).response["violations"]
+    assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == [], state
+    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), state
+    outside = page.evaluate(
+        """() => Array.from(document.querySelectorAll(".main *"))
+            .filter((element) => !element.closest("pre, .table, .math, .hidden, .card-args"))
+            .filter((element) => element.getBoundingClientRect().right > innerWidth + 1)
+            .map((element) => element.outerHTML.slice(0, 100))"""
+    )
+    assert outside == [], state
