@@ -328,7 +328,7 @@ async def test_messages_sent_while_the_agent_works_are_answered_in_turns(client,
     await client.say("one [[tokens=40 tps=100]]")
     await client.say("two [[tokens=3]]")
     await client.say("three [[tokens=3]]")
-    assert any(event["queued"] for event in client.of("status"))
+    await client.wait(lambda event: event["type"] == "status" and len(event["queued"]) == 2)
     await client.idle(timeout=30)
     turns = [message["turn"] for message in client.messages()]
     assert turns == [message["id"] for message in client.messages("user")]
