@@ -60,8 +60,14 @@ class AgentContext:
     asker: Callable[[Question], Answer | None] | None = None  # `Observer.ask` of the session
 
     def llm(self, **changes: Any) -> LLMConfig:
-        """The configuration of this site's model, see `llm_config`."""
-        return llm_config(**changes)
+        """Return the configuration of this site's model, see `llm_config`.
+
+        The agent's option MOCK_TOKENS_PER_SECOND sets the pace of the mock model; 0: no waiting.
+        """
+        config = llm_config(**changes)
+        if isinstance(config, MockConfig) and "MOCK_TOKENS_PER_SECOND" in self.settings:
+            config.tokens_per_second = self.settings["MOCK_TOKENS_PER_SECOND"]
+        return config
 
     def ask(
         self,

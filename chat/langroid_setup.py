@@ -166,6 +166,7 @@ def _prepare() -> None:
     _make_calls_stoppable()
     _scan_json_in_linear_time()
     _make_tools_once()
+    _count_tokens_by_length()
 
 
 def _read_keys_again() -> None:
@@ -301,3 +302,22 @@ def _make_tools_once() -> None:
         return copy.deepcopy(values[f])
 
     ToolMessage.default_value = classmethod(default_value)
+
+
+BYTES_PER_TOKEN = 4  # of English; three bytes, that is one character, of Chinese are most of a token
+
+
+def _count_tokens_by_length() -> None:
+    """Count a message's tokens where Langroid decides whether the history fits (agent/chat_agent.py:2631).
+
+    It counts words there: a text without blanks would be a single one, and the model's server would refuse the history.
+    """
+    from langroid.agent.chat_agent import ChatAgent
+
+    count_words = ChatAgent._message_num_tokens
+
+    @functools.wraps(count_words)
+    def count(self: Any, message: Any) -> int:
+        return max(count_words(self, message), len((message.content or "").encode(errors="replace")) // BYTES_PER_TOKEN)
+
+    ChatAgent._message_num_tokens = count

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 import langroid as lr
+from langroid.agent.tools.orchestration import SendTool
 
 from chat.agents import AgentContext
 from chat.conf import conf
@@ -116,11 +117,12 @@ def writing_team(context: AgentContext) -> lr.Task:
             name="Writer",
             llm=context.llm(mock=scripts.writer),
             system_message=(
-                "You write short poems. Send each first draft to the critic: begin the message with __SEND__:Critic "
-                "and write the draft behind it. When you have the critic's answer, show the user the improved poem."
+                "You write short poems. Send each first draft to the critic, with the tool `send_tool`. When you "
+                "have the critic's answer, show the user the improved poem."
             ),
         )
     )
+    writer.enable_message(SendTool)
     critic = lr.ChatAgent(
         lr.ChatAgentConfig(
             name="Critic",

@@ -236,7 +236,7 @@ def writer(messages: Sequence[LLMMessage]) -> Reply | str:
             "*Shorter, after the critic's advice.*"
         )
     draft = "The grey sea lifts its great grey shoulder once, and lets all of the small boats sleep on it."
-    return f"__SEND__:Critic {draft}"
+    return "My first draft goes to the critic.\n\n" + call("send_tool", to="Critic", content=draft)
 
 
 def critic(messages: Sequence[LLMMessage]) -> Reply | str:
