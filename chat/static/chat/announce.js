@@ -3,8 +3,13 @@
  * with every change. Here are the few sentences that matter.
  */
 import { setText } from "chat/dom.js";
+import { isBusy } from "chat/state.js";
 
 export class Announcer {
+  /**
+   * @param {Element} says  a region with role "status"
+   * @param {Element} alerts  one with role "alert"
+   */
   constructor(says, alerts) {
     this.says = says;
     this.alerts = alerts;
@@ -19,10 +24,34 @@ export class Announcer {
     this.alerts.textContent = "";
     requestAnimationFrame(() => setText(this.alerts, text));
   }
+
+  /**
+   * Say what an event has changed.
+   * @param {import("chat/state.js").State} before
+   * @param {import("chat/state.js").State} state
+   */
+  follow(before, state, event) {
+    const name = state.status.agent || state.conversation.agent?.name || "The agent";
+    const { ask } = state;
+    if (event.type === "error") this.alert(event.details);
+    if (ask && ask !== before.ask) this.alert(`${ask.agent || name} asks: ${ask.prompt || "your approval is needed"}`);
+    if (event.type === "message" && event.message.error && state.replayed) this.alert(event.message.error.details);
+    if (before.link.phase !== "open" || state.link.phase !== "open") return;
+    if (isBusy(state) && !isBusy(before)) this.say(`${name} is answering`);
+    if (!isBusy(state) && isBusy(before)) this.say(endOfAnswer(state.log, before.status.turn));
+  }
+}
+
+function endOfAnswer(log, turn) {
+  const isAnswer = (message) => message.turn === turn && message.sender === "assistant" && !message.depth;
+  const answers = Object.values(log.messages).filter(isAnswer);
+  if (answers.at(-1)?.status === "stopped") return "Stopped";
+  const words = answers.reduce((sum, { content }) => sum + countWords(content), 0);
+  return words ? `Answer ready, ${words} ${words === 1 ? "word" : "words"}` : "Ready";
 }
 
 /** @returns {number} words, roughly, in any script */
-export function countWords(text) {
+function countWords(text) {
   if (!globalThis.Intl?.Segmenter) return text.split(/\s+/).filter(Boolean).length;
   const segments = new Intl.Segmenter(undefined, { granularity: "word" }).segment(text.slice(0, 50_000));
   return Array.from(segments).filter(({ isWordLike }) => isWordLike).length;

@@ -36,8 +36,18 @@ export class Api {
   async #ask(method, path, { query = {}, body, keepalive = false } = {}) {
     const given = Object.entries(query).filter(([, value]) => value !== undefined);
     const address = this.root + path + (given.length ? `?${new URLSearchParams(given)}` : "");
-    const headers = { Accept: "application/json", "X-CSRFToken": this.csrf, ...(body && { "Content-Type": "application/json" }) };
-    const answer = await fetch(address, { method, headers, keepalive, body: body && JSON.stringify(body), credentials: "same-origin" });
+    const headers = {
+      Accept: "application/json",
+      "X-CSRFToken": this.csrf,
+      ...(body && { "Content-Type": "application/json" }),
+    };
+    const answer = await fetch(address, {
+      method,
+      headers,
+      keepalive,
+      body: body && JSON.stringify(body),
+      credentials: "same-origin",
+    });
     if (!answer.ok) throw new ApiError(answer.status);
     return answer.status === 204 ? null : answer.json();
   }

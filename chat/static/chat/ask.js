@@ -17,14 +17,22 @@ export class AskCard {
 
   #build(request, actions) {
     const isApproval = request.kind === "approval";
-    const title = isApproval ? `Approval needed${request.tool_name ? ": " : ""}` : `${request.agent || "The agent"} asks`;
+    const title = isApproval
+      ? `Approval needed${request.tool_name ? ": " : ""}`
+      : `${request.agent || "The agent"} asks`;
     const form = FORMS[request.kind] ?? FORMS.text;
     this.clock = el("bdi", { class: "ask-clock" });
     this.root.append(
-      el("h2", { class: "ask-title", id: this.titleId },
-        icon(isApproval ? "shield" : "question"), el("span", {}, title, isApproval && request.tool_name && el("code", {}, request.tool_name)), this.clock),
+      el(
+        "h2",
+        { class: "ask-title", id: this.titleId },
+        icon(isApproval ? "shield" : "question"),
+        el("span", {}, title, isApproval && request.tool_name && el("code", {}, request.tool_name)),
+        this.clock,
+      ),
       ...[request.prompt && el("p", { class: "ask-prompt", dir: "auto" }, request.prompt)].filter(Boolean),
-      form(request, (answer) => actions.answer(request.request_id, answer), actions));
+      form(request, (answer) => actions.answer(request.request_id, answer), actions),
+    );
   }
 }
 
@@ -34,13 +42,28 @@ function remaining({ askedAt, timeout }, now) {
 }
 
 const FORMS = {
-  text: (request, answer, actions) => el("div", { class: "row" }, button({ class: "primary", onclick: () => actions.focusField() }, "edit", "Answer below")),
+  text: (request, answer, actions) =>
+    el(
+      "div",
+      { class: "row" },
+      button({ class: "primary", onclick: () => actions.focusField() }, "edit", "Answer below"),
+    ),
 
   choice: (request, answer) => {
-    const label = (option) => (typeof option === "object" && option !== null ? (option.label ?? option.value ?? JSON.stringify(option)) : String(option));
-    const value = (option) => (typeof option === "object" && option !== null && "value" in option ? option.value : option);
+    const label = (option) =>
+      typeof option === "object" && option !== null
+        ? (option.label ?? option.value ?? JSON.stringify(option))
+        : String(option);
+    const value = (option) =>
+      typeof option === "object" && option !== null && "value" in option ? option.value : option;
     const pick = (option) => answer({ choice: value(option), content: label(option) });
-    return el("div", { class: "choices" }, ...(request.options ?? []).map((option) => button({ class: "choice", dir: "auto", onclick: () => pick(option) }, "", label(option))));
+    return el(
+      "div",
+      { class: "choices" },
+      ...(request.options ?? []).map((option) =>
+        button({ class: "choice", dir: "auto", onclick: () => pick(option) }, "", label(option)),
+      ),
+    );
   },
 
   approval: approvalForm,
@@ -49,8 +72,22 @@ const FORMS = {
 function approvalForm(request, answer) {
   const shown = JSON.stringify(request.tool_args ?? {}, null, 2);
   const args = el("pre", { class: "plain", dir: "ltr", tabindex: "0" }, shown);
-  const editor = el("textarea", { class: "ask-editor", dir: "ltr", rows: "6", spellcheck: "false", "aria-label": "Arguments as JSON", hidden: true });
-  const reason = el("textarea", { class: "ask-reason", dir: "auto", rows: "2", "aria-label": "Reason", placeholder: "Why not? The agent reads this (optional)", hidden: true });
+  const editor = el("textarea", {
+    class: "ask-editor",
+    dir: "ltr",
+    rows: "6",
+    spellcheck: "false",
+    "aria-label": "Arguments as JSON",
+    hidden: true,
+  });
+  const reason = el("textarea", {
+    class: "ask-reason",
+    dir: "auto",
+    rows: "2",
+    "aria-label": "Reason",
+    placeholder: "Why not? The agent reads this (optional)",
+    hidden: true,
+  });
   const problem = el("p", { class: "ask-problem", role: "alert", hidden: true });
   const always = el("input", { type: "checkbox" });
   editor.value = shown;
@@ -80,13 +117,22 @@ function approvalForm(request, answer) {
     return answer({ approved: false, content: reason.value.trim() || "Rejected" });
   };
   const rejectButton = button({ class: "quiet", onclick: reject }, "close", "Reject…");
-  return el("div", {},
-    request.tool_args && args, editor, problem, reason,
-    el("div", { class: "row" },
+  return el(
+    "div",
+    {},
+    request.tool_args && args,
+    editor,
+    problem,
+    reason,
+    el(
+      "div",
+      { class: "row" },
       button({ class: "primary", onclick: approve }, "check", "Approve"),
       request.tool_args && button({ class: "quiet", onclick: toggleEdit }, "edit", "Edit…"),
-      rejectButton),
-    el("label", { class: "check" }, always, "Always allow this tool in this chat"));
+      rejectButton,
+    ),
+    el("label", { class: "check" }, always, "Always allow this tool in this chat"),
+  );
 }
 
 function parseObject(text) {

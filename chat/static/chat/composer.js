@@ -75,13 +75,19 @@ export class Composer {
     this.isStoppable = status === "running" || status === "waiting";
     setAttribute(this.root, "data-answer", isAnswer);
     this.answering.hidden = !isAnswer;
-    if (isAnswer && !this.answering.childElementCount) this.answering.append(icon("question"), el("span", {}, "Your text answers the question above. Esc leaves."));
+    if (isAnswer && !this.answering.childElementCount)
+      this.answering.append(icon("question"), el("span", {}, "Your text answers the question above. Esc leaves."));
     this.#enable();
   }
 
   #key(event) {
     if (event.isComposing || event.keyCode === 229) return; // an input method is at work: its Enter ends a word
-    if (event.key === "Enter" && !event.shiftKey && !event.altKey && (!isTouch.matches || event.ctrlKey || event.metaKey)) {
+    if (
+      event.key === "Enter" &&
+      !event.shiftKey &&
+      !event.altKey &&
+      (!isTouch.matches || event.ctrlKey || event.metaKey)
+    ) {
       event.preventDefault();
       this.#send();
     } else if (event.key === "ArrowUp" && !this.field.value && !event.altKey) {

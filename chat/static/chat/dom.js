@@ -13,7 +13,8 @@ export function el(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (typeof value === "function") element.addEventListener(name.slice(2), value);
-    else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, value === true ? "" : String(value));
+    else if (value !== false && value !== null && value !== undefined)
+      element.setAttribute(name, value === true ? "" : String(value));
   }
   element.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
   return element;
@@ -56,7 +57,8 @@ export function setText(element, text) {
 
 export function setAttribute(element, name, value) {
   if (value === null || value === undefined || value === false) element.removeAttribute(name);
-  else if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value === true ? "" : String(value));
+  else if (element.getAttribute(name) !== String(value))
+    element.setAttribute(name, value === true ? "" : String(value));
 }
 
 /**
@@ -95,26 +97,4 @@ export class KeyedList {
   get(key) {
     return this.components.get(key);
   }
-}
-
-/** @returns {Promise<boolean>} whether the text is on the clipboard */
-export async function copyText(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    return copyTheOldWay(text); // a page without TLS has no navigator.clipboard
-  }
-}
-
-function copyTheOldWay(text) {
-  const focused = document.activeElement;
-  const area = el("textarea", { class: "hidden", readonly: true, "aria-hidden": "true" });
-  area.value = text;
-  (document.querySelector("dialog[open]") ?? document.body).append(area);
-  area.select();
-  const copied = document.execCommand("copy");
-  area.remove();
-  focused?.focus?.({ preventScroll: true });
-  return copied;
 }

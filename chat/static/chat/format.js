@@ -37,7 +37,11 @@ export function figure(number) {
 /** "$0.004" @param {number} dollars */
 export function money(dollars) {
   const digits = dollars < 0.1 ? 4 : 2;
-  return new Intl.NumberFormat(language(), { style: "currency", currency: "USD", maximumFractionDigits: digits }).format(dollars);
+  return new Intl.NumberFormat(language(), {
+    style: "currency",
+    currency: "USD",
+    maximumFractionDigits: digits,
+  }).format(dollars);
 }
 
 /** "1 step", "6 steps" */
@@ -56,7 +60,10 @@ export function dateGroup(iso, now = new Date()) {
 
 /** Two letters for an avatar. @param {string} name */
 export function initials(name) {
-  const words = name.trim().split(/[\s_-]+/).filter(Boolean);
+  const words = name
+    .trim()
+    .split(/[\s_-]+/)
+    .filter(Boolean);
   const letters = words.length > 1 ? words[0][0] + words[1][0] : (words[0] ?? "?").slice(0, 2);
   return letters.toUpperCase();
 }
@@ -71,6 +78,8 @@ export function hue(name) {
 /** JSON in one line, cut. */
 export function oneLine(value, length = 120) {
   const entries = Object.entries(value ?? {});
-  const text = entries.map(([name, item]) => `${name}: ${typeof item === "string" ? item : JSON.stringify(item)}`).join(", ");
+  const text = entries
+    .map(([name, item]) => `${name}: ${typeof item === "string" ? item : JSON.stringify(item)}`)
+    .join(", ");
   return text.replace(/\s+/g, " ").slice(0, length);
 }

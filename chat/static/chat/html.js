@@ -7,7 +7,9 @@
  */
 import { button } from "chat/dom.js";
 
-const policy = globalThis.trustedTypes?.createPolicy("chat-html", { createHTML: (html) => html }) ?? { createHTML: (html) => html };
+const policy = globalThis.trustedTypes?.createPolicy("chat-html", { createHTML: (html) => html }) ?? {
+  createHTML: (html) => html,
+};
 
 const isBlank = (node) => node.nodeType === Node.TEXT_NODE && !node.data.trim();
 const ADDED_HERE = "data-ui-"; // attributes with this prefix are the page's, not the server's
@@ -25,8 +27,22 @@ function parse(html) {
 function decorate(fragment) {
   for (const figure of fragment.querySelectorAll("figure.code")) {
     figure.querySelector("figcaption").append(
-      button({ class: "code-button", "data-action": "wrap-code", "aria-label": "Wrap lines", title: "Wrap lines", "aria-pressed": "false", [OWN]: true }, "wrap"),
-      button({ class: "code-button", "data-action": "copy-code", "aria-label": "Copy code", [OWN]: true }, "copy", "Copy"),
+      button(
+        {
+          class: "code-button",
+          "data-action": "wrap-code",
+          "aria-label": "Wrap lines",
+          title: "Wrap lines",
+          "aria-pressed": "false",
+          [OWN]: true,
+        },
+        "wrap",
+      ),
+      button(
+        { class: "code-button", "data-action": "copy-code", "aria-label": "Copy code", [OWN]: true },
+        "copy",
+        "Copy",
+      ),
     );
   }
 }
@@ -41,7 +57,8 @@ function morph(old, fresh) {
     return;
   }
   if (old.hasAttribute(OWN)) return;
-  for (const { name } of Array.from(old.attributes)) if (!fresh.hasAttribute(name) && !name.startsWith(ADDED_HERE)) old.removeAttribute(name);
+  for (const { name } of Array.from(old.attributes))
+    if (!fresh.hasAttribute(name) && !name.startsWith(ADDED_HERE)) old.removeAttribute(name);
   for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
   morphList(old, Array.from(old.childNodes), Array.from(fresh.childNodes), null);
 }
@@ -76,7 +93,10 @@ export class Blocks {
    */
   update(blocks) {
     const isFinal = blocks.length === 1 && this.blocks.length > 1;
-    if (isFinal) this.blocks = [{ html: this.blocks.map(({ html }) => html).join(""), nodes: this.blocks.flatMap(({ nodes }) => nodes) }];
+    if (isFinal)
+      this.blocks = [
+        { html: this.blocks.map(({ html }) => html).join(""), nodes: this.blocks.flatMap(({ nodes }) => nodes) },
+      ];
     let changed = false;
     for (let at = blocks.length - 1; at >= 0; at -= 1) changed = this.#place(at, blocks[at] ?? "") || changed;
     for (const { nodes } of this.blocks.splice(blocks.length)) for (const node of nodes) node.remove();

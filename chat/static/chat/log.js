@@ -31,7 +31,16 @@
 
 /** @returns {Log} */
 export const emptyLog = () => ({
-  messages: {}, tools: {}, tasks: {}, head: null, newest: 0, oldest: 0, earlier: false, gap: false, first: 0, last: 0,
+  messages: {},
+  tools: {},
+  tasks: {},
+  head: null,
+  newest: 0,
+  oldest: 0,
+  earlier: false,
+  gap: false,
+  first: 0,
+  last: 0,
 });
 
 const put = (log, kind, id, value) => ({ ...log, [kind]: { ...log[kind], [id]: value } });
@@ -43,7 +52,15 @@ const placed = (log, known) => (known ? [log, known.order] : [{ ...log, last: lo
 function withTask(log, { task, depth, agent, turn }) {
   if (!task || log.tasks[task.id]) return log;
   const [next, order] = placed(log, null);
-  return put(next, "tasks", task.id, { id: task.id, name: task.name ?? agent, parent_id: task.parent_id, depth, turn, status: "complete", order });
+  return put(next, "tasks", task.id, {
+    id: task.id,
+    name: task.name ?? agent,
+    parent_id: task.parent_id,
+    depth,
+    turn,
+    status: "complete",
+    order,
+  });
 }
 
 /** Take a record's seq: null if the page has it, or if one before it is missing (then `gap`). */
@@ -67,8 +84,17 @@ function takeMessage(log, { seq, message }, now) {
   const [next, order] = placed(withTask(log, message), known);
   const blocks = typeof message.html === "string" ? [message.html] : [];
   const entry = {
-    ...message, content: message.content ?? "", blocks, reasoning: message.reasoning ?? "", order, seq,
-    writing: false, stale: false, n: 0, reasoning_n: 0, thinkingMs: known && thinkingTime(known, now),
+    ...message,
+    content: message.content ?? "",
+    blocks,
+    reasoning: message.reasoning ?? "",
+    order,
+    seq,
+    writing: false,
+    stale: false,
+    n: 0,
+    reasoning_n: 0,
+    thinkingMs: known && thinkingTime(known, now),
   };
   return put(next, "messages", message.id, entry);
 }
@@ -79,7 +105,8 @@ function takeToolResult(log, event) {
   return put(next, "tools", event.tool_call_id, { ...known, ...event, id: event.tool_call_id, order });
 }
 
-const thinkingTime = (message, now) => message.thinkingMs ?? (message.thinkingSince ? now - message.thinkingSince : undefined);
+const thinkingTime = (message, now) =>
+  message.thinkingMs ?? (message.thinkingSince ? now - message.thinkingSince : undefined);
 
 /** A new turn that follows the head becomes the head by itself. */
 function followed(log, { message }) {
@@ -106,11 +133,26 @@ export const events = {
     const [next, order] = placed(withTask(log, event), known);
     const thinking = Boolean(event.reasoning) && !event.content && !event.blocks?.length;
     const entry = {
-      id: event.message_id, turn: event.turn ?? null, sender: "assistant", agent: event.agent, parent_id: event.parent_id ?? null,
-      depth: event.depth ?? 0, task: event.task ?? null, timestamp: event.timestamp, status: "complete",
-      content: event.content ?? "", blocks: event.blocks ?? [], reasoning: event.reasoning ?? "",
-      n: event.n ?? 0, reasoning_n: event.reasoning_n ?? 0, thinkingSince: known?.thinkingSince ?? (thinking ? now : undefined),
-      thinkingMs: known?.thinkingMs, order, seq: null, writing: true, stale: false,
+      id: event.message_id,
+      turn: event.turn ?? null,
+      sender: "assistant",
+      agent: event.agent,
+      parent_id: event.parent_id ?? null,
+      depth: event.depth ?? 0,
+      task: event.task ?? null,
+      timestamp: event.timestamp,
+      status: "complete",
+      content: event.content ?? "",
+      blocks: event.blocks ?? [],
+      reasoning: event.reasoning ?? "",
+      n: event.n ?? 0,
+      reasoning_n: event.reasoning_n ?? 0,
+      thinkingSince: known?.thinkingSince ?? (thinking ? now : undefined),
+      thinkingMs: known?.thinkingMs,
+      order,
+      seq: null,
+      writing: true,
+      stale: false,
     };
     return put(next, "messages", entry.id, entry);
   },
@@ -129,11 +171,13 @@ export const events = {
   },
 
   stream_token: chunk("n", (message, { token }, now) => ({
-    content: message.content + token, thinkingMs: thinkingTime(message, now),
+    content: message.content + token,
+    thinkingMs: thinkingTime(message, now),
   })),
 
   stream_reasoning: chunk("reasoning_n", (message, { token }, now) => ({
-    reasoning: message.reasoning + token, thinkingSince: message.thinkingSince ?? now,
+    reasoning: message.reasoning + token,
+    thinkingSince: message.thinkingSince ?? now,
   })),
 
   stream_html: chunk("n", (message, { block, html, keep }, now) => {
@@ -151,7 +195,14 @@ export const events = {
     const known = log.tools[event.tool_call_id];
     if (known?.seq) return log;
     const [next, order] = placed(withTask(log, event), known);
-    return put(next, "tools", event.tool_call_id, { since: now, ...known, ...event, id: event.tool_call_id, status: "running", order });
+    return put(next, "tools", event.tool_call_id, {
+      since: now,
+      ...known,
+      ...event,
+      id: event.tool_call_id,
+      status: "running",
+      order,
+    });
   },
 
   task_start(log, event, now) {
@@ -164,7 +215,12 @@ export const events = {
   task_end(log, event, now) {
     const known = log.tasks[event.task_id];
     if (!known) return log;
-    const ended = { ...known, status: event.status ?? "complete", usage: event.usage, durationMs: known.since && now - known.since };
+    const ended = {
+      ...known,
+      status: event.status ?? "complete",
+      usage: event.usage,
+      durationMs: known.since && now - known.since,
+    };
     return put(log, "tasks", event.task_id, ended);
   },
 };
@@ -193,8 +249,13 @@ export function prepend(log, records, earlier) {
 /** When nothing runs any more, nothing is open: a dropped `stream_end` or `task_end` must not leave a spinner behind. */
 export function settle(log) {
   const open = (entry) => entry.writing || entry.status === "running";
-  const closed = (entry) => ({ ...entry, writing: false, status: entry.status === "running" ? "complete" : entry.status });
-  const settled = (entries) => Object.fromEntries(Object.entries(entries).map(([id, entry]) => [id, open(entry) ? closed(entry) : entry]));
+  const closed = (entry) => ({
+    ...entry,
+    writing: false,
+    status: entry.status === "running" ? "complete" : entry.status,
+  });
+  const settled = (entries) =>
+    Object.fromEntries(Object.entries(entries).map(([id, entry]) => [id, open(entry) ? closed(entry) : entry]));
   if (![log.messages, log.tasks].some((entries) => Object.values(entries).some(open))) return log;
   return { ...log, messages: settled(log.messages), tasks: settled(log.tasks) };
 }

@@ -1,9 +1,9 @@
 /** Ties the parts together: one state, changed by `dispatch`; what follows from a change; what the buttons do. */
-import { Announcer, countWords } from "chat/announce.js";
+import { Announcer } from "chat/announce.js";
 import { Api } from "chat/api.js";
 import { Composer } from "chat/composer.js";
 import { Connection } from "chat/connection.js";
-import { copyText, setAttribute, setIcon, setText } from "chat/dom.js";
+import { copyText, showCopied } from "chat/copy.js";
 import { pendingOf, pendingOfNew, savePending } from "chat/outbox.js";
 import { answerFrame, commandFrame, messageFrame, newId, syncFrame } from "chat/protocol.js";
 import { Follower } from "chat/scroll.js";
@@ -15,7 +15,6 @@ import { Toasts } from "chat/toasts.js";
 import { View } from "chat/view.js";
 
 const CAUGHT_UP_MS = 10_000; // after a longer break the page says that it is complete again
-const COPIED_MS = 2_000;
 
 const find = (id) => document.getElementById(id);
 const config = { ...find("app").dataset };
@@ -29,7 +28,13 @@ let agentKey = config.agent; // of a new conversation
 let answers = true; // the composer answers the open question; Esc leaves that
 let expectsTurn = false; // an edit or regenerate is on its way
 const sent = new Set(); // what was sent from here, by its id or its turn's: those turns start at the top of the window
-let state = initialState({ id: stored.id, ticket: stored.ticket, title: config.title, pending: stored.items, now: Date.now() });
+let state = initialState({
+  id: stored.id,
+  ticket: stored.ticket,
+  title: config.title,
+  pending: stored.items,
+  now: Date.now(),
+});
 
 const connection = new Connection({
   target: () => ({
@@ -65,7 +70,7 @@ function follow(before, event) {
   if (expectsTurn && state.log.head !== before.log.head) showNewTurn();
   if (event.type === "accepted") composer.accepted(state.conversation.id);
   if (state.ask?.request_id !== before.ask?.request_id) answers = true;
-  announce(before, event);
+  announcer.follow(before, state, event);
 }
 
 function onConnected(before) {
@@ -98,23 +103,6 @@ function showNewTurn() {
 const toEndSoon = () => requestAnimationFrame(() => requestAnimationFrame(() => follower.toEnd()));
 
 const addressOf = (id) => (id ? `${config.page}c/${id}/` : config.page);
-
-function announce(before, event) {
-  const name = state.status.agent || state.conversation.agent?.name || "The agent";
-  if (event.type === "error") announcer.alert(event.details);
-  if (state.ask && state.ask !== before.ask) announcer.alert(`${state.ask.agent || name} asks: ${state.ask.prompt || "your approval is needed"}`);
-  if (event.type === "message" && event.message.error && state.replayed) announcer.alert(event.message.error.details);
-  if (before.link.phase !== "open" || state.link.phase !== "open") return;
-  if (isBusy(state) && !isBusy(before)) announcer.say(`${name} is answering`);
-  if (!isBusy(state) && isBusy(before)) announcer.say(endOfAnswer(before.status.turn));
-}
-
-function endOfAnswer(turn) {
-  const messages = Object.values(state.log.messages).filter((message) => message.turn === turn && message.sender === "assistant" && !message.depth);
-  const words = messages.reduce((sum, { content, blocks }) => sum + countWords(content || blocks.join(" ").replace(/<[^>]*>/g, " ")), 0);
-  if (messages.at(-1)?.status === "stopped") return "Stopped";
-  return words ? `Answer ready, ${words} ${words === 1 ? "word" : "words"}` : "Ready";
-}
 
 // ---- Drawing: at most once a frame, however many events came ----
 
@@ -173,8 +161,10 @@ const actions = {
   branch: (turn) => command("branch", { turn }),
   editLast: () => view.editLast(),
   async copy(text, control) {
-    if (await copyText(text)) showCopied(control);
-    else toasts.show("The browser does not allow copying here.");
+    if (await copyText(text)) {
+      showCopied(control);
+      announcer.say("Copied");
+    } else toasts.show("The browser does not allow copying here.");
   },
   focusField() {
     answers = true;
@@ -212,22 +202,6 @@ function startTurn(name, fields) {
   expectsTurn = command(name, fields);
 }
 
-function showCopied(control) {
-  const symbol = control.querySelector("use")?.getAttribute("href").replace("#icon-", "");
-  const text = control.querySelector("span");
-  const label = text?.textContent;
-  if (control.dataset.uiCopied) return;
-  setAttribute(control, "data-ui-copied", "true");
-  setIcon(control, "check");
-  if (text) setText(text, "Copied");
-  announcer.say("Copied");
-  setTimeout(() => {
-    control.removeAttribute("data-ui-copied");
-    setIcon(control, symbol);
-    if (text) setText(text, label);
-  }, COPIED_MS);
-}
-
 /** Show another conversation in this page; "" is a new one. */
 function open(id, { push = true } = {}) {
   const { items, ticket } = pendingOf(id);
@@ -235,7 +209,10 @@ function open(id, { push = true } = {}) {
   connection.close();
   if (push && location.pathname !== addressOf(id)) history.pushState(null, "", addressOf(id));
   dispatch({ type: "page/open", id, ticket, title, pending: items });
-  composer.open(id, items.map(({ frame }) => frame.content));
+  composer.open(
+    id,
+    items.map(({ frame }) => frame.content),
+  );
   connection.open();
   follower.toEnd();
   if (push && matchMedia("(hover: hover)").matches) composer.focus();
@@ -289,9 +266,27 @@ async function remove(id) {
 // ---- Start ----
 
 const composer = new Composer(find("composer"), actions, Number(config.maxChars));
-const view = new View({ agents, actions, config: { site: config.site, signIn: `${config.signIn}?next=${encodeURIComponent(location.pathname)}` }, composer });
-const sidebar = new Sidebar({ open, openNew: actions.openNew, rename, remove, toasts, page: config.page, more: () => loadChats(state.chats.items.at(-1)?.id) });
-const follower = new Follower(find("scroller"), find("column"), find("turns"), (isFollowing) => (find("latest").hidden = isFollowing));
+const view = new View({
+  agents,
+  actions,
+  config: { site: config.site, signIn: `${config.signIn}?next=${encodeURIComponent(location.pathname)}` },
+  composer,
+});
+const sidebar = new Sidebar({
+  open,
+  openNew: actions.openNew,
+  rename,
+  remove,
+  toasts,
+  page: config.page,
+  more: () => loadChats(state.chats.items.at(-1)?.id),
+});
+const follower = new Follower(
+  find("scroller"),
+  find("column"),
+  find("turns"),
+  (isFollowing) => (find("latest").hidden = isFollowing),
+);
 
 find("latest").addEventListener("click", () => follower.toEnd({ smooth: true }));
 find("earlier").addEventListener("click", loadEarlier);
@@ -317,7 +312,10 @@ bindKeys({
   openNew: actions.openNew,
 });
 
-composer.open(state.conversation.stored ? state.conversation.id : "", state.pending.map(({ frame }) => frame.content));
+composer.open(
+  state.conversation.stored ? state.conversation.id : "",
+  state.pending.map(({ frame }) => frame.content),
+);
 draw();
 connection.open();
 loadChats();

@@ -22,7 +22,9 @@ export function pendingOf(conversation) {
 /** What waits for a conversation that the server has not stored yet: a page cut off early returns to it. */
 export function pendingOfNew() {
   const unsaved = Object.entries(load()).find(([id, { ticket, items }]) => (ticket || !id) && items.length);
-  return unsaved ? { id: unsaved[0], ticket: unsaved[1].ticket, items: unsaved[1].items } : { id: "", ticket: "", items: [] };
+  return unsaved
+    ? { id: unsaved[0], ticket: unsaved[1].ticket, items: unsaved[1].items }
+    : { id: "", ticket: "", items: [] };
 }
 
 /** @param {import("chat/state.js").State} state */

@@ -30,7 +30,12 @@ export function socketUrl({ path, conversation, ticket, agent, after }) {
 }
 
 export const messageFrame = (id, content) => ({ type: "message", message_id: id, content });
-export const answerFrame = (id, requestId, answer) => ({ type: "answer", message_id: id, request_id: requestId, ...answer });
+export const answerFrame = (id, requestId, answer) => ({
+  type: "answer",
+  message_id: id,
+  request_id: requestId,
+  ...answer,
+});
 export const commandFrame = (command, fields = {}) => ({ type: "command", command, ...fields });
 export const syncFrame = (messageId) => ({ type: "sync", message_id: messageId });
 

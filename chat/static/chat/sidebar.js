@@ -24,7 +24,11 @@ export class Sidebar {
     this.nav = document.querySelector("#chats");
     this.dialog = document.querySelector("#rename");
     this.groups = new KeyedList(this.nav, () => new Group(this));
-    this.moreButton = el("button", { class: "quiet more-chats", type: "button", onclick: () => options.more() }, "Show older");
+    this.moreButton = el(
+      "button",
+      { class: "quiet more-chats", type: "button", onclick: () => options.more() },
+      "Show older",
+    );
     this.nothing = el("p", { class: "no-chats" }, "Conversations appear here.");
     this.#bind();
   }
@@ -120,11 +124,18 @@ export class Sidebar {
     const order = Array.from(this.nav.querySelectorAll("a"));
     const at = order.findIndex(({ dataset }) => dataset.id === chat.id);
     const next = order[at + 1] ?? order[at - 1] ?? document.querySelector("#new-chat");
-    this.doomed.set(chat.id, setTimeout(() => this.#delete(chat.id), UNDO_MS));
+    this.doomed.set(
+      chat.id,
+      setTimeout(() => this.#delete(chat.id), UNDO_MS),
+    );
     if (chat.id === this.current) this.options.openNew();
     this.update({ chats: this.chats, conversation: { id: this.current, stored: true } });
     next.focus();
-    this.options.toasts.show(`Deleted “${chat.title || "Untitled"}”`, { action: "Undo", onAction: () => this.#undo(chat), ms: UNDO_MS });
+    this.options.toasts.show(`Deleted “${chat.title || "Untitled"}”`, {
+      action: "Undo",
+      onAction: () => this.#undo(chat),
+      ms: UNDO_MS,
+    });
   }
 
   #undo(chat) {
@@ -160,18 +171,34 @@ class Group {
 
   update({ title, chats }, context) {
     setText(this.title, title);
-    this.list.update(chats.map((chat) => ({ key: chat.id, chat })), context);
+    this.list.update(
+      chats.map((chat) => ({ key: chat.id, chat })),
+      context,
+    );
   }
 }
 
-const BADGES = { running: ["wait", "Working"], stopping: ["wait", "Stopping"], waiting: ["question", "Waits for your answer"] };
+const BADGES = {
+  running: ["wait", "Working"],
+  stopping: ["wait", "Stopping"],
+  waiting: ["question", "Waits for your answer"],
+};
 
 class Item {
   constructor(sidebar) {
     this.title = el("span", { class: "chat-title", dir: "auto" });
     this.badge = el("span", { class: "chat-badge" });
-    this.link = el("a", { class: "chat", onclick: (event) => sidebar.follow(event, () => sidebar.options.open(this.chat.id)) }, this.title, this.badge);
-    this.menu = iconButton("Rename or delete", "more", { "aria-haspopup": "true", "aria-expanded": "false", onclick: () => sidebar.openMenu(this.menu, this.chat) });
+    this.link = el(
+      "a",
+      { class: "chat", onclick: (event) => sidebar.follow(event, () => sidebar.options.open(this.chat.id)) },
+      this.title,
+      this.badge,
+    );
+    this.menu = iconButton("Rename or delete", "more", {
+      "aria-haspopup": "true",
+      "aria-expanded": "false",
+      onclick: () => sidebar.openMenu(this.menu, this.chat),
+    });
     this.root = el("li", { class: "chat-item" }, this.link, this.menu);
     this.page = sidebar.options.page;
   }

@@ -59,7 +59,9 @@ const changePending = (state, id, change) => ({
   pending: state.pending.map((item) => (item.id === id ? { ...item, ...change } : item)),
 });
 const withoutPending = (state, id) =>
-  state.pending.some((item) => item.id === id) ? { ...state, pending: state.pending.filter((item) => item.id !== id) } : state;
+  state.pending.some((item) => item.id === id)
+    ? { ...state, pending: state.pending.filter((item) => item.id !== id) }
+    : state;
 
 const byUpdated = (a, b) => (a.updated < b.updated ? 1 : a.updated > b.updated ? -1 : 0);
 
@@ -79,7 +81,11 @@ const handlers = {
       ...state,
       link: { phase: "open", retryAt: 0, since: 0, code: 0 },
       conversation: {
-        ...state.conversation, id: event.session_id, ticket: event.ticket ?? "", agent: event.agent, stored: !event.ticket,
+        ...state.conversation,
+        id: event.session_id,
+        ticket: event.ticket ?? "",
+        agent: event.agent,
+        stored: !event.ticket,
       },
       limits: event.limits ?? {},
       log: fresh ? snapshot : { ...state.log, head: event.head ?? null, gap: false },
@@ -93,7 +99,9 @@ const handlers = {
   status(state, { state: name, turn, queued, agent }) {
     const status = { state: name, turn: turn ?? null, queued: queued ?? [], agent: agent ?? "" };
     const next = { ...state, status, ask: name === "waiting" ? state.ask : null };
-    return name === "idle" ? { ...next, log: settle(state.log), idleSeq: Math.max(state.log.newest, state.target) } : next;
+    return name === "idle"
+      ? { ...next, log: settle(state.log), idleSeq: Math.max(state.log.newest, state.target) }
+      : next;
   },
 
   input_request: (state, event, now) => ({ ...state, ask: { ...event, askedAt: now } }),
@@ -105,16 +113,20 @@ const handlers = {
 
   error(state, { error: code, details, client_id, message_id, incident, retry_ms }) {
     const error = { code, details, incident, retry_ms };
-    if (client_id && state.pending.some(({ id }) => id === client_id)) return changePending(state, client_id, { state: "failed", error });
+    if (client_id && state.pending.some(({ id }) => id === client_id))
+      return changePending(state, client_id, { state: "failed", error });
     if (message_id || (code === "not_found" && state.link.phase !== "open")) return state; // its record, or the close code, says it
     return { ...state, notice: error };
   },
 
   conversation(state, event) {
     const { type, ...item } = event;
-    if (event.state === "deleted") return { ...state, chats: { ...state.chats, items: state.chats.items.filter(({ id }) => id !== event.id) } };
+    if (event.state === "deleted")
+      return { ...state, chats: { ...state.chats, items: state.chats.items.filter(({ id }) => id !== event.id) } };
     const next = { ...state, chats: withChat(state.chats, item) };
-    return event.id === state.conversation.id ? { ...next, conversation: { ...state.conversation, title: event.title } } : next;
+    return event.id === state.conversation.id
+      ? { ...next, conversation: { ...state.conversation, title: event.title } }
+      : next;
   },
 
   "page/link"(state, { link }, now) {
@@ -126,7 +138,9 @@ const handlers = {
   "page/open": (state, event, now) => ({ ...initialState({ ...event, now }), chats: state.chats }),
 
   "page/send": (state, { frame }, now) => ({
-    ...state, notice: null, pending: [...state.pending, { id: frame.message_id, frame, state: "queued", at: now }],
+    ...state,
+    notice: null,
+    pending: [...state.pending, { id: frame.message_id, frame, state: "queued", at: now }],
   }),
   "page/sent": (state, { id }) => changePending(state, id, { state: "sent", error: undefined }),
   "page/retry": (state, { id }) => changePending(state, id, { state: "queued", error: undefined }),
@@ -135,7 +149,9 @@ const handlers = {
 
   "page/loading-earlier": (state, { loading }) => ({ ...state, loadingEarlier: loading }),
   "page/earlier": (state, { id, records, earlier }) =>
-    id === state.conversation.id ? { ...state, loadingEarlier: false, log: prepend(state.log, records, earlier) } : state,
+    id === state.conversation.id
+      ? { ...state, loadingEarlier: false, log: prepend(state.log, records, earlier) }
+      : state,
 
   "page/chats"(state, { conversations, more }) {
     const chats = conversations.reduce(withChat, state.chats);
@@ -149,7 +165,8 @@ const handlers = {
     conversation: id === state.conversation.id ? { ...state.conversation, title } : state.conversation,
   }),
   "page/chat-removed": (state, { id }) => ({
-    ...state, chats: { ...state.chats, items: state.chats.items.filter((item) => item.id !== id) },
+    ...state,
+    chats: { ...state.chats, items: state.chats.items.filter((item) => item.id !== id) },
   }),
 };
 

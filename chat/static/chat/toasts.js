@@ -14,7 +14,12 @@ export class Toasts {
       leave();
       onAction();
     };
-    const toast = el("div", { class: "toast" }, el("span", { dir: "auto" }, text), action && button({ class: "text-button", onclick: act }, "", action));
+    const toast = el(
+      "div",
+      { class: "toast" },
+      el("span", { dir: "auto" }, text),
+      action && button({ class: "text-button", onclick: act }, "", action),
+    );
     this.#surface();
     this.root.append(toast);
     setTimeout(leave, ms);

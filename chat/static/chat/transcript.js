@@ -19,7 +19,9 @@ const startsTurn = (message) => message.sender === "user" && message.turn === me
 
 /** Whether there is anything to see. A call of tools alone leaves an empty message. */
 const isVisible = (message) =>
-  message.writing || Boolean(message.content.trim() || message.reasoning || message.error) || message.blocks.some(Boolean) ||
+  message.writing ||
+  Boolean(message.content.trim() || message.reasoning || message.error) ||
+  message.blocks.some(Boolean) ||
   !["complete", undefined].includes(message.status);
 
 /**
@@ -35,7 +37,13 @@ export function transcript(log, currentTurn) {
   const turnOf = (id, user) => {
     const items = byTurn.get(id) ?? [];
     const entries = [user, ...items.map(({ entry }) => entry)];
-    return { id: id ?? "greeting", user, branch: user && branchOf(user, starts), segments: segments(items, log, id ?? "greeting"), entries };
+    return {
+      id: id ?? "greeting",
+      user,
+      branch: user && branchOf(user, starts),
+      segments: segments(items, log, id ?? "greeting"),
+      entries,
+    };
   };
   const greeting = isWhole && byTurn.has(null) ? turnOf(null, null) : null;
   return { greeting, turns: path.map((user) => turnOf(user.id, user)), isWhole };
@@ -50,12 +58,20 @@ function pathTo(head, messages) {
 
 /** @returns {Branch|null} null for a turn without siblings */
 function branchOf(user, starts) {
-  const siblings = starts.filter(({ follows }) => (follows ?? null) === (user.follows ?? null)).sort((a, b) => a.seq - b.seq);
+  const siblings = starts
+    .filter(({ follows }) => (follows ?? null) === (user.follows ?? null))
+    .sort((a, b) => a.seq - b.seq);
   if (siblings.length < 2) return null;
   const at = siblings.indexOf(user);
   const tip = (turn) => (turn ? newestTip(turn, starts) : null);
   const isReply = siblings.every(({ content }) => content === user.content);
-  return { index: at + 1, count: siblings.length, previous: tip(siblings[at - 1]), next: tip(siblings[at + 1]), isReply };
+  return {
+    index: at + 1,
+    count: siblings.length,
+    previous: tip(siblings[at - 1]),
+    next: tip(siblings[at + 1]),
+    isReply,
+  };
 }
 
 /** The end of a branch: from `turn` along the newest turn that follows each. */
@@ -71,7 +87,8 @@ function groupByTurn(log, currentTurn) {
     const group = groups.get(turn) ?? groups.set(turn, []).get(turn);
     group.push({ kind, entry, order: entry.order });
   };
-  for (const message of Object.values(log.messages)) if (!startsTurn(message)) add("message", message, message.turn ?? null);
+  for (const message of Object.values(log.messages))
+    if (!startsTurn(message)) add("message", message, message.turn ?? null);
   for (const tool of Object.values(log.tools)) add("tool", tool, tool.turn ?? null);
   for (const task of Object.values(log.tasks)) add("task", task, turnOfTask(task, log) ?? currentTurn);
   return groups;
@@ -159,11 +176,23 @@ function taskPart(task, places) {
   places.delete(task.id); // so that a task that names itself as its parent ends here
   const parts = partsOf(items, places);
   const { tokens, cost } = task.usage ? used([task]) : totals(parts);
-  return { kind: "task", key: task.id, task, parts, steps: countSteps(parts), tokens, cost, activity: lastActivity(parts) };
+  return {
+    kind: "task",
+    key: task.id,
+    task,
+    parts,
+    steps: countSteps(parts),
+    tokens,
+    cost,
+    activity: lastActivity(parts),
+  };
 }
 
 const countSteps = (parts) =>
-  parts.reduce((sum, part) => sum + (part.kind === "tools" ? part.tools.length : part.kind === "task" ? part.steps : 1), 0);
+  parts.reduce(
+    (sum, part) => sum + (part.kind === "tools" ? part.tools.length : part.kind === "task" ? part.steps : 1),
+    0,
+  );
 
 function lastActivity(parts) {
   const last = parts.at(-1);
@@ -199,6 +228,9 @@ function replyOf(parts, items, key) {
     parts,
     ...totals(parts),
     durationMs: [...messages, ...tools].reduce((sum, entry) => sum + (entry.duration_ms ?? 0), 0),
-    text: messages.map(({ content }) => content.trim()).filter(Boolean).join("\n\n"),
+    text: messages
+      .map(({ content }) => content.trim())
+      .filter(Boolean)
+      .join("\n\n"),
   };
 }

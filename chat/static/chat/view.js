@@ -1,6 +1,6 @@
 /** The page around the turns, drawn from the state: bar, pill, banner, empty page, composer's look. */
 import { KeyedList, button, el, icon, setAttribute, setIcon, setText } from "chat/dom.js";
-import { avatar } from "chat/parts.js";
+import { avatar } from "chat/folds.js";
 import { ELSEWHERE, FORBIDDEN, NOT_FOUND, SIGN_IN } from "chat/protocol.js";
 import { isBusy, shownLog } from "chat/state.js";
 import { transcript } from "chat/transcript.js";
@@ -46,7 +46,12 @@ export class View {
     find("earlier").hidden = !shownLog(state).earlier || !isOpen;
     setAttribute(find("earlier"), "aria-busy", state.loadingEarlier || null);
     const question = answers && (state.ask?.kind ?? "text") === "text" ? state.ask : null;
-    this.composer.update({ agent: name, status: isOpen ? status.state : "idle", question, isClosed: [NOT_FOUND, FORBIDDEN].includes(link.code) });
+    this.composer.update({
+      agent: name,
+      status: isOpen ? status.state : "idle",
+      question,
+      isClosed: [NOT_FOUND, FORBIDDEN].includes(link.code),
+    });
   }
 
   editLast() {
@@ -68,7 +73,13 @@ export class View {
       isLive: sent.has(turn.user?.client_id) || sent.has(turn.id),
       request: ask && turn.id === current ? ask : null,
     }));
-    const waiting = pending.map((item, at) => ({ kind: "pending", key: item.id, pending: item, isLast: at === pending.length - 1, isLive: sent.has(item.id) }));
+    const waiting = pending.map((item, at) => ({
+      kind: "pending",
+      key: item.id,
+      pending: item,
+      isLast: at === pending.length - 1,
+      isLive: sent.has(item.id),
+    }));
     this.turns.update([...items, ...waiting], context);
   }
 
@@ -100,7 +111,9 @@ export class View {
       this.bannerText = el("span", { dir: "auto" });
       setAttribute(this.banner, "data-kind", content.kind);
       const links = (content.links ?? []).map(([text, href]) => el("a", { class: "banner-button", href }, text));
-      const buttons = (content.buttons ?? []).map(([text, action]) => button({ class: "banner-button", onclick: () => this.actions[action]() }, "", text));
+      const buttons = (content.buttons ?? []).map(([text, action]) =>
+        button({ class: "banner-button", onclick: () => this.actions[action]() }, "", text),
+      );
       this.banner.replaceChildren(icon(content.icon), this.bannerText, ...links, ...buttons);
     }
     setText(this.bannerText, content.text);
@@ -114,12 +127,20 @@ export class View {
     const isEmpty = !this.hasTurns && !isLoading && !isMissing;
     const agent = this.byKey.get(conversation.agent?.key ?? agentKey) ?? this.agents[0];
     const canPick = isEmpty && !conversation.stored && this.agents.length > 1;
-    const key = isMissing ? "missing" : isLoading ? "loading" : isEmpty && !hasGreeting ? `agent ${agent?.key} ${canPick}` : "";
+    const key = isMissing
+      ? "missing"
+      : isLoading
+        ? "loading"
+        : isEmpty && !hasGreeting
+          ? `agent ${agent?.key} ${canPick}`
+          : "";
     const root = find("empty");
     root.hidden = !key;
     if (key !== this.emptyKey) {
       this.emptyKey = key;
-      const make = { missing: () => missing(this.actions), loading: skeleton, "": () => [] }[key] ?? (() => this.#welcome(agent, canPick));
+      const make =
+        { missing: () => missing(this.actions), loading: skeleton, "": () => [] }[key] ??
+        (() => this.#welcome(agent, canPick));
       root.replaceChildren(...make());
     }
     this.#starters(isEmpty ? agent : null);
@@ -140,11 +161,24 @@ export class View {
   #picker(current) {
     const choose = ({ target }) => this.actions.chooseAgent(target.value);
     const option = (agent) =>
-      el("label", { class: "agent-card" },
+      el(
+        "label",
+        { class: "agent-card" },
         el("input", { type: "radio", name: "agent", value: agent.key, checked: agent === current }),
         avatar(agent.name, { image: agent.avatar, size: "small" }),
-        el("span", { class: "agent-text" }, el("b", { dir: "auto" }, agent.name), el("span", { dir: "auto" }, agent.description)));
-    return el("fieldset", { class: "agent-picker", onchange: choose }, el("legend", { class: "hidden" }, "Agent"), ...this.agents.map(option));
+        el(
+          "span",
+          { class: "agent-text" },
+          el("b", { dir: "auto" }, agent.name),
+          el("span", { dir: "auto" }, agent.description),
+        ),
+      );
+    return el(
+      "fieldset",
+      { class: "agent-picker", onchange: choose },
+      el("legend", { class: "hidden" }, "Agent"),
+      ...this.agents.map(option),
+    );
   }
 
   #starters(agent) {
@@ -153,7 +187,11 @@ export class View {
     root.hidden = !starters.length;
     if (agent === this.startersOf) return;
     this.startersOf = agent;
-    root.replaceChildren(...starters.map((text) => button({ class: "starter", dir: "auto", onclick: () => this.actions.useStarter(text) }, "", text)));
+    root.replaceChildren(
+      ...starters.map((text) =>
+        button({ class: "starter", dir: "auto", onclick: () => this.actions.useStarter(text) }, "", text),
+      ),
+    );
   }
 }
 
@@ -168,7 +206,16 @@ function missing(actions) {
 
 function skeleton() {
   const line = (width) => el("span", { class: `bone ${width}` });
-  return [el("div", { class: "skeleton", role: "img", "aria-label": "Loading the conversation" }, line("end"), line("long"), line("long"), line("short"))];
+  return [
+    el(
+      "div",
+      { class: "skeleton", role: "img", "aria-label": "Loading the conversation" },
+      line("end"),
+      line("long"),
+      line("long"),
+      line("short"),
+    ),
+  ];
 }
 
 const seconds = (ms) => Math.max(1, Math.ceil(ms / 1000));
@@ -176,7 +223,12 @@ const seconds = (ms) => Math.max(1, Math.ceil(ms / 1000));
 /** @returns {[state: string, icon: string, text: string]} */
 function pillOf(link, now) {
   if (link.phase === "open") return ["ok", "online", "Connected"];
-  if (link.phase === "closed") return ["off", "offline", { [SIGN_IN]: "Signed out", [ELSEWHERE]: "Open elsewhere", [NOT_FOUND]: "Not found" }[link.code] ?? "Not allowed"];
+  if (link.phase === "closed")
+    return [
+      "off",
+      "offline",
+      { [SIGN_IN]: "Signed out", [ELSEWHERE]: "Open elsewhere", [NOT_FOUND]: "Not found" }[link.code] ?? "Not allowed",
+    ];
   if (!navigator.onLine) return ["off", "offline", "Offline"];
   if (link.phase === "waiting") return ["wait", "wait", `Reconnecting in ${seconds(link.retryAt - now)} s`];
   return ["wait", "wait", link.code || link.attempts ? "Reconnecting…" : "Connecting…"];
@@ -185,14 +237,41 @@ function pillOf(link, now) {
 /** @returns {{key: string, kind: string, icon: string, text: string, links?: [string, string][], buttons?: [string, string][]}|null} */
 function bannerOf({ link, pending, notice }, now, { signIn }) {
   if (link.phase === "closed" && link.code === SIGN_IN) {
-    return { key: "sign-in", kind: "warn", icon: "user", text: "You are signed out. Your draft is kept.", links: [["Sign in", signIn]] };
+    return {
+      key: "sign-in",
+      kind: "warn",
+      icon: "user",
+      text: "You are signed out. Your draft is kept.",
+      links: [["Sign in", signIn]],
+    };
   }
   if (link.phase === "closed" && link.code === ELSEWHERE) {
-    return { key: "elsewhere", kind: "warn", icon: "offline", text: "The chat was opened in another window.", buttons: [["Continue here", "reconnect"]] };
+    return {
+      key: "elsewhere",
+      kind: "warn",
+      icon: "offline",
+      text: "The chat was opened in another window.",
+      buttons: [["Continue here", "reconnect"]],
+    };
   }
-  if (notice) return { key: `notice ${notice.code}`, kind: "err", icon: "alert", text: notice.details, buttons: [["Dismiss", "dismissNotice"]] };
+  if (notice)
+    return {
+      key: `notice ${notice.code}`,
+      kind: "err",
+      icon: "alert",
+      text: notice.details,
+      buttons: [["Dismiss", "dismissNotice"]],
+    };
   if (link.phase === "open" || link.phase === "closed" || now - link.since < QUIET_MS) return null;
-  const queued = pending.length ? ` ${pending.length === 1 ? "One message waits" : `${pending.length} messages wait`} here.` : "";
+  const queued = pending.length
+    ? ` ${pending.length === 1 ? "One message waits" : `${pending.length} messages wait`} here.`
+    : "";
   if (!navigator.onLine) return { key: "offline", kind: "warn", icon: "offline", text: `You are offline.${queued}` };
-  return { key: "lost", kind: "warn", icon: "offline", text: `No connection to the server.${queued}`, buttons: [["Retry now", "reconnect"]] };
+  return {
+    key: "lost",
+    kind: "warn",
+    icon: "offline",
+    text: `No connection to the server.${queued}`,
+    buttons: [["Retry now", "reconnect"]],
+  };
 }

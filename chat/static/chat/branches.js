@@ -1,0 +1,28 @@
+/** The switch between the versions of a turn: "‹ 2 / 3 ›". */
+import { el, iconButton, setText } from "chat/dom.js";
+
+/** @param {(turn: string) => void} go */
+export function branchSwitch(go) {
+  let branch = null;
+  const previous = iconButton("Previous version", "left", { onclick: () => go(branch.previous) });
+  const next = iconButton("Next version", "right", { onclick: () => go(branch.next) });
+  const text = el("bdi", { class: "figures", dir: "ltr" });
+  const root = el(
+    "span",
+    { class: "branch", role: "group", "aria-label": "Versions", hidden: true },
+    previous,
+    text,
+    next,
+  );
+  return {
+    root,
+    update(value, canAct) {
+      branch = value;
+      root.hidden = !branch;
+      if (!branch) return;
+      setText(text, `${branch.index} / ${branch.count}`);
+      previous.disabled = !canAct || !branch.previous;
+      next.disabled = !canAct || !branch.next;
+    },
+  };
+}

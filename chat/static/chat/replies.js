@@ -1,0 +1,81 @@
+/** The agents' reply: who, when, the parts, and what can be done with it. */
+import { branchSwitch } from "chat/branches.js";
+import { el, iconButton, newDomId, setAttribute, setText } from "chat/dom.js";
+import { avatar } from "chat/folds.js";
+import { clockTime, duration, figure, money } from "chat/format.js";
+import { PartList } from "chat/parts.js";
+
+export class ReplyView {
+  constructor() {
+    this.titleId = newDomId("reply");
+    this.face = el("span", { class: "reply-face" });
+    this.name = el("bdi");
+    this.title = el("h2", { class: "reply-name", id: this.titleId }, this.name);
+    this.time = el("time", { class: "time" });
+    this.body = el("div", { class: "reply-body" });
+    this.dots = el("p", { class: "dots", hidden: true }, el("i"), el("i"), el("i"), el("span", {}, "Writing…"));
+    this.nothing = el("p", { class: "nothing", hidden: true }, "No answer came.");
+    this.copy = iconButton("Copy answer", "copy", {
+      onclick: ({ currentTarget }) => this.context.actions.copy(this.reply.text, currentTarget),
+    });
+    this.again = iconButton("Answer again", "again", {
+      onclick: () => this.context.actions.regenerate(this.reply.turn.id),
+    });
+    this.branch = branchSwitch((turn) => this.context.actions.branch(turn));
+    this.figures = el("bdi", { class: "figures" });
+    this.row = el("div", { class: "actions" }, this.copy, this.again, this.branch.root, this.figures);
+    this.root = el(
+      "article",
+      { class: "reply", tabindex: "-1", "aria-labelledby": this.titleId },
+      this.face,
+      el("header", { class: "reply-head" }, this.title, this.time),
+      this.body,
+      this.dots,
+      this.nothing,
+      this.row,
+    );
+    this.parts = new PartList(this.body);
+  }
+
+  update(reply, context) {
+    this.context = context;
+    this.reply = reply;
+    this.#head(reply, context);
+    this.parts.update(reply.parts, context);
+    setAttribute(this.root, "aria-busy", reply.isBusy ? "true" : null);
+    this.dots.hidden = !reply.isBusy || reply.isWaiting || isShowingProgress(reply.parts);
+    this.nothing.hidden = !reply.isUnanswered;
+    this.row.hidden = reply.isBusy;
+    setAttribute(this.row, "data-always", Boolean(reply.isLast));
+    this.copy.hidden = !reply.text;
+    this.again.hidden = !reply.isLastOfTurn || !reply.turn.user;
+    this.again.disabled = !context.canAct;
+    this.branch.update(reply.isLastOfTurn && reply.turn.branch?.isReply ? reply.turn.branch : null, context.canAct);
+    const figures = [
+      reply.tokens && `${figure(reply.tokens)} tokens`,
+      reply.cost && money(reply.cost),
+      reply.durationMs && duration(reply.durationMs),
+    ];
+    setText(this.figures, figures.filter(Boolean).join(" · "));
+  }
+
+  #head({ agent, time }, { agents }) {
+    const name = agent || "Assistant";
+    if (this.face.dataset.name !== name) {
+      this.face.dataset.name = name;
+      this.face.replaceChildren(avatar(name, { image: agents.get(name)?.avatar }));
+      setText(this.name, name);
+    }
+    setText(this.time, time ? clockTime(time) : "");
+    setAttribute(this.time, "datetime", time || null);
+  }
+}
+
+/** Whether the reader can see by the last part that work goes on. */
+function isShowingProgress(parts) {
+  const last = parts.at(-1);
+  if (!last) return false;
+  if (last.kind === "task") return last.task.status === "running";
+  if (last.kind === "tools") return last.tools.some(({ status }) => status === "running");
+  return last.message.writing;
+}

@@ -1,0 +1,124 @@
+/** The text of one answer: its reasoning, its blocks, how it ended, what it cites. */
+import { button, el, icon, setAttribute, setText } from "chat/dom.js";
+import { Fold } from "chat/folds.js";
+import { duration } from "chat/format.js";
+import { Blocks } from "chat/html.js";
+
+const ENDINGS = {
+  stopped: ["stop", "Stopped"],
+  interrupted: ["alert", "Interrupted: the server ended while this was written"],
+  length: ["alert", "Cut off: the model reached its length limit"],
+  cut: ["alert", "Cut off: the connection to the model broke"],
+};
+
+export class TextPart {
+  constructor() {
+    this.prose = el("div", { class: "prose", dir: "auto" });
+    this.isPlain = false;
+    this.blocks = new Blocks(this.prose);
+    this.root = el("div", { class: "part text" }, this.prose);
+  }
+
+  update({ message }, context) {
+    if (message === this.message) return;
+    this.message = message;
+    this.#reasoning(message);
+    this.#text(message);
+    setAttribute(this.root, "data-writing", message.writing);
+    this.#ending(message, context);
+  }
+
+  #text({ blocks, content, truncated }) {
+    const isPlain = !blocks.length && Boolean(content);
+    if (isPlain !== this.isPlain) this.prose.textContent = "";
+    this.isPlain = isPlain;
+    setAttribute(this.prose, "data-plain", isPlain);
+    this.prose.hidden = !blocks.length && !content;
+    if (isPlain) setText(this.prose, content);
+    else this.blocks.update(blocks);
+    if (truncated && this.message.url) this.#whole(this.message.url);
+  }
+
+  #whole(url) {
+    this.link ??= this.root.appendChild(
+      el(
+        "p",
+        { class: "ending" },
+        el("a", { href: url }, "This answer is too long for the page. Open all of its text"),
+      ),
+    );
+  }
+
+  #reasoning({ reasoning, writing, content, blocks, thinkingMs }) {
+    if (!reasoning) return;
+    if (!this.thought) {
+      this.thoughtTitle = el("span");
+      this.thought = new Fold("thought", icon("thought"), this.thoughtTitle);
+      this.thoughtText = this.thought.body.appendChild(
+        el("div", { class: "thought-text", dir: "auto", tabindex: "0" }),
+      );
+      this.root.prepend(this.thought.root);
+    }
+    const isThinking = writing && !content && !blocks.length;
+    setText(
+      this.thoughtTitle,
+      isThinking ? "Thinking…" : thinkingMs ? `Thought for ${duration(thinkingMs)}` : "Reasoning",
+    );
+    setAttribute(this.thought.root, "data-live", isThinking);
+    setText(this.thoughtText, reasoning);
+  }
+
+  #ending({ status, finish_reason, error, writing, sources }, context) {
+    this.foot?.remove();
+    const key = status === "complete" ? finish_reason : status;
+    const ending = !writing && !error && ENDINGS[key];
+    const mark = ending && el("p", { class: "ending" }, icon(ending[0]), ending[1]);
+    const failure = !writing && error && failureCard(error, this.message, context.actions);
+    const origin = !writing && sources?.length && sourceList(sources);
+    if (!mark && !failure && !origin) return;
+    this.foot = el("div", { class: "text-foot" }, origin || null, mark || null, failure || null);
+    this.root.append(this.foot);
+  }
+}
+
+/** An error in the answer's place: what happened, and what can be done. */
+function failureCard(error, { turn }, actions) {
+  const codes = [error.code, error.incident && `incident ${error.incident}`].filter(Boolean).join(" · ");
+  return el(
+    "div",
+    { class: "failure" },
+    icon("alert"),
+    el(
+      "div",
+      { class: "failure-body" },
+      el("p", { dir: "auto" }, error.details || "Something went wrong on the server."),
+      el("p", { class: "failure-code" }, el("bdi", {}, codes)),
+      el(
+        "div",
+        { class: "row" },
+        turn && button({ class: "quiet", onclick: () => actions.regenerate(turn) }, "again", "Retry"),
+        button(
+          { class: "quiet", onclick: ({ currentTarget }) => actions.copy(`${error.details}\n${codes}`, currentTarget) },
+          "copy",
+          "Copy details",
+        ),
+      ),
+    ),
+  );
+}
+
+function sourceList(sources) {
+  const entry = ({ title, url, name }, at) => {
+    const text = title || name || url || `Source ${at + 1}`;
+    const isLink = typeof url === "string" && /^https?:\/\//i.test(url);
+    const label = [el("b", {}, String(at + 1)), el("bdi", {}, text)];
+    return el(
+      "li",
+      {},
+      isLink
+        ? el("a", { class: "source", href: url, rel: "noopener noreferrer nofollow", target: "_blank" }, ...label)
+        : el("span", { class: "source" }, ...label),
+    );
+  };
+  return el("ol", { class: "sources", "aria-label": "Sources" }, ...sources.map(entry));
+}

@@ -1,0 +1,116 @@
+/** Tool calls: a card for each, and one fold around many in a row. */
+import { KeyedList, button, el, icon, setText } from "chat/dom.js";
+import { Fold, stateMark } from "chat/folds.js";
+import { counted, duration, oneLine } from "chat/format.js";
+
+const RESULT_LINES = 20;
+const GROUPED_TOOLS = 4; // so many calls in a row become one fold
+
+export class ToolsPart {
+  constructor() {
+    this.title = el("span", { class: "card-title" });
+    this.time = el("span", { class: "card-figures" });
+    this.fold = new Fold("card tools-fold", icon("tool"), this.title, this.time);
+    this.loose = el("div", { class: "cards" });
+    this.root = el("div", { class: "part" }, this.loose);
+    this.list = new KeyedList(this.loose, () => new ToolCard());
+  }
+
+  update({ tools }, context) {
+    const isGrouped = tools.length >= GROUPED_TOOLS;
+    const count = (wanted) => tools.filter(({ status }) => status === wanted).length;
+    const [running, failed] = [count("running"), count("error")];
+    if (isGrouped && !this.fold.root.isConnected) {
+      this.root.append(this.fold.root);
+      this.fold.body.append(this.loose);
+    }
+    const notes = [running && `${running} running`, failed && `${failed} failed`].filter(Boolean);
+    setText(this.title, [counted(tools.length, "tool call"), ...notes].join(", "));
+    setText(this.time, duration(tools.reduce((sum, tool) => sum + (tool.duration_ms ?? 0), 0)));
+    this.fold.suggest(running > 0);
+    this.list.update(
+      tools.map((tool) => ({ key: tool.id, tool })),
+      context,
+    );
+  }
+}
+
+class ToolCard {
+  constructor() {
+    this.mark = stateMark();
+    this.name = el("code", { class: "card-name", dir: "ltr" });
+    this.args = el("span", { class: "card-args", dir: "ltr" });
+    this.time = el("span", { class: "card-figures" });
+    this.fold = new Fold("card tool", this.mark.root, this.name, this.args, this.time);
+    this.root = this.fold.root;
+  }
+
+  update({ tool }, context) {
+    const isRunning = tool.status === "running";
+    if (isRunning && tool.since)
+      setText(this.time, context.now - tool.since > 1000 ? `${Math.floor((context.now - tool.since) / 1000)} s` : "");
+    if (tool === this.tool) return;
+    this.tool = tool;
+    this.mark.update(tool.status);
+    setText(this.name, tool.tool_name ?? "tool");
+    setText(this.args, oneLine(tool.tool_args));
+    if (!isRunning)
+      setText(this.time, tool.duration_ms === null || tool.duration_ms === undefined ? "" : duration(tool.duration_ms));
+    this.fold.suggest(tool.status === "error");
+    this.fold.body.replaceChildren(...toolDetails(tool, context.actions));
+  }
+}
+
+function toolDetails(tool, actions) {
+  const args = Object.keys(tool.tool_args ?? {}).length
+    ? [
+        labelled(
+          "Arguments",
+          longText(JSON.stringify(tool.tool_args, null, 2)),
+          actions,
+          JSON.stringify(tool.tool_args, null, 2),
+        ),
+      ]
+    : [];
+  if (tool.status === "running") return args.length ? args : [el("p", { class: "card-note" }, "No arguments.")];
+  const failed = tool.error ? [labelled("Error", longText(tool.error, "error"), actions, tool.error)] : [];
+  const result = tool.result ? [labelled("Result", longText(tool.result), actions, tool.result)] : [];
+  const whole =
+    tool.truncated && tool.url
+      ? [el("p", { class: "card-note" }, el("a", { href: tool.url }, "Open the whole result"))]
+      : [];
+  const parts = [...args, ...failed, ...result, ...whole];
+  return parts.length ? parts : [el("p", { class: "card-note" }, "No arguments and no result.")];
+}
+
+function labelled(label, content, actions, text) {
+  const copy = button(
+    {
+      class: "code-button",
+      "aria-label": `Copy ${label.toLowerCase()}`,
+      onclick: ({ currentTarget }) => actions.copy(text, currentTarget),
+    },
+    "copy",
+    "Copy",
+  );
+  return el("div", { class: "detail" }, el("div", { class: "detail-head" }, el("span", {}, label), copy), content);
+}
+
+/** Text that may be long: the first lines, and a button for the rest. */
+function longText(text, look = "") {
+  const lines = text.split("\n");
+  const pre = el("pre", { class: `plain ${look}`, dir: "ltr", tabindex: "0" });
+  pre.textContent = lines.slice(0, RESULT_LINES).join("\n");
+  if (lines.length <= RESULT_LINES) return pre;
+  const showAll = ({ currentTarget }) => {
+    pre.textContent = text;
+    pre.focus();
+    currentTarget.remove();
+  };
+  return el(
+    "div",
+    {},
+    pre,
+    button({ class: "quiet", onclick: showAll }, "", `Show all ${counted(lines.length, "line")}`),
+  );
+}

@@ -1,0 +1,90 @@
+/** The user's message, and the field in its place while it is edited. */
+import { branchSwitch } from "chat/branches.js";
+import { button, el, icon, iconButton, newDomId, setAttribute, setText } from "chat/dom.js";
+import { clockTime } from "chat/format.js";
+
+export class UserView {
+  constructor() {
+    this.titleId = newDomId("user");
+    this.title = el("h2", { class: "hidden", id: this.titleId });
+    this.bubble = el("div", { class: "bubble", dir: "auto" });
+    this.note = el("p", { class: "note", hidden: true });
+    this.copy = iconButton("Copy message", "copy", {
+      onclick: ({ currentTarget }) => this.context.actions.copy(this.message.content, currentTarget),
+    });
+    this.pen = iconButton("Edit message", "edit", { onclick: () => this.edit() });
+    this.branch = branchSwitch((turn) => this.context.actions.branch(turn));
+    this.time = el("time", { class: "time" });
+    this.row = el("div", { class: "actions" }, this.time, this.copy, this.pen, this.branch.root);
+    this.root = el(
+      "article",
+      { class: "user", tabindex: "-1", "aria-labelledby": this.titleId },
+      this.title,
+      this.bubble,
+      this.note,
+      this.row,
+    );
+  }
+
+  update(item, context) {
+    this.context = context;
+    this.message = item.message;
+    const time = clockTime(item.message.timestamp);
+    setText(this.title, time ? `You said, ${time}` : "You said");
+    setText(this.bubble, item.message.content);
+    setText(this.time, time);
+    setAttribute(this.time, "datetime", item.message.timestamp);
+    const isQueued = item.kind === "user" && context.state.status.queued.includes(item.turn.id);
+    this.note.hidden = !isQueued;
+    if (isQueued && !this.note.childElementCount)
+      this.note.append(icon("clock"), el("span", {}, "Waiting for its turn"));
+    this.pen.hidden = item.kind === "answer";
+    this.pen.disabled = !context.canAct;
+    this.branch.update(item.turn.branch?.isReply ? null : item.turn.branch, context.canAct);
+  }
+
+  edit() {
+    if (this.pen.hidden || this.pen.disabled || this.editor) return;
+    const field = el("textarea", { class: "edit-field", dir: "auto", rows: "2", "aria-label": "Edit message" });
+    field.value = this.draft ?? this.message.content;
+    const close = () => {
+      this.editor.remove();
+      this.editor = null;
+      this.bubble.hidden = this.row.hidden = false;
+      this.pen.focus({ preventScroll: true });
+    };
+    const cancel = () => {
+      this.draft = undefined;
+      close();
+    };
+    const save = () => {
+      const text = field.value;
+      if (!text.trim()) return field.focus();
+      this.draft = text; // kept for another try, should the server refuse
+      close();
+      if (text !== this.message.content) this.context.actions.edit(this.message.turn, text);
+    };
+    field.addEventListener("keydown", (event) => {
+      if (event.isComposing) return;
+      if (event.key === "Escape") {
+        event.preventDefault();
+        event.stopPropagation();
+        cancel();
+      } else if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+        event.preventDefault();
+        save();
+      }
+    });
+    const row = el(
+      "div",
+      { class: "row end" },
+      button({ class: "quiet", onclick: cancel }, "", "Cancel"),
+      button({ class: "primary", onclick: save }, "", "Send"),
+    );
+    this.editor = el("div", { class: "editor" }, field, row);
+    this.bubble.hidden = this.row.hidden = true;
+    this.bubble.after(this.editor);
+    field.focus();
+    field.setSelectionRange(field.value.length, field.value.length);
+  }
+}
