@@ -19,7 +19,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models, transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 from django.urls import reverse
 
@@ -107,6 +107,7 @@ class Conversation(models.Model):
 
     class Meta:
         ordering = ["-updated"]
+        permissions = [("view_content", "Can read what is said in conversations")]
         indexes = [
             models.Index(fields=["user", "-updated"], name="chat_by_user"),
             models.Index(fields=["visitor", "-updated"], name="chat_by_visitor", condition=~Q(visitor="")),
@@ -119,7 +120,8 @@ class Conversation(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.title or str(self.id)
+        """The id, never the title: this text goes to lists, logs and the admin's history."""
+        return str(self.id)
 
     @property
     def group(self) -> str:
@@ -409,6 +411,27 @@ class Message(models.Model):
         return fields
 
 
+class ChatSessionQuerySet(models.QuerySet["ChatSession"]):
+    def with_liveness(self) -> ChatSessionQuerySet:
+        """Add `is_alive`: whether its process holds its lease."""
+        alive = ServerProcess.objects.filter(ServerProcess.alive(), id=OuterRef("process"))
+        return self.annotate(is_alive=Exists(alive))
+
+    def ask_to_end(self, reason: str) -> int:
+        """Have the sessions that are not over ended, in whatever process they are; return their number.
+
+        A live process finds the request with its next tick. The sessions of dead processes are closed at once.
+        """
+        with transaction.atomic():
+            asked = list(self.filter(ended=None).with_liveness().values_list("id", "conversation", "is_alive"))
+            ChatSession.objects.filter(id__in=[id for id, *_ in asked], ended=None).update(end_reason=reason)
+        for id, conversation, is_alive in asked:
+            if not is_alive:
+                close_orphan(conversation)
+                ChatSession.objects.filter(id=id, ended=None).update(ended=Now(), end_reason=ChatSession.EndReason.LOST)
+        return len(asked)
+
+
 class ChatSession(models.Model):
     """The record of one run of an agent for a conversation: who, where, when, and what it used."""
 
@@ -439,7 +462,10 @@ class ChatSession(models.Model):
     errors = models.PositiveIntegerField(default=0)
     last_error = models.CharField(max_length=200, blank=True, default="")  # code and incident, never a text
 
+    objects = ChatSessionQuerySet.as_manager()
+
     class Meta:
+        verbose_name = "session record"
         ordering = ["-started"]
         indexes = [
             models.Index(fields=["-started"], name="chat_sessions_by_start"),
@@ -452,6 +478,30 @@ class ChatSession(models.Model):
     def end(self, reason: str) -> None:
         """Note how the run ended; the first reason stays."""
         ChatSession.objects.filter(id=self.id, ended=None).update(ended=Now(), end_reason=reason)
+
+
+class ContentView(models.Model):
+    """The note that somebody has read a conversation in the admin. Written once; it outlives both of them."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    user_name = models.CharField(max_length=255)
+    conversation_id = models.UUIDField("conversation", db_index=True)  # no foreign key: it stays when that is deleted
+    viewed = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        verbose_name = "opened transcript"
+        ordering = ["-viewed"]
+        indexes = [models.Index(fields=["-viewed"], name="chat_views_by_time")]
+
+    def __str__(self) -> str:
+        return f"{self.user_name} {self.conversation_id}"
+
+    def save(self, **options: Any) -> None:
+        """Store a new row. Raises: IntegrityError for one that is stored already."""
+        super().save(**{**options, "force_insert": True})
+
+    def delete(self, **options: Any) -> Any:
+        raise TypeError("the record of opened transcripts is append-only")
 
 
 # -- what a user's command does: each is one short transaction -----------------------------------------------------
@@ -637,7 +687,9 @@ def claim(id: uuid.UUID, process: ServerProcess) -> Claim | uuid.UUID:
         return owner
     closed = conversation.close_open(Message.Status.INTERRUPTED)
     conversation.raise_fence(process)
-    conversation.sessions.filter(ended=None).update(ended=Now(), end_reason=ChatSession.EndReason.LOST)
+    reasons = ChatSession.EndReason
+    reason = reasons.REPLACED if owner == process.id else reasons.LOST  # an agent of ours may still be leaving
+    conversation.sessions.filter(ended=None).update(ended=Now(), end_reason=reason)
     session = ChatSession.objects.create(
         conversation=conversation,
         user_id=conversation.user_id,

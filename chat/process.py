@@ -324,7 +324,8 @@ class Process:
         if session is not None:
             return await self._abandon(session, reason)
         owner = await in_thread(_live_owner, conversation_id)
-        if owner and owner != self.record.id:
+        mine = self.record and self.record.id  # None before the first socket: deleting takes none
+        if owner and owner != mine:
             self._relay(owner, {"command": "reset", "conversation": str(conversation_id), "reason": reason})
 
     async def answer(self, conversation_id: uuid.UUID, message: Message) -> None:
