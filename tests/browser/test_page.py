@@ -121,6 +121,31 @@ def test_an_edited_message_makes_a_second_version_and_the_first_stays(chat):
     expect(chat.replies.locator(".prose")).to_have_text("one")
 
 
+def test_a_tool_waits_for_approval_and_the_question_survives_a_reload(chat):
+    chat.page.locator("input[name=agent][value=tools]").check()
+    chat.connected()
+    chat.say('[[tool=ask_user args={"question":"May I?"}]]')
+    ask = chat.page.locator(".ask")
+    expect(ask).to_contain_text("May I?", timeout=ANSWER_SECONDS)
+    chat.page.reload()
+    expect(ask).to_contain_text("May I?")
+    ask.get_by_role("button", name="Approve").click()
+    expect(ask).to_have_count(0)
+    chat.answered(2)
+    expect(chat.page.locator(".bubble")).to_have_text([re.compile("ask_user"), "Approved"])
+
+
+def test_a_sub_agent_shows_inside_a_card_with_the_tool_that_called_it(chat):
+    chat.page.locator("input[name=agent][value=tools]").check()
+    chat.connected()
+    chat.say('[[tool=delegate args={"job":"[[tokens=5]]"}]]')
+    chat.answered()
+    task = chat.page.locator(".task")
+    expect(task.locator("summary").first).to_contain_text("Asked Helper")
+    task.locator("summary").first.click()
+    expect(task.locator(".prose")).to_contain_text("a small stub")
+
+
 def test_what_is_sent_without_a_connection_waits_and_goes_out_once(page, server):
     """Every socket is cut, and new ones are refused, until the test lets them through."""
     state = {"down": False}
