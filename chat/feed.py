@@ -371,12 +371,14 @@ def _stored_snapshot(conversation: Conversation | None, *, html: bool) -> dict[s
         return {"status": status, "streams": [], "calls": [], "tasks": [], "question": None}
     rows = list(conversation.messages.filter(seq=None).order_by("created"))
     running = conversation.messages.filter(kind=Message.Kind.USER, request_id=None, ended=None).exclude(begun=None)
+    queued = [str(id) for id in conversation.queued.values_list("id", flat=True)]
+    waits = conversation.state == Conversation.State.IDLE and queued
     status = {
         "type": "status",
-        "state": conversation.state,
+        "state": Conversation.State.RUNNING if waits else conversation.state,
         "agent": rows[-1].agent if rows else conversation.agent_name,
         "turn": text_or_none(running.values_list("id", flat=True).first()),
-        "queued": [str(id) for id in conversation.queued.values_list("id", flat=True)],
+        "queued": queued,
     }
     return {
         "status": status,

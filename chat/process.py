@@ -543,13 +543,18 @@ class Process:
                 self._spawn(self._look_for_answer(id))
             if row["has_queued"] and session.is_idle:
                 session.look()
+        elif session is None and row["owner_process"] == self.record.id:
+            if row["has_queued"] or row["state"] != Conversation.State.IDLE:
+                self._spawn(self.wake(id))  # its session died with the database, or before it could say so
         elif session is None and not row["is_owned"]:
             if row["owner_process"]:
                 self._spawn(self.close_orphan(id))
             elif row["has_queued"]:
                 self._spawn(self.wake(id))
+        waits = row["has_queued"] and row["state"] == Conversation.State.IDLE
+        state = Conversation.State.RUNNING if waits else row["state"]
         for connection in list(self.connections.get(id, ())):
-            self._spawn(connection.compare(row["newest_seq"], row["state"]))
+            self._spawn(connection.compare(row["newest_seq"], state))
 
     def _end_unwatched(self) -> None:
         """End idle sessions that have had no connection for the grace period."""

@@ -122,6 +122,7 @@ class AgentSession:
         """Start the agent's thread."""
         logger.info("conversation %s: agent %s starts", self.conversation_id, self.record.agent_key)
         start_thread(self._run, name=f"agent-{self.conversation_id.hex[:8]}")
+        self._emit_status()  # making an agent may take seconds
 
     @property
     def is_idle(self) -> bool:
@@ -138,8 +139,7 @@ class AgentSession:
             if turn not in self._queued:
                 self._queued.append(turn)
         self.inbox.put(turn)
-        if self._turn is not None:
-            self._emit_status()
+        self._emit_status()
 
     def look(self) -> None:
         """Let the agent look for turns whose wake-up was lost."""
@@ -677,9 +677,10 @@ class AgentSession:
     # -- state ------------------------------------------------------------------------------------------------------
 
     def _status(self) -> Event:
+        waits = self._state == Conversation.State.IDLE and self._queued
         return {
             "type": "status",
-            "state": self._state,
+            "state": Conversation.State.RUNNING if waits else self._state,
             "agent": self._works,
             "turn": text_or_none(self._turn),
             "queued": [str(turn) for turn in self._queued],

@@ -7,8 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from tests import programs
-from tests.servers import Server
+from tests.servers import COMMANDS, Server
 from tests.stub_llm import StubServer
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--server", default="daphne", choices=sorted(COMMANDS), help="what serves the end-to-end tests")
 
 
 @pytest.fixture(scope="session")
@@ -43,8 +47,9 @@ def stub() -> Iterator[StubServer]:
 
 
 @pytest.fixture(scope="module")
-def server(stub: StubServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A real server under Daphne, whose agents talk to the stub."""
+def server(stub: StubServer, tmp_path_factory: pytest.TempPathFactory, pytestconfig) -> Iterator[Server]:
+    """A real server, whose agents talk to the stub."""
     environment = {"CHAT_API_BASE": stub.url, "CHAT_API_KEY": "sk-test-key", "CHAT_MODEL": "gpt-4o-mini"}
-    with Server(tmp_path_factory.mktemp("server"), **environment) as server:
+    kind = pytestconfig.getoption("--server")
+    with Server(tmp_path_factory.mktemp("server"), kind=kind, **environment) as server:
         yield server

@@ -35,17 +35,15 @@ async def test_an_answer_streams_in_and_becomes_the_record(client):
     assert len(client.of("stream_token")) > 2
     assert (answer["status"], answer["finish_reason"], answer["agent"]) == ("complete", "stop", "Plain")
     assert answer["usage"]["completion_tokens"] == 30
-    assert client.types("stream_token", "conversation") == [
+    assert client.types("stream_token", "conversation", "status") == [
         "connection",
-        "status",
         "accepted",
         "message",
-        "status",
         "stream_start",
         "stream_end",
         "message",
-        "status",
     ]
+    assert [event["state"] for event in client.of("status")] == ["idle", "running", "running", "idle"]
 
 
 async def test_the_context_is_kept_from_turn_to_turn(client, stub):
