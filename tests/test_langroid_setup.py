@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import queue
 import random
 import subprocess
 import sys
@@ -291,7 +292,8 @@ def test_an_agents_call_is_cut_and_not_tried_again(stub, directives):
 def test_a_stopped_stream_keeps_its_text(stub):
     agent = agent_on(stub.url)
     stub.reset()
-    request, answers = ModelRequest(), []
+    request, answers, tokens = ModelRequest(), [], queue.Queue()
+    agent.callbacks.start_llm_stream = lambda: lambda token, event: tokens.put(token)
 
     def work() -> None:
         request.bind()
@@ -300,8 +302,7 @@ def test_a_stopped_stream_keeps_its_text(stub):
 
     thread = threading.Thread(target=work)
     thread.start()
-    stub.wait(tokens=3)
-    time.sleep(0.1)  # until the third token is with the client: nothing tells
+    assert [tokens.get(timeout=5) for _ in range(3)] == ["a", " small", " stub"]
     request.abort()
     thread.join(5)
 
