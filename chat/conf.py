@@ -3,8 +3,8 @@
     from chat.conf import conf
     conf.GRACE_SECONDS        # settings.CHAT_GRACE_SECONDS, or the default
 
-Values are read when they are asked for, so that tests can override settings. Wrong values are found by
-`problems()`, which the system checks show with the setting's name (`checks.py`).
+Values are read when they are asked for, so that tests can override settings. Wrong values are found by the system
+checks (`checks.py`).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ SETTINGS: dict[str, Setting] = {
     "MOCK_MODEL": Setting(False, bool, "The built-in agents answer from the mock model, whatever key is there."),
     "SYSTEM_MESSAGE": Setting("", str, "System message of the built-in assistant."),
     "STREAM": Setting(True, bool, "Stream answers token by token where the model can."),
-    "TEMPERATURE": Setting(None, float, "Sampling temperature of the built-in agents; None: the model's default.", 0),
+    "TEMPERATURE": Setting(None, float, "Sampling temperature of the built-in agents; None: Langroid's default.", 0),
     "MODEL_TIMEOUT_SECONDS": Setting(10.0, float, "Longest silence of a model's server before the call fails.", 0.1),
     "MODEL_RETRIES": Setting(1, int, "How often a failed model call is tried again.", 0),
     "CONTEXT_TOKENS": Setting(16000, int, "History that is sent to a model; older turns are dropped.", 256),

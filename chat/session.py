@@ -166,11 +166,11 @@ class AgentSession:
                 return None
             self._stopping = True
             self._state = Conversation.State.STOPPING
-            abort, turn = self._abort, self._turn
+            turn = self._turn
+            if self._abort:
+                self._abort()  # inside the lock: it must not hit the next turn
         self._emit_status()
         self._answers.put(("", None))
-        if abort:
-            abort()
         return turn
 
     def close(self, reason: str) -> None:
@@ -178,11 +178,10 @@ class AgentSession:
         with self._lock:
             if not self._closing:
                 self._closing, self._reason = True, reason
-            abort = self._abort if self._turn is not None else None
+            if self._abort and self._turn is not None:
+                self._abort()
         self.inbox.close()
         self._answers.close()
-        if abort:
-            abort()
 
     def abandon(self, reason: str, status: str) -> bool:
         """Take the conversation from this agent and close its records with `status`. In an I/O thread, not the loop.
