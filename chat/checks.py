@@ -1,0 +1,293 @@
+"""System checks: wrong settings are named, with the bad value, before anything starts.
+
+    E001-E006  CHAT_AGENTS, CHAT_DEFAULT_AGENT         E007-E008  types and minimums of the other settings
+    E009       CHAT_ALLOWED_ORIGINS                    E010       no channel layer
+    W001       unknown CHAT_* names                    W002       a channel layer that loses messages
+    W003       SQLite that refuses writes              W004       messages that fit into no frame
+    W010-W011  doors that stand open in production (`check --deploy`)
+
+Nothing here imports Langroid, or the modules of the factories, which do: these are found by the import system and
+their names in the syntax tree.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import sys
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from importlib.machinery import ModuleSpec
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Info, Warning
+
+from chat.conf import AGENT_KEYS, SETTINGS, conf
+from chat.protocol import MAX_COMMAND_BYTES
+
+SHOWN_CHARS = 60  # of a bad value
+SECRET = ("API_KEY", "API_BASE")  # a base URL may hold a password
+SQLITE_OPTIONS = {"transaction_mode": "IMMEDIATE", "init_command": "PRAGMA journal_mode=WAL;"}
+SQLITE = "django.db.backends.sqlite3"
+
+
+def register() -> None:
+    """Register all checks. Called when the app is ready."""
+    for check in (check_agents, check_default_agent, check_values, check_origins, check_names, check_channel_layer):
+        checks.register(check, "chat")
+    checks.register(check_sqlite, "chat")
+    checks.register(check_open_doors, "chat", deploy=True)
+
+
+# -- the agents ----------------------------------------------------------------------------------------------------
+
+
+def check_agents(**_: Any) -> list[CheckMessage]:
+    """CHAT_AGENTS: its shape, and whether the factories are there."""
+    found = conf.AGENTS
+    if not isinstance(found, Mapping) or not found:
+        hint = 'For example: CHAT_AGENTS = {"assistant": {"FACTORY": "myproject.agents.assistant"}}.'
+        return [_error("E001", f"CHAT_AGENTS must be a dict with at least one agent, not {_shown(found)}.", hint)]
+    return [message for key, entry in found.items() for message in _check_agent(key, entry)]
+
+
+def _check_agent(key: Any, entry: Any) -> Iterator[CheckMessage]:
+    where = f"CHAT_AGENTS[{key!r}]"
+    if not isinstance(key, str) or not key or len(key) > 100:
+        yield _error("E002", f"{where}: the key of an agent must be a text of at most 100 characters.", None)
+    if not isinstance(entry, Mapping):
+        hint = f"For example: { ({'FACTORY': entry})!r}." if isinstance(entry, str) else None
+        yield _error("E002", f"{where} must be a dict, not {_shown(entry)}.", hint)
+        return
+    for name in entry.keys() - AGENT_KEYS.keys():
+        yield _error("E003", f"{where} has an unknown key {name!r}.", _did_you_mean(str(name), list(AGENT_KEYS)))
+    for name, kind in AGENT_KEYS.items():
+        if name in entry and not isinstance(entry[name], kind):
+            yield _error("E004", f"{where}[{name!r}] must be a {_name_of(kind)}, not {_shown(entry[name])}.", None)
+    if not all(isinstance(starter, str) for starter in _listed(entry.get("STARTERS"))):
+        yield _error("E004", f"{where}['STARTERS'] must be a list of texts, not {_shown(entry['STARTERS'])}.", None)
+    if "FACTORY" not in entry:
+        yield _error("E002", f"{where} has no 'FACTORY'.", "The dotted path of a function that makes the agent.")
+    elif isinstance(entry["FACTORY"], str) and (problem := _problem_of_factory(entry["FACTORY"])):
+        yield _error("E005", f"{where}['FACTORY'] is {entry['FACTORY']!r}: {problem[0]}", problem[1])
+
+
+def _problem_of_factory(path: str) -> tuple[str, str] | None:
+    """What is wrong with the dotted path of a factory, and a hint. Imports nothing."""
+    module, _, name = path.rpartition(".")
+    if not module or not all(part.isidentifier() for part in path.split(".")):
+        return "this is no dotted path.", 'It looks like "myproject.agents.assistant": package, module, function.'
+    spec = _find(module)
+    if spec is None:
+        return f"there is no module {module!r}.", "Is its folder on the Python path, and is the name spelt so?"
+    try:
+        names = _names_in(spec)
+    except (SyntaxError, ValueError) as error:
+        return f"the module {module!r} cannot be read: {error}", f"See {spec.origin}."
+    if names is None or name in names:
+        return None
+    return f"the module {module!r} has no {name!r}.", _did_you_mean(name, sorted(names)) or f"See {spec.origin}."
+
+
+def _find(module: str) -> ModuleSpec | None:
+    """Find a module without importing it or the packages that it is in, as `importlib.util.find_spec` would."""
+    spec: ModuleSpec | None = None
+    parts = module.split(".")
+    for end in range(1, len(parts) + 1):
+        if spec is not None and spec.submodule_search_locations is None:
+            return None  # in a module that is no package there is nothing
+        path = None if spec is None else list(spec.submodule_search_locations or ())
+        name = ".".join(parts[:end])
+        spec = next((found for finder in sys.meta_path if (found := finder.find_spec(name, path))), None)
+        if spec is None:
+            return None
+    return spec
+
+
+def _names_in(spec: ModuleSpec) -> set[str] | None:
+    """The names at the top level of a module; None when its source does not tell. Raises: SyntaxError, ValueError."""
+    if spec.loader is None:
+        return set()  # a folder without __init__.py
+    read = getattr(spec.loader, "get_source", None)
+    source = read(spec.name) if read else None
+    if source is None:
+        return None  # compiled
+    names = set(_bound_by(ast.parse(source)))
+    return None if names & {"*", "__getattr__"} else names
+
+
+def _bound_by(node: ast.AST) -> Iterator[str]:
+    """Every name that the code binds at its own level: definitions, imports, assignments, in any branch."""
+    for child in ast.iter_child_nodes(node):
+        match child:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                yield name
+            case ast.Import(names=aliases):
+                yield from (alias.asname or alias.name.split(".")[0] for alias in aliases)
+            case ast.ImportFrom(names=aliases):
+                yield from (alias.asname or alias.name for alias in aliases)
+            case ast.Name(id=name, ctx=ast.Store()):
+                yield name
+            case ast.Lambda() | ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
+                pass  # a scope of its own
+            case _:
+                yield from _bound_by(child)
+
+
+def check_default_agent(**_: Any) -> list[CheckMessage]:
+    """CHAT_DEFAULT_AGENT is one of CHAT_AGENTS."""
+    default, known = conf.DEFAULT_AGENT, conf.AGENTS
+    if not default or not isinstance(default, str) or not isinstance(known, Mapping) or default in known:
+        return []
+    keys = [str(key) for key in known]
+    hint = _did_you_mean(default, keys) or f"It must be one of {', '.join(keys)}, or empty for the first of them."
+    return [_error("E006", f"CHAT_DEFAULT_AGENT is {_shown(default)}, which is not in CHAT_AGENTS.", hint)]
+
+
+# -- values --------------------------------------------------------------------------------------------------------
+
+
+def check_values(**_: Any) -> list[CheckMessage]:
+    """The type and the minimum of every setting, and what they make of each other."""
+    found = [message for name in SETTINGS if name != "AGENTS" and (message := _check_value(name))]
+    return found or _check_message_length()
+
+
+def _check_value(name: str) -> CheckMessage | None:
+    setting, value = SETTINGS[name], getattr(conf, name)
+    if value is None and setting.default is None:
+        return None
+    if not _is_a(value, setting.kind):
+        what = f"a {type(value).__name__}" if name in SECRET else _shown(value)
+        return _error("E007", f"CHAT_{name} must be a {_name_of(setting.kind)}, not {what}.", setting.doc)
+    if setting.minimum is not None and value < setting.minimum:
+        return _error("E008", f"CHAT_{name} is {value!r}; the least is {setting.minimum:g}.", setting.doc)
+    return None
+
+
+def _is_a(value: Any, kind: type) -> bool:
+    if isinstance(value, bool):
+        return kind is bool  # True is also an int
+    if kind is float:
+        return isinstance(value, int | float) and math.isfinite(value)
+    return isinstance(value, list | tuple) if kind is list else isinstance(value, kind)
+
+
+def _check_message_length() -> list[CheckMessage]:
+    if conf.MAX_MESSAGE_CHARS <= MAX_COMMAND_BYTES:
+        return []
+    problem = f"CHAT_MAX_MESSAGE_CHARS is {conf.MAX_MESSAGE_CHARS}, but no frame of a page may be so long."
+    return [_warning("W004", problem, f"A whole frame has at most {MAX_COMMAND_BYTES} bytes.")]
+
+
+def check_origins(**_: Any) -> list[CheckMessage]:
+    """Each of CHAT_ALLOWED_ORIGINS is an origin: scheme, host, maybe a port, and nothing else."""
+    if not isinstance(conf.ALLOWED_ORIGINS, list | tuple):
+        return []  # E007
+    return [
+        _error("E009", f"CHAT_ALLOWED_ORIGINS contains {_shown(origin)}: {problem}.", "https://chat.example.org:8443")
+        for origin in conf.ALLOWED_ORIGINS
+        if (problem := _problem_of_origin(origin))
+    ]
+
+
+def _problem_of_origin(origin: Any) -> str:
+    """What keeps a value from being an origin, as a sentence without its end; empty for an origin."""
+    if not isinstance(origin, str):
+        return "an origin is a text"
+    if "*" in origin:
+        return "origins are compared exactly, there are no wildcards"
+    try:
+        parts = urlsplit(origin)
+        port = parts.port
+    except ValueError as error:
+        return str(error).rstrip(".")
+    if parts.scheme not in ("http", "https"):
+        return "an origin begins with http:// or https://"
+    if not parts.hostname or any(mark.isspace() for mark in origin) or port == 0:
+        return "an origin has a host, and maybe a port"
+    if parts.path or parts.query or parts.fragment or parts.username is not None:
+        return "an origin is only scheme, host and port, without a path"
+    return ""
+
+
+def check_names(**_: Any) -> list[CheckMessage]:
+    """Settings that begin with CHAT_ and are none of the app's: most likely misspelt."""
+    known = [f"CHAT_{name}" for name in SETTINGS]
+    unknown = sorted(name for name in dir(settings) if name.startswith("CHAT_") and name not in known)
+    return [_warning("W001", f"There is no setting {name}.", _did_you_mean(name, known)) for name in unknown]
+
+
+# -- what the chat stands on ---------------------------------------------------------------------------------------
+
+
+def check_channel_layer(**_: Any) -> list[CheckMessage]:
+    """There is a channel layer, and not the one that drops what it cannot hold."""
+    layer = getattr(settings, "CHANNEL_LAYERS", {}).get("default", {}).get("BACKEND", "")
+    if not layer:
+        hint = 'For one process: CHANNEL_LAYERS = {"default": {"BACKEND": "chat.layers.InMemoryLayer"}}.'
+        return [_error("E010", "CHANNEL_LAYERS has no layer 'default'; without it no answer reaches a page.", hint)]
+    if layer != "channels_redis.core.RedisChannelLayer":
+        return []
+    problem = f"The channel layer is {layer}, which silently drops messages as soon as a few agents stream at once."
+    return [_warning("W002", problem, "Use channels_redis.pubsub.RedisPubSubChannelLayer.")]
+
+
+def check_sqlite(**_: Any) -> list[CheckMessage]:
+    """SQLite takes several writers only with options. A remark while developing, a warning on a real server."""
+    database = settings.DATABASES.get("default", {})
+    options = {name: str(value).upper() for name, value in database.get("OPTIONS", {}).items()}
+    is_immediate = options.get("transaction_mode") in ("IMMEDIATE", "EXCLUSIVE")
+    is_wal = "JOURNAL_MODE=WAL" in options.get("init_command", "").replace(" ", "")
+    if database.get("ENGINE") != SQLITE or (is_immediate and is_wal):
+        return []
+    kind = Info if settings.DEBUG else Warning
+    problem = "SQLite will refuse writes with 'database is locked' when several agents work at once."
+    return [kind(problem, hint=f'DATABASES["default"]["OPTIONS"] = {SQLITE_OPTIONS}', id="chat.W003")]
+
+
+def check_open_doors(**_: Any) -> list[CheckMessage]:
+    """What is meant for development and is still on without DEBUG."""
+    if settings.DEBUG:
+        return []
+    found: list[CheckMessage] = []
+    if conf.ALLOW_ANONYMOUS:
+        problem = "CHAT_ALLOW_ANONYMOUS is on: anyone who finds the site can use its models."
+        found.append(_warning("W010", problem, "If that is meant, silence this check."))
+    if conf.COMPATIBLE_PROFILE:
+        problem = "CHAT_COMPATIBLE_PROFILE is on: sockets without `v=1` are served in the older format."
+        found.append(_warning("W011", problem, "Turn it off when no older page is in use."))
+    return found
+
+
+# -- words ---------------------------------------------------------------------------------------------------------
+
+
+def _error(id: str, problem: str, hint: str | None) -> Error:
+    return Error(problem, hint=hint, id=f"chat.{id}")
+
+
+def _warning(id: str, problem: str, hint: str | None) -> Warning:
+    return Warning(problem, hint=hint, id=f"chat.{id}")
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}…"
+
+
+def _name_of(kind: type | tuple[type, ...]) -> str:
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    return " or ".join(each.__name__ for each in kinds)
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else []
+
+
+def _did_you_mean(name: str, known: list[str]) -> str | None:
+    close = get_close_matches(name.upper(), [each.upper() for each in known], n=1)
+    return next((f"Did you mean {each}?" for each in known if close and each.upper() == close[0]), None)
