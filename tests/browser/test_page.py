@@ -176,6 +176,22 @@ def test_what_is_sent_without_a_connection_waits_and_goes_out_once(page, server)
     assert page.locator(".bubble").all_inner_texts() == ['[[text="before"]]', 'kept [[text="after"]]']
 
 
+def test_what_waits_for_a_conversation_that_is_gone_goes_to_a_new_one(page, server):
+    page.add_init_script(
+        """if (!sessionStorage.getItem("seen")) {
+            const frame = { type: "message", message_id: crypto.randomUUID(), content: "still here" };
+            const items = [{ id: frame.message_id, frame, state: "queued", at: 0 }];
+            const gone = { "11111111-1111-4111-8111-111111111111": { ticket: "forged", items } };
+            sessionStorage.setItem("chat.outbox", JSON.stringify(gone));
+            sessionStorage.setItem("seen", "yes");
+        }"""
+    )
+    chat = Chat(page, server.url).open()
+    chat.answered()
+    expect(page.locator(".bubble")).to_have_text("still here")
+    assert page.evaluate("() => sessionStorage.getItem('chat.outbox')") is None
+
+
 def test_a_second_tab_shows_the_same_while_it_is_written(chat, context):
     chat.say("[[tokens=200 tps=40]]")
     chat.writing()

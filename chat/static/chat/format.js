@@ -20,8 +20,9 @@ export function clockTime(iso, now = new Date()) {
   return dateFormat(options).format(date);
 }
 
-/** "0.4 s", "5.2 s", "42 s", "3 min 5 s" @param {number} ms */
+/** "12 ms", "0.4 s", "5.2 s", "42 s", "3 min 5 s" @param {number} ms */
 export function duration(ms) {
+  if (ms < 100) return `${Math.round(ms)} ms`;
   const seconds = ms / 1000;
   if (seconds < 10) return `${seconds.toFixed(1)} s`;
   if (seconds < 60) return `${Math.round(seconds)} s`;

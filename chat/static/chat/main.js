@@ -4,8 +4,8 @@ import { Api } from "chat/api.js";
 import { Composer } from "chat/composer.js";
 import { Connection } from "chat/connection.js";
 import { copyText, showCopied } from "chat/copy.js";
-import { pendingOf, pendingOfNew, savePending } from "chat/outbox.js";
-import { answerFrame, commandFrame, messageFrame, newId, syncFrame } from "chat/protocol.js";
+import { forgetPending, pendingOf, pendingOfNew, savePending } from "chat/outbox.js";
+import { NOT_FOUND, answerFrame, commandFrame, messageFrame, newId, syncFrame } from "chat/protocol.js";
 import { Follower } from "chat/scroll.js";
 import { bindKeys } from "chat/keys.js";
 import { Sidebar } from "chat/sidebar.js";
@@ -60,6 +60,7 @@ function dispatch(event) {
 
 function follow(before, event) {
   if (event.type === "connection") onConnected(before);
+  if (state.link.code === NOT_FOUND && state.conversation.ticket) return startAfresh();
   if (state.pending !== before.pending || state.conversation.ticket !== before.conversation.ticket) savePending(state);
   if (state.log.gap && !before.log.gap) connection.open();
   for (const message of Object.values(state.log.messages)) {
@@ -71,6 +72,14 @@ function follow(before, event) {
   if (event.type === "accepted") composer.accepted(state.conversation.id);
   if (state.ask?.request_id !== before.ask?.request_id) answers = true;
   announcer.follow(before, state, event);
+}
+
+/** The ticket of a conversation without a message is too old: what waits for it goes to a new one. */
+function startAfresh() {
+  const { conversation, pending } = state;
+  forgetPending(conversation.id);
+  dispatch({ type: "page/open", id: "", pending });
+  connection.open();
 }
 
 function onConnected(before) {

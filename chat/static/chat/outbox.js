@@ -29,10 +29,19 @@ export function pendingOfNew() {
 
 /** @param {import("chat/state.js").State} state */
 export function savePending({ conversation, pending }) {
-  const all = load();
-  delete all[""]; // it has an id by now, or it is about to be written again
-  delete all[conversation.id];
-  if (pending.length) all[conversation.id] = { ticket: conversation.ticket, items: pending };
-  if (Object.keys(all).length) sessionStorage.setItem(KEY, JSON.stringify(all));
+  store({
+    "": undefined,
+    [conversation.id]: pending.length ? { ticket: conversation.ticket, items: pending } : undefined,
+  });
+}
+
+/** The conversation will never be there. */
+export function forgetPending(conversation) {
+  store({ [conversation]: undefined });
+}
+
+function store(changes) {
+  const entries = Object.entries({ ...load(), ...changes }).filter(([, stored]) => stored);
+  if (entries.length) sessionStorage.setItem(KEY, JSON.stringify(Object.fromEntries(entries)));
   else sessionStorage.removeItem(KEY);
 }

@@ -213,7 +213,7 @@ class Item {
     setAttribute(this.link, "href", `${this.page}c/${chat.id}/`);
     setAttribute(this.link, "data-id", chat.id);
     setAttribute(this.menu, "aria-label", `Rename or delete “${chat.title || "Untitled"}”`);
-    const isUnread = !isCurrent && chat.newest_seq > chat.read_seq;
+    const isUnread = !isCurrent && chat.read_seq > 0 && chat.newest_seq > chat.read_seq;
     const badge = BADGES[chat.state] ?? (isUnread ? ["online", "New messages"] : null);
     setAttribute(this.root, "data-unread", isUnread);
     this.badge.replaceChildren(...(badge ? [icon(badge[0]), el("span", { class: "hidden" }, badge[1])] : []));
