@@ -545,6 +545,8 @@ class AgentSession:
         if row is None and not (content or reasoning or outcome.status in ("stopped", "error")):
             return  # tools alone: no message
         streamed = row is not None
+        if streamed:
+            content = self._as_streamed(message_id, content)
         row = row or self._row(message_id, Message.Kind.ASSISTANT, place)
         row.content, row.reasoning, row.status = content, reasoning, outcome.status
         row.finish_reason, row.duration_ms = outcome.finish_reason or "", outcome.duration_ms
@@ -558,6 +560,11 @@ class AgentSession:
             self.outbox.close(message_id, content, reasoning, row.event(), *told)
         else:
             self.outbox.emit(row.event(), *told)
+
+    def _as_streamed(self, message_id: str, content: str) -> str:
+        """Langroid strips an answer (language_models/openai_gpt.py); the record is what people saw."""
+        streamed, _ = self.outbox.emitted(message_id)
+        return streamed if streamed.strip() == content.strip() else content
 
     # -- Observer: tools and tasks ----------------------------------------------------------------------------------
 

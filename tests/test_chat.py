@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 import urllib.request
 
 import pytest
 
 from tests.client import Client
-
-MARK = "A fresh word: "
 
 
 @pytest.fixture
@@ -21,6 +20,13 @@ async def client(server):
 
 def connect(server, agent="plain", **options):
     return Client(server.ws_url, cookies=server.visitor(), agent=agent, **options)
+
+
+def get(server, client, path):
+    """What a page of the same owner gets over HTTP."""
+    cookie = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
+    request = urllib.request.Request(server.url + path, headers={"Cookie": cookie})
+    return urllib.request.urlopen(request, timeout=10).read().decode()
 
 
 # -- a conversation -------------------------------------------------------------------------------------------------------
@@ -406,13 +412,59 @@ async def test_earlier_records_come_by_page(server, client):
     for number in range(4):
         await client.say(f"{number} [[tokens=2]]")
         await client.idle()
-    cookie = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
-    url = f"{server.url}/api/conversations/{client.conversation}/records?before=7&limit=3"
-    import json
-
-    page = json.load(urllib.request.urlopen(urllib.request.Request(url, headers={"Cookie": cookie})))
+    page = json.loads(get(server, client, f"/api/conversations/{client.conversation}/records?before=7&limit=3"))
     assert [record["seq"] for record in page["records"]] == [3, 4, 5, 6] and page["earlier"] is True
     assert page["records"][0] == client.records[3]
+
+
+@pytest.mark.parametrize("html", ["0", "1"])
+async def test_an_answer_too_long_for_a_frame_is_cut_in_its_record_only(server, html):
+    async with connect(server, html=html) as client:
+        await client.say("[[chars=600000 tps=100]]")
+        await client.event("stream_html" if html == "1" else "stream_token", after=0)
+        client.cut()
+        await client.reconnect()
+        await client.idle(timeout=60)
+        (answer,) = client.messages()
+        assert answer["truncated"] and len(answer["content"]) < 600_000
+        whole = get(server, client, answer["url"])
+        assert len(whole) == 600_000 and whole.startswith(answer["content"])
+        if html == "0":
+            assert client.streamed[answer["id"]] == whole
+
+
+async def test_a_page_that_comes_late_gets_a_long_text_in_parts(server):
+    async with connect(server) as client:
+        await client.say("[[chars=200000 tps=2000 stall=40:30]]")
+        await client.wait(
+            lambda event: len(client.streams and next(iter(client.streams.values()))["text"]) >= 40 * 4096
+        )
+        late = Client(server.ws_url, cookies=client.cookies, conversation=client.conversation)
+        async with late:
+            await late.event("stream_more", after=0)
+            await late.wait(lambda _: len(next(iter(late.streams.values()))["text"]) >= 40 * 4096)
+            assert late.streams == client.streams
+            await late.command("stop")
+            await late.idle(after=len(late.events))
+            await client.idle(after=4)
+            assert late.messages() == client.messages()
+
+
+async def test_a_page_that_does_not_acknowledge_is_served_again_when_it_does(server):
+    slow = connect(server)
+    slow.acks = False
+    async with slow:
+        await slow.say("[[tokens=400 tps=200]]")
+        other = Client(server.ws_url, cookies=slow.cookies, conversation=slow.conversation)
+        async with other:
+            await other.idle(timeout=30)
+        assert slow._frames <= 66 and 2 not in slow.records
+        mark = len(slow.events)
+        await slow.send(type="ack", frames=slow._frames)
+        again = await slow.event("connection", after=mark)
+        assert again["resumed"] is True
+        await slow.wait(lambda event: event["type"] == "message" and event["seq"] == 2, after=mark)
+        assert slow.messages() == other.messages()
 
 
 # -- the old page -----------------------------------------------------------------------------------------------------
