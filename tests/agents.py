@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from typing import Any
@@ -97,6 +98,71 @@ def team(context: AgentContext) -> lr.Task:
 def mock(context: AgentContext) -> lr.ChatAgent:
     """Answers with what it was told, in one piece."""
     return lr.ChatAgent(lr.ChatAgentConfig(name="Mock", llm=MockLMConfig(response_fn=lambda text: f"You said: {text}")))
+
+
+class CountingAgent(lr.ChatAgent):
+    """Counts the runs of its tool `square`, and tells them by its tool `count`."""
+
+    squares = 0
+
+    def square(self, tool: lr.ToolMessage) -> str:
+        self.squares += 1
+        return str(tool.number**2)
+
+    def count(self, tool: lr.ToolMessage) -> str:
+        return str(self.squares)
+
+
+def counting(context: AgentContext) -> lr.ChatAgent:
+    """Native tools that count: `square`, `hidden_square` that the model is not told of, `count`."""
+    return _count(CountingAgent(lr.ChatAgentConfig(llm=llm_config(), use_functions_api=True, use_tools=False)))
+
+
+def json_counting(context: AgentContext) -> lr.ChatAgent:
+    """The same with tools written as JSON in the text."""
+    return _count(CountingAgent(lr.ChatAgentConfig(llm=llm_config())))
+
+
+def _count(agent: CountingAgent) -> CountingAgent:
+    class Square(lr.ToolMessage):
+        request: str = "square"
+        purpose: str = "To square a <number>."
+        number: int = 3
+
+    class HiddenSquare(Square):
+        request: str = "hidden_square"
+
+        def handle(self) -> str:
+            return agent.square(self)
+
+    class Count(lr.ToolMessage):
+        request: str = "count"
+        purpose: str = "To tell how often square has run."
+
+    agent.enable_message([Square, Count])
+    agent.enable_message(HiddenSquare, use=False)
+    return agent
+
+
+class CountedTask(lr.Task):
+    """Counts the calls of its own `run`."""
+
+    runs = 0
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        self.runs += 1
+        return super().run(*args, **kwargs)
+
+
+def loop(context: AgentContext) -> lr.Task:
+    """Answers with how its task was run: how often, in which thread, which object."""
+
+    def describe(_: str) -> str:
+        return json.dumps({"runs": task.runs, "thread": threading.get_ident(), "task": id(task)})
+
+    agent = lr.ChatAgent(lr.ChatAgentConfig(name="Loop", llm=MockLMConfig(response_fn=describe)))
+    task = CountedTask(agent, interactive=True)
+    return task
 
 
 def slow_start(context: AgentContext) -> lr.ChatAgent:

@@ -4,7 +4,7 @@ from webui_project.settings import *  # noqa: F403
 
 CHAT_AGENTS = {
     name: {"FACTORY": f"tests.agents.{name}", "NAME": name.replace("_", " ").title()}
-    for name in ("plain", "tools", "json_tools", "team", "mock", "broken", "wrong_type", "slow_start")
+    for name in "plain tools json_tools team mock broken wrong_type slow_start counting json_counting loop".split()
 }
 CHAT_AGENTS["assistant"] = {"FACTORY": "chat.demo.agents.assistant", "NAME": "Assistant", "STARTERS": ["Hello"]}
 CHAT_DEFAULT_AGENT = globals().get("CHAT_DEFAULT_AGENT") or "plain"
