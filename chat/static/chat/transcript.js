@@ -30,7 +30,7 @@ const isVisible = (message) =>
  * @returns {{greeting: Turn|null, turns: Turn[], isWhole: boolean}}  `isWhole`: the path reaches the first turn
  */
 export function transcript(log, currentTurn) {
-  const starts = Object.values(log.messages).filter(startsTurn);
+  const followers = groupByFollowed(Object.values(log.messages).filter(startsTurn));
   const path = pathTo(log.head, log.messages);
   const isWhole = log.head === null || (path.length > 0 && (path[0].follows ?? null) === null);
   const byTurn = groupByTurn(log, currentTurn);
@@ -40,7 +40,7 @@ export function transcript(log, currentTurn) {
     return {
       id: id ?? "greeting",
       user,
-      branch: user && branchOf(user, starts),
+      branch: user && branchOf(user, followers),
       segments: segments(items, log, id ?? "greeting"),
       entries,
     };
@@ -52,18 +52,26 @@ export function transcript(log, currentTurn) {
 /** The turns from the first that the page has to `head`. */
 function pathTo(head, messages) {
   const path = [];
-  for (let turn = messages[head]; turn && !path.includes(turn); turn = messages[turn.follows]) path.unshift(turn);
-  return path;
+  for (let turn = messages[head]; turn; turn = messages[turn.follows]) path.push(turn);
+  return path.reverse();
+}
+
+/** @returns {Map<string|null, import("chat/log.js").Message[]>} the turns that follow each turn, oldest first */
+function groupByFollowed(starts) {
+  const followers = new Map();
+  for (const start of starts.sort((a, b) => a.seq - b.seq)) {
+    const followed = start.follows ?? null;
+    (followers.get(followed) ?? followers.set(followed, []).get(followed)).push(start);
+  }
+  return followers;
 }
 
 /** @returns {Branch|null} null for a turn without siblings */
-function branchOf(user, starts) {
-  const siblings = starts
-    .filter(({ follows }) => (follows ?? null) === (user.follows ?? null))
-    .sort((a, b) => a.seq - b.seq);
+function branchOf(user, followers) {
+  const siblings = followers.get(user.follows ?? null);
   if (siblings.length < 2) return null;
   const at = siblings.indexOf(user);
-  const tip = (turn) => (turn ? newestTip(turn, starts) : null);
+  const tip = (turn) => (turn ? newestTip(turn, followers) : null);
   const isReply = siblings.every(({ content }) => content === user.content);
   return {
     index: at + 1,
@@ -75,9 +83,9 @@ function branchOf(user, starts) {
 }
 
 /** The end of a branch: from `turn` along the newest turn that follows each. */
-function newestTip(turn, starts) {
-  const followers = starts.filter(({ follows }) => follows === turn.id).sort((a, b) => b.seq - a.seq);
-  return followers.length ? newestTip(followers[0], starts) : turn.id;
+function newestTip(turn, followers) {
+  const next = followers.get(turn.id)?.at(-1);
+  return next ? newestTip(next, followers) : turn.id;
 }
 
 /** @returns {Map<string|null, object[]>} entries with their `kind`, but for the messages that start the turns */
