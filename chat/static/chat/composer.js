@@ -76,7 +76,16 @@ export class Composer {
     setAttribute(this.root, "data-answer", isAnswer);
     this.answering.hidden = !isAnswer;
     if (isAnswer && !this.answering.childElementCount)
-      this.answering.append(icon("question"), el("span", {}, "Your text answers the question above. Esc leaves."));
+      this.answering.append(
+        icon("question"),
+        el(
+          "span",
+          {},
+          isTouch.matches
+            ? "Your text answers the question above."
+            : "Your text answers the question above. Esc leaves.",
+        ),
+      );
     this.#enable();
   }
 
