@@ -129,6 +129,11 @@ class Conversation(models.Model):
         return group_of(self.id)
 
     @property
+    def owner(self) -> Owner:
+        """Whose it is; without what only a request knows (name, HTTP session)."""
+        return Owner(user_id=self.user_id, visitor=self.visitor)
+
+    @property
     def agent_name(self) -> str:
         spec = agents().get(self.agent_key)
         return spec.name if spec else self.agent_key
@@ -336,12 +341,16 @@ class Message(models.Model):
 
     def event(self) -> dict[str, Any]:
         """The record as its event (`docs/protocol.md`), without `html`; its texts are cut where no frame holds them."""
+        return shorten(self.whole(**self._url))
+
+    def whole(self, **more: str) -> dict[str, Any]:
+        """The record as its event, however long, with `more` fields."""
         match self.kind:
             case self.Kind.HEAD:
                 return {"type": "head", "seq": self.seq, "turn": text_or_none(self.turn)}
             case self.Kind.TOOL:
-                return shorten(self._tool_result() | self._url)
-        return shorten({"type": "message", "seq": self.seq, "message": self._message() | self._url})
+                return self._tool_result() | more
+        return {"type": "message", "seq": self.seq, "message": self._message() | more}
 
     @property
     def _url(self) -> dict[str, str]:
@@ -659,6 +668,13 @@ def _turn(conversation: Conversation, turn: uuid.UUID) -> Message:
         return conversation.messages.get(id=turn, turn=turn, kind=Message.Kind.USER)
     except Message.DoesNotExist:
         raise NotFound from None
+
+
+@transaction.atomic
+def erase(id: uuid.UUID) -> None:
+    """Delete a conversation with all that belongs to it, for ever. The lock shuts out an agent that still writes."""
+    for conversation in Conversation.objects.select_for_update().filter(id=id):
+        conversation.delete()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ from typing import Any, Protocol
 
 from channels.layers import get_channel_layer
 from django.db import DatabaseError, transaction
-from django.db.models import Exists, OuterRef, Subquery
+from django.db.models import Exists, F, OuterRef, Subquery
 
 from chat.activity import Answer
 from chat.bridge import StreamView, Trailer, in_thread, start_thread, tell
@@ -40,6 +40,7 @@ from chat.models import (
     ServerProcess,
     claim,
     close_orphan,
+    erase,
     group_of,
 )
 from chat.owners import Owner, still_valid
@@ -350,7 +351,7 @@ class Process:
         """Delete a conversation for ever; its agent is ended first, its pages are told."""
         id = conversation.id
         await self.reset(id, ChatSession.EndReason.DELETED)
-        await in_thread(conversation.delete)
+        await in_thread(erase, id)
         summary = {**conversation.summary(), "id": str(id), "state": "deleted"}
         tell(owner.group, {"type": "chat.owner", "frame": encode(summary)})
         tell(group_of(id), {"type": "chat.deleted"})
@@ -507,8 +508,20 @@ class Process:
             "stop_turn",
             "question",
             "owner_process",
+            "read_seq",
         )
-        return list(rows.values(*stored, "has_queued", "is_owned", "asked_to_end"))
+        found = list(rows.values(*stored, "has_queued", "is_owned", "asked_to_end"))
+        self._mark_read([row["id"] for row in found if row["read_seq"] < row["newest_seq"]])
+        return found
+
+    def _mark_read(self, ids: list[uuid.UUID]) -> None:
+        """What an open page has been sent counts as read."""
+        shown = [id for id in ids if id in self.connections]
+        if not shown:
+            return
+        Conversation.objects.filter(id__in=shown).update(read_seq=F("newest_seq"))
+        for conversation in Conversation.objects.filter(id__in=shown):
+            self._loop.call_soon_threadsafe(self.summary_changed, conversation, conversation.owner)
 
     def _check_owners(self) -> None:
         owners = {connection.owner for group in list(self.connections.values()) for connection in list(group)}

@@ -55,7 +55,6 @@ from chat.conf import AgentSpec, agents
 from chat.exceptions import AgentUnavailable, ChatError, new_incident
 from chat.holdback import HoldBack
 from chat.models import ChatSession, Claim, Conversation, Message, iso, text_or_none
-from chat.owners import Owner
 from chat.protocol import Event, clean, clean_json, encode, error_event
 
 logger = logging.getLogger("chat.session")
@@ -85,7 +84,7 @@ class AgentSession:
         self.record = claimed.session
         self.spec: AgentSpec | None = agents().get(conversation.agent_key)
         self.user_id = conversation.user_id
-        self._owner_group = Owner(user_id=conversation.user_id, visitor=conversation.visitor).group
+        self._owner_group = conversation.owner.group
         self.resources = resources
         self.outbox = Outbox(conversation.group, str(conversation.id))
         self.inbox = Inbox(INBOX_CAPACITY)

@@ -467,6 +467,12 @@ async def test_a_page_that_does_not_acknowledge_is_served_again_when_it_does(ser
         assert slow.messages() == other.messages()
 
 
+async def test_what_a_page_was_sent_counts_as_read(client):
+    await client.say("[[tokens=3]]")
+    await client.idle()
+    await client.wait(lambda event: event["type"] == "conversation" and event["read_seq"] == event["newest_seq"] == 2)
+
+
 # -- the old page -----------------------------------------------------------------------------------------------------
 
 
