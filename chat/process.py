@@ -202,7 +202,7 @@ class Process:
             if connection.conversation_id in self.sessions:
                 self._left[connection.conversation_id] = time.monotonic()
             else:
-                self._locks.pop(connection.conversation_id, None)
+                self._drop_lock(connection.conversation_id)
         mine = self._of_owner[connection.owner.id]
         if connection in mine:
             mine.remove(connection)
@@ -269,7 +269,7 @@ class Process:
             self._spawn(self.wake(id))  # a turn came while the agent was leaving
         elif id not in self.connections:
             self._resources.pop(id, None)
-            self._locks.pop(id, None)
+            self._drop_lock(id)
             self._left.pop(id, None)
 
     def _make_room(self) -> None:
@@ -537,6 +537,8 @@ class Process:
 
     def _after_tick(self, rows: list[dict[str, Any]]) -> None:
         """On the loop: act on what the tick has found."""
+        if self.record is None or self.is_draining:
+            return
         for row in rows:
             self._look_at(row)
         for connections in list(self.connections.values()):
@@ -588,6 +590,11 @@ class Process:
 
     def _lock_of(self, conversation_id: uuid.UUID) -> asyncio.Lock:
         return self._locks.setdefault(conversation_id, asyncio.Lock())
+
+    def _drop_lock(self, conversation_id: uuid.UUID) -> None:
+        lock = self._locks.get(conversation_id)
+        if lock and not lock.locked():
+            del self._locks[conversation_id]
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Start background work of the loop, which itself keeps only weak references to tasks."""
