@@ -19,6 +19,7 @@ from django.shortcuts import get_object_or_404
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
+from chat import download
 from chat.bridge import with_html
 from chat.models import NEWEST_RECORDS, Conversation
 from chat.owners import Owner, owner_of_request
@@ -96,10 +97,21 @@ def records(request: HttpRequest, owner: Owner, id: UUID) -> HttpResponse:
 def record_text(request: HttpRequest, owner: Owner, id: UUID, message_id: UUID) -> HttpResponse:
     """All of the text of a record that a frame had to cut."""
     record = get_object_or_404(_conversation(owner, id).messages, id=message_id)
-    response = HttpResponse(record.content, content_type="text/plain; charset=utf-8")
-    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
-    response["X-Content-Type-Options"] = "nosniff"
-    return response
+    return _sealed(HttpResponse(record.content, content_type="text/plain; charset=utf-8"))
+
+
+@require_GET
+@owned
+def export(request: HttpRequest, owner: Owner, id: UUID) -> HttpResponse:
+    """The conversation as a file: `?format=json` (the default) or `markdown`."""
+    row = _conversation(owner, id)
+    try:
+        content_type, ending, write = download.FORMATS[request.GET.get("format", "json")]
+    except KeyError:
+        return _error("bad_frame", f"A format is one of: {', '.join(download.FORMATS)}.", status=400)
+    response = HttpResponse(write(row), content_type=f"{content_type}; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="conversation-{row.id}.{ending}"'
+    return _sealed(response)
 
 
 @require_GET
@@ -141,6 +153,13 @@ _CHECKS: dict[str, Callable[[], bool]] = {
     "channel layer": _layer_answers,
     "shutting down": lambda: not here.is_draining,
 }
+
+
+def _sealed(response: HttpResponse) -> HttpResponse:
+    """Have a browser that shows a text of people and models run nothing of it."""
+    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    response["X-Content-Type-Options"] = "nosniff"
+    return response
 
 
 def _conversation(owner: Owner, id: UUID | str) -> Conversation:

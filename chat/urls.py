@@ -12,6 +12,7 @@ urlpatterns = [
     path("c/<uuid:conversation_id>/", views.page, name="conversation"),
     path("api/conversations", api.conversations, name="conversations"),
     path("api/conversations/<uuid:id>", api.conversation, name="conversation-data"),
+    path("api/conversations/<uuid:id>/export", api.export, name="export"),
     path("api/conversations/<uuid:id>/records", api.records, name="records"),
     path("api/conversations/<uuid:id>/records/<uuid:message_id>", api.record_text, name="record-text"),
     path("healthz", api.healthz, name="healthz"),

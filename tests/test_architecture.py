@@ -15,18 +15,19 @@ ROOT = Path(__file__).parent.parent
 
 # A module of the app may import its own level and those below. `docs/architecture.md` says what the levels are.
 LEVELS = [
-    "activity conf csp exceptions failures formulas holdback json_scan markdown protocol rendering templatetags",
+    "activity conf csp exceptions exports failures formulas holdback json_scan markdown protocol rendering templatetags",
     "bridge layers",
-    "models owners migrations",
+    "download erasure models owners migrations retention",
     "agents callbacks history langroid_setup mock_model model_calls model_request scope tool_calls",
     "session process",
-    "admin api apps checks consumers feed management routing urls views",
+    "admin api apps checks consumers feed management routing transcript urls views",
 ]
 LEVEL_OF = {module: level for level, modules in enumerate(LEVELS) for module in modules.split()}
 LANGROID_LEVEL = 3
 OUTSIDE = {"demo"}  # examples: they import what a project's own agents would
-# process: for the end of a server whose loop is not in the main thread. api: sync views, bound to the loop by Django.
-CROSSES_THREADS = {"bridge", "process", "api"}
+# process: for the end of a server whose loop is not in the main thread. api, admin: sync views, which Django has bound
+# to the loop.
+CROSSES_THREADS = {"bridge", "process", "api", "admin"}
 CROSSINGS = {"async_to_sync", "sync_to_async", "run_coroutine_threadsafe"}
 
 
