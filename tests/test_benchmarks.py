@@ -1,0 +1,59 @@
+"""The benchmark runs and counts what it should. Nothing here depends on how fast anything is."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks import __main__ as command
+from benchmarks import processes
+from benchmarks.baseline import httpx_client
+from benchmarks.load import Turn
+from benchmarks.stub import answer_of
+from tests.servers import ROOT
+
+
+def bench(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "benchmarks", *words]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110)
+
+
+@pytest.mark.parametrize("mode", [["--html"], []], ids=["html", "raw"])
+def test_a_small_run_loses_nothing_and_writes_its_figures(mode, tmp_path):
+    done = bench(
+        *("--json", str(tmp_path / "figures.json"), "stream", "--sessions", "2", "--turns", "2", "--tokens", "30"),
+        *("--tps", "0", "--baseline", "httpx", "--spread", "0", *mode),
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    best = json.loads((tmp_path / "figures.json").read_text())["best"]
+    assert set(best) == {"httpx", "chat"}
+    assert best["chat"]["lost"] == 0
+    assert all(run["cpu_per_1000"] > 0 for run in best.values())
+
+
+def test_lost_text_is_an_error(monkeypatch):
+    monkeypatch.setattr(command, "stream", lambda arguments: {"lost": 1})
+
+    assert command.main(["stream", "--sessions", "1"]) == 1
+
+
+def test_a_page_notices_a_repeated_token_and_a_hole():
+    turn = Turn(asked=0.0)
+
+    for n in (0, 1, 1, 2, 4):
+        turn.take(n)
+
+    assert turn.lost == 2
+
+
+def test_the_stub_says_what_the_pages_expect():
+    with processes.stub(25, 0) as api_base:
+        ask = httpx_client(api_base, marks := [])
+
+        assert ask("hello") == answer_of(25)
+        assert ask("hello [[tokens=3 tps=100]]") == answer_of(3)
+    assert len(marks) == 28
