@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import threading
 import time
+import uuid
 from typing import Any
 
 import langroid as lr
 from langroid.agent.tools.orchestration import DoneTool
+from langroid.language_models.base import Role
 from langroid.language_models.mock_lm import MockLMConfig
 
 from chat.agents import AgentContext, llm_config
@@ -155,10 +157,12 @@ class CountedTask(lr.Task):
 
 
 def loop(context: AgentContext) -> lr.Task:
-    """Answers with how its task was run: how often, in which thread, which object."""
+    """Answers with how its task was run: which task, how often, in which thread, with how many messages before."""
+    name = uuid.uuid4().hex
 
     def describe(_: str) -> str:
-        return json.dumps({"runs": task.runs, "thread": threading.get_ident(), "task": id(task)})
+        seen = sum(message.role == Role.USER for message in agent.message_history)
+        return json.dumps({"task": name, "runs": task.runs, "thread": threading.get_ident(), "messages": seen})
 
     agent = lr.ChatAgent(lr.ChatAgentConfig(name="Loop", llm=MockLMConfig(response_fn=describe)))
     task = CountedTask(agent, interactive=True)

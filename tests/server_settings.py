@@ -2,10 +2,9 @@
 
 from webui_project.settings import *  # noqa: F403
 
-CHAT_AGENTS = {
-    name: {"FACTORY": f"tests.agents.{name}", "NAME": name.replace("_", " ").title()}
-    for name in "plain tools json_tools team mock broken wrong_type slow_start counting json_counting loop".split()
-}
+NAMES = ["plain", "tools", "json_tools", "team", "mock", "broken", "wrong_type", "slow_start"]
+NAMES += ["counting", "json_counting", "loop"]
+CHAT_AGENTS = {name: {"FACTORY": f"tests.agents.{name}", "NAME": name.replace("_", " ").title()} for name in NAMES}
 CHAT_AGENTS["assistant"] = {"FACTORY": "chat.demo.agents.assistant", "NAME": "Assistant", "STARTERS": ["Hello"]}
 CHAT_DEFAULT_AGENT = globals().get("CHAT_DEFAULT_AGENT") or "plain"
 CHAT_TURNS_PER_MINUTE = globals().get("CHAT_TURNS_PER_MINUTE", 10_000)

@@ -1,4 +1,4 @@
-"""What a user types is text: words that steer Langroid by themselves reach the model as they are, and do nothing else."""
+"""What a user types is text: words that steer Langroid reach the model as they are, and do nothing else."""
 
 from __future__ import annotations
 
