@@ -11,6 +11,7 @@ class ChatConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from chat import checks
+        from chat import checks, erasure
 
         checks.register()
+        erasure.install()

@@ -236,6 +236,7 @@ LOGGING = {
     "loggers": {
         "django": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
         "django.server": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
+        "django.db.backends": {"level": "INFO"},  # at DEBUG it writes each query's values: what people have said
         "chat": {"level": LOG_LEVEL},
         "webui_project": {"level": LOG_LEVEL},
     },
