@@ -566,8 +566,9 @@ def _check_limits(owner: Owner, conversation: Conversation) -> None:
     if conversation.is_busy and conversation.queued.count() >= conf.MAX_QUEUED_TURNS:
         raise Busy("Too many messages wait for the agent already.", retry_ms=5000)
     mine = Conversation.objects.for_owner(owner)
-    running = mine.exclude(id=conversation.id).exclude(state=Conversation.State.IDLE).count()
-    if running >= conf.MAX_RUNNING_TURNS:
+    alive = ServerProcess.objects.filter(ServerProcess.alive())  # what a dead one has left does not run
+    running = mine.filter(owner_process__in=alive).exclude(id=conversation.id).exclude(state=Conversation.State.IDLE)
+    if running.count() >= conf.MAX_RUNNING_TURNS:
         raise Busy("Other conversations of yours are still being answered.", retry_ms=5000)
     minute_ago = Now() - timedelta(minutes=1)
     recent = Message.objects.filter(conversation__in=mine, kind=Message.Kind.USER, created__gt=minute_ago)

@@ -186,14 +186,22 @@ def test_limits_are_answered_with_a_time_to_wait(alice, settings):
     assert limited.value.retry_ms
 
 
-def test_running_turns_of_one_owner_are_limited(alice, mallory, settings):
+def test_running_turns_of_one_owner_are_limited(alice, mallory, process, settings):
     settings.CHAT_MAX_RUNNING_TURNS = 1
     first = say(alice, uuid.uuid4(), "a").conversation
-    Conversation.objects.filter(id=first.id).update(state="running")
+    Conversation.objects.filter(id=first.id).update(state="running", owner_process=process)
     with pytest.raises(Busy):
         say(alice, uuid.uuid4(), "b")
     say(alice, first.id, "c")
     say(mallory, uuid.uuid4(), "d")
+
+
+def test_what_a_dead_process_has_left_running_does_not_count(alice, process, settings):
+    settings.CHAT_MAX_RUNNING_TURNS = 1
+    first = say(alice, uuid.uuid4(), "a").conversation
+    Conversation.objects.filter(id=first.id).update(state="running", owner_process=process)
+    process.end()
+    say(alice, uuid.uuid4(), "b")
 
 
 def test_one_of_two_claims_wins(alice, process):
