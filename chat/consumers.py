@@ -455,8 +455,15 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
         await self.feed.catch_up()
 
     async def _write(self, frame: str) -> None:
-        if not self._is_closed:
+        if self._is_closed:
+            return
+        try:
             await self.send(text_data=frame)
+        except (OSError, RuntimeError) as error:
+            # The page is gone and the disconnect not heard yet: uvicorn raises an OSError, as ASGI says; Daphne lets
+            # autobahn's RuntimeError through (autobahn 26.10.2, websocket/protocol.py:2584).
+            self._is_closed = True
+            logger.info("a page left before a frame was sent: %s", type(error).__name__)
 
 
 def _agent_of(key: str | None) -> AgentSpec:

@@ -8,6 +8,7 @@ import uuid
 
 import pytest
 from asgiref.sync import sync_to_async
+from autobahn.exception import Disconnected
 from channels.testing import WebsocketCommunicator
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, get_user_model
 from django.contrib.sessions.backends.db import SessionStore
@@ -352,3 +353,17 @@ async def test_nothing_is_left_of_a_page_that_went():
     assert here.connections
     await page.disconnect()
     assert not here.connections and not here._of_owner
+
+
+@pytest.mark.parametrize("error", [ConnectionResetError("gone"), Disconnected("gone")], ids=repr)
+async def test_a_page_that_is_gone_before_its_disconnect_is_heard_fails_nothing(page, caplog, error):
+    async def fails(message):
+        raise error
+
+    [consumer] = [each for group in here.connections.values() for each in group]
+    consumer.base_send = fails
+    await page.say(type="ping")
+    await page.say(type="nonsense")
+    await page.disconnect()
+    assert not here.connections
+    assert not [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
