@@ -5,7 +5,6 @@ All of it is checked by owner; what is someone else's answers like what does not
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -14,6 +13,7 @@ from uuid import UUID
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 from django.db import connection
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404
 from django.views.decorators.cache import never_cache
@@ -21,9 +21,11 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from chat import download
 from chat.bridge import with_html
+from chat.exceptions import BadFrame, TooLarge
 from chat.models import NEWEST_RECORDS, Conversation
 from chat.owners import Owner, owner_of_request
 from chat.process import here
+from chat.protocol import load
 
 MAX_RECORDS = 200
 MAX_CONVERSATIONS = 100
@@ -57,7 +59,7 @@ def conversations(request: HttpRequest, owner: Owner) -> HttpResponse:
     rows = Conversation.objects.for_owner(owner).order_by("-updated", "-id")
     if before := request.GET.get("before"):
         last = _conversation(owner, before)
-        rows = rows.filter(updated__lte=last.updated).exclude(id=last.id)
+        rows = rows.filter(Q(updated__lt=last.updated) | Q(updated=last.updated, id__lt=last.id))
     page = list(rows[: limit + 1])
     return JsonResponse({"conversations": [row.summary() for row in page[:limit]], "more": len(page) > limit})
 
@@ -177,11 +179,11 @@ def _number(request: HttpRequest, name: str, default: int, most: int) -> int:
 
 
 def _body(request: HttpRequest) -> dict[str, Any]:
+    """The JSON object that was sent; {} for anything else."""
     try:
-        body = json.loads(request.body)
-    except ValueError:
+        return load(request.body.decode())
+    except (BadFrame, TooLarge, UnicodeDecodeError):
         return {}
-    return body if isinstance(body, dict) else {}
 
 
 def _error(code: str, details: str, *, status: int) -> JsonResponse:
