@@ -312,7 +312,7 @@ class Process:
                 del self.sessions[id]
                 self._leaving.add(session)
             await in_thread(session.abandon, reason, Message.Status.STOPPED)
-        if await in_thread(_has_queued, id):
+        if reason != ChatSession.EndReason.DELETED and await in_thread(_has_queued, id):
             await self.wake(id)
 
     async def reset(self, conversation_id: uuid.UUID, reason: str = ChatSession.EndReason.REPLACED) -> None:
@@ -352,6 +352,8 @@ class Process:
         id = conversation.id
         await self.reset(id, ChatSession.EndReason.DELETED)
         await in_thread(erase, id)
+        if id not in self.connections:
+            self._locks.pop(id, None)
         summary = {**conversation.summary(), "id": str(id), "state": "deleted"}
         tell(owner.group, {"type": "chat.owner", "frame": encode(summary)})
         tell(group_of(id), {"type": "chat.deleted"})
