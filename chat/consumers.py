@@ -365,16 +365,16 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
 
     async def _accepted_message(self, accepted: Accepted) -> None:
         message = accepted.message
-        await self.feed.send(
-            {
-                "type": "accepted",
-                "client_id": message.client_id,
-                "message_id": str(message.id),
-                "turn": models.text_or_none(message.turn),
-                "seq": message.seq,
-                "duplicate": accepted.duplicate,
-            }
-        )
+        event: Event = {
+            "type": "accepted",
+            "client_id": message.client_id,
+            "message_id": str(message.id),
+            "turn": models.text_or_none(message.turn),
+            "seq": message.seq,
+            "duplicate": accepted.duplicate,
+        }
+        if self.feed is not None:  # a page that has left meanwhile hears of it when it comes back
+            await self.feed.send(event)
         here.records_added(accepted.conversation, self.owner, list(accepted.records))
         if message.request_id:
             await here.answer(self.conversation_id, message)

@@ -23,7 +23,7 @@ from chat import markdown
 from chat.bridge import StreamView, in_thread, with_html
 from chat.models import Conversation, Message, iso, text_or_none
 from chat.process import here
-from chat.protocol import CHUNKS, RECORDS, SNAPSHOT_CHARS, Event, Rate, Window, compatible, encode, size_of
+from chat.protocol import CHUNK_CHARS, CHUNKS, RECORDS, SNAPSHOT_CHARS, Event, Rate, Window, compatible, encode, size_of
 
 RECORDS_PER_READ = 50
 
@@ -120,6 +120,8 @@ class Feed:
 
     async def compare(self, newest_seq: int, state: str) -> None:
         """Catch up if the database knows of more than this connection was sent."""
+        if self._greet is None:
+            return  # not open yet: nothing comes before `connection`
         told = self._status.get("state")
         told = Conversation.State.RUNNING if told == Conversation.State.STOPPING else told
         self._doubts = self._doubts + 1 if told != state else 0
@@ -261,9 +263,10 @@ class Feed:
         await self.send(event)
 
     async def _finish_stream(self, message: dict[str, Any], position: _Position) -> None:
-        """Its record is here, its `stream_end` was lost. The old page also needs the rest of the text."""
+        """Its record is here, its last chunks and its `stream_end` were lost."""
         rest = message["content"][position.chars :]
-        if self._is_compatible and rest:
+        fits = self._is_compatible or len(rest) <= CHUNK_CHARS
+        if rest and fits and not self.is_html and position.next is not None:
             await self.send({"type": "stream_token", "message_id": message["id"], "n": position.next, "token": rest})
         end = {"type": "stream_end", "message_id": message["id"]}
         self._note(end)
