@@ -1,0 +1,11 @@
+"""A bounded sample of `python -m tests.faults.kill`."""
+
+from __future__ import annotations
+
+from tests.faults.kill import kill_again_and_again
+
+
+async def test_no_promise_is_broken_by_killing_the_server(tmp_path):
+    summary = await kill_again_and_again(4, pages=4, seed=7, kind="daphne", postgres=False, folder=tmp_path)
+    assert not summary.broken, "\n".join(summary.broken)
+    assert summary.kills == 4 and summary.interrupted and summary.kept_chars, str(summary)
