@@ -143,13 +143,18 @@ class Feed:
     # -- live -------------------------------------------------------------------------------------------------------
 
     async def _pass_on(self, event: Event, frame: str, *, is_plain: bool) -> None:
-        if (is_plain and event["type"] == "stream_token") or not self._is_next(event):
+        if is_plain and event["type"] == "stream_token":
+            self.is_behind = True  # asking the agent's process for the HTML so far tells it that HTML is wanted
+            return
+        if not self._is_next(event):
             return
         if not self.is_open:
             return self._fall_behind()
         if is_plain and event["type"] == "message":
             event = await in_thread(with_html, event)
             frame = encode(event)
+        if event["type"] == "message" and (position := self._positions.get(event["message"]["id"])):
+            await self._finish_stream(event["message"], position)  # closed by another process than its writer's
         self._note(event)
         await self.send(event, frame)
 

@@ -301,7 +301,10 @@ class AgentSession:
         if not known.incident:
             logger.error("agent %s could not start, incident %s", self.record.agent_key, incident, exc_info=error)
         self._reason = ChatSession.EndReason.FAILED
-        failure = Failure(code=known.code, details=known.details, incident=incident)
+        self._fail_waiting(Failure(code=known.code, details=known.details, incident=incident))
+
+    def _fail_waiting(self, failure: Failure) -> None:
+        """End every turn that waits: the next agent would fare no better, and be started for ever."""
         while not self.inbox.empty() and self.next_message():
             self.turn_failed(failure)
             self._end_turn()
@@ -309,10 +312,12 @@ class AgentSession:
     def _fail(self, error: BaseException) -> None:
         incident = new_incident()
         logger.error("conversation %s: agent died, incident %s", self.conversation_id, incident, exc_info=error)
-        if self._turn is None or self.is_gone:
+        if self.is_gone:
             return
         failure = Failure(code="internal", details=ChatError.sentence, incident=incident)
         try:
+            if self._turn is None:
+                return self._fail_waiting(failure)
             self.turn_failed(failure)
             self._end_turn()
         except (AgentGone, Exception):  # the database may be what failed
@@ -387,16 +392,20 @@ class AgentSession:
             self.inbox.put(turn)
 
     def _begin_turn(self, turn: uuid.UUID) -> UserText | None:
-        """Commit that the turn begins, before its text goes anywhere: it runs at most once."""
+        """Begin the oldest turn that waits, woken by `turn`: wake-ups of two processes may overtake each other.
+
+        That it begins is committed before its text goes anywhere: it runs at most once.
+        """
         with self._database() as conversation:
-            begun = conversation.queued.filter(id=turn).update(begun=Now())
-            if begun:
-                message = conversation.messages.get(id=turn)
+            message = conversation.queued.first()
+            if message:
+                conversation.queued.filter(id=message.id).update(begun=Now())
                 conversation.state, conversation.stop_turn = Conversation.State.RUNNING, None
                 conversation.save(update_fields=["state", "stop_turn"])
+        turn = message.id if message else turn
         with self._lock:
             self._queued = [id for id in self._queued if id != turn]
-            if not begun:
+            if message is None:
                 return None
             self._turn, self._state = turn, Conversation.State.RUNNING
             self._works = self.spec.name if self.spec else ""

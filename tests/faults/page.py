@@ -152,6 +152,7 @@ async def check_transcript(page: Page, url: str | None = None) -> None:
     assert [record["seq"] for record in page.transcript] == list(range(1, len(stored) + 1))
     assert page.transcript == stored
     for message in page.messages():
-        if "html" not in page.options:
-            assert message["content"].startswith(page.texts.get(message["id"], "")) or page.crashed
-            assert page.streamed.get(message["id"], message["content"]) == message["content"]
+        if "html" in page.options or (page.crashed and message["status"] == "interrupted"):
+            continue  # of what a process was writing when it died, its last second may be lost
+        assert message["content"].startswith(page.texts.get(message["id"], ""))
+        assert page.streamed.get(message["id"], message["content"]) == message["content"]
