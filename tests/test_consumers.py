@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import uuid
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -24,6 +23,7 @@ from tests.test_protocol import BAD_FRAMES
 pytestmark = pytest.mark.django_db(transaction=True)
 
 HOST = (b"host", b"testserver")
+NOTHING = "00000000-0000-4000-8000-000000000000"  # an id that nothing has
 
 
 @pytest.fixture(autouse=True)
@@ -112,15 +112,15 @@ async def test_a_bad_frame_is_answered_and_the_socket_lives(page, text):
         (json.dumps({"type": "message", "content": "x" * 16_001}), "too_large"),
         ('{"type":"sing"}', "unknown_type"),
         ('{"type":"command","command":"dance"}', "unknown_type"),
-        (json.dumps({"type": "sync", "message_id": str(uuid.uuid4())}), "not_found"),
-        (json.dumps({"type": "answer", "request_id": str(uuid.uuid4()), "content": "x"}), "not_found"),
+        (json.dumps({"type": "sync", "message_id": NOTHING}), "not_found"),
+        (json.dumps({"type": "answer", "request_id": NOTHING, "content": "x"}), "not_found"),
         (
-            json.dumps({"type": "command", "command": "edit", "message_id": str(uuid.uuid4()), "content": "x"}),
+            json.dumps({"type": "command", "command": "edit", "message_id": NOTHING, "content": "x"}),
             "not_found",
         ),
-        (json.dumps({"type": "command", "command": "branch", "turn": str(uuid.uuid4())}), "not_found"),
+        (json.dumps({"type": "command", "command": "branch", "turn": NOTHING}), "not_found"),
         (json.dumps({"type": "command", "command": "clear"}), "not_found"),
-        (json.dumps({"type": "message", "content": "x", "attachments": [str(uuid.uuid4())]}), "not_found"),
+        (json.dumps({"type": "message", "content": "x", "attachments": [NOTHING]}), "not_found"),
         ('{"type":"ack","frames":1000}', "bad_frame"),
     ],
 )
@@ -249,7 +249,7 @@ async def test_the_compatible_profile_is_never_acknowledged_nor_greeted_with_mor
     await page.disconnect()
 
 
-@pytest.mark.parametrize("query", ["conversation=x", f"conversation={uuid.uuid4()}", "agent=nobody"])
+@pytest.mark.parametrize("query", ["conversation=x", f"conversation={NOTHING}", "agent=nobody"])
 async def test_what_does_not_exist_is_not_found(query):
     page = Page(f"v=1&{query}")
     assert (await page.open())["error"] == "not_found"
