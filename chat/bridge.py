@@ -526,6 +526,19 @@ def tell(group: str, message: Event) -> None:
         task.add_done_callback(_finished)
 
 
+async def join(group: str, channel: str) -> bool:
+    """Add a channel to a group, on the loop; False when the layer is away."""
+    if not breaker.is_closed(time.monotonic()):
+        return False
+    try:
+        async with asyncio.timeout(SEND_SECONDS):
+            await get_channel_layer().group_add(group, channel)
+    except Exception as error:
+        breaker.open(error)
+        return False
+    return True
+
+
 async def _tell(group: str, message: Event) -> None:
     try:
         async with asyncio.timeout(SEND_SECONDS):

@@ -21,7 +21,7 @@ from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.core import signing
 
 from chat import models
-from chat.bridge import SEND_SECONDS, in_thread
+from chat.bridge import SEND_SECONDS, in_thread, join
 from chat.conf import AgentSpec, agents, conf, default_agent
 from chat.exceptions import (
     BadFrame,
@@ -89,6 +89,7 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
     """One connection. `is_compatible`: of the earlier prototype's page (`docs/protocol.md`)."""
 
     feed: Feed | None = None
+    groups_left: set[str]  # not joined yet
     owner: Owner
     conversation_id: uuid.UUID
     is_compatible = False
@@ -149,6 +150,9 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
             raise Refused(CLOSE_FULL, Busy("The server is full. Try again in a moment.", retry_ms=5000))
         if conf.MAX_SOCKETS_PER_IP and here.count_from(self.address) >= conf.MAX_SOCKETS_PER_IP:
             raise Refused(CLOSE_RATE, RateLimited("Too many connections from this address."))
+        self.groups_left = {group_of(self.conversation_id)}
+        if not self.is_compatible:
+            self.groups_left.add(self.owner.group)
         await self._join_groups()
         await self._accept()
         self.is_html = options.get("html") == "1" and not self.is_compatible
@@ -195,18 +199,14 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
         return _agent_of(key)
 
     async def _join_groups(self) -> None:
-        """Join before anything is read: what happens in between arrives twice rather than never."""
-        groups = [group_of(self.conversation_id)]
-        if not self.is_compatible:
-            groups.append(self.owner.group)
-        self.groups_left = groups
-        try:
-            async with asyncio.timeout(SEND_SECONDS):
-                while self.groups_left:
-                    await self.channel_layer.group_add(self.groups_left[0], self.channel_name)
-                    self.groups_left.pop(0)
-        except Exception as error:  # the process's tick delivers meanwhile, and joins again
-            logger.warning("the channel layer is away: %s", type(error).__name__)
+        """Join before anything is read: what happens in between arrives twice rather than never.
+
+        While the layer is away the process's tick delivers, and joins again.
+        """
+        for group in list(self.groups_left):
+            if not await join(group, self.channel_name):
+                return
+            self.groups_left.discard(group)
 
     async def _accept(self) -> None:
         self._accepted = True
@@ -244,8 +244,8 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
             return
         for event in events:
             await feed.send(event)
-        await self._leave()
         await self.close(code)
+        await self._leave()
 
     def _greeting(self, conversation: Conversation | None, resumed: bool, earlier: bool) -> Event:
         event: Event = {

@@ -114,7 +114,7 @@ class Feed:
 
     async def catch_up(self) -> None:
         """Send what is missing, as far as the window allows."""
-        if self.is_behind and self.is_open:
+        if self.is_behind and self.is_open and not self._lock.locked():  # else who holds it goes on by itself
             async with self._lock:
                 await self._pump()
 

@@ -52,7 +52,8 @@ logger = logging.getLogger("chat.process")
 TICK_SECONDS = 1.0
 SAME_SIGNAL_SECONDS = 0.5
 WARM_SECONDS = 1.0  # the agent library is imported so long after the start
-ASK_SECONDS = 1.0  # longest wait for another process's answer
+ASK_SECONDS = 0.5  # longest wait for another process's answer
+UNHEARD_SECONDS = 2.0  # a process that did not answer is not asked again for so long
 VALID_EVERY = 2  # ticks between two looks at the owners' accounts
 
 
@@ -89,6 +90,7 @@ class Process:
         self._tick_ends = threading.Event()
         self._listener: asyncio.Task[None] | None = None
         self._replies: dict[str, asyncio.Future[Any]] = {}
+        self._unheard: dict[uuid.UUID, float] = {}  # processes that did not answer, and when
         self._work: set[asyncio.Task[None]] = set()
         self._ticks = 0
 
@@ -395,19 +397,22 @@ class Process:
 
     async def _ask(self, process_id: uuid.UUID, question: dict[str, Any]) -> Any:
         """Ask another process for a snapshot. None when it does not answer in time."""
+        if time.monotonic() - self._unheard.get(process_id, -UNHEARD_SECONDS) < UNHEARD_SECONDS:
+            return None  # its pages get the checkpoint meanwhile, and wait for nobody
         token = uuid.uuid4().hex
         future = self._replies[token] = self._loop.create_future()
-        tell(
-            _group_of_process(process_id),
-            {"type": "chat.command", "command": "snapshot", "token": token, "from": str(self.record.id), **question},
-        )
+        question |= {"command": "snapshot", "token": token, "from": str(self.record.id)}
+        self._relay(process_id, question)
         try:
             async with asyncio.timeout(ASK_SECONDS):
-                return await future
+                reply = await future
         except TimeoutError:
+            self._unheard[process_id] = time.monotonic()
             return None
         finally:
             self._replies.pop(token, None)
+        self._unheard.pop(process_id, None)
+        return reply
 
     async def _listen(self) -> None:
         """Hear what other processes relay to this one."""

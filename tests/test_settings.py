@@ -153,7 +153,7 @@ asyncio.run(round_trip())
 """
     done = run("-c", code, REDIS_URL=redis_url)
 
-    assert done.stdout.split() == ["channels_redis.pubsub", "chat.test"], done.stderr
+    assert done.stdout.split() == ["chat.redis_layer", "chat.test"], done.stderr
 
 
 def test_without_redis_the_layer_is_in_memory(setting):

@@ -134,7 +134,7 @@ if REDIS_URL:
     # Not channels_redis.core: its one mailbox of 100 messages per process loses most of the load silently.
     CHANNEL_LAYERS = {
         "default": {
-            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+            "BACKEND": "chat.redis_layer.RedisLayer",
             "CONFIG": {
                 "hosts": [
                     {

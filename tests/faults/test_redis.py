@@ -1,0 +1,130 @@
+"""Redis carries, the database knows: two processes whose Redis stops, dies and comes back empty."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from tests.faults import pair as pairs
+from tests.faults.page import Page, check_transcript
+from tests.faults.pair import Pair
+
+PASSES_SECONDS = 2.5  # from process to process without Redis
+ANSWERS_SECONDS = 1.0  # the longest that a page's frame may wait
+
+
+@pytest.fixture(scope="module")
+def pair(stub, tmp_path_factory):
+    with pairs.started(tmp_path_factory.mktemp("redis"), api_base=stub.url) as pair:
+        yield pair
+
+
+class Pinging:
+    """Asks a page's server for a `pong` all the time; `longest` is the longest wait for one."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.longest = 0.0
+
+    async def __aenter__(self) -> Pinging:
+        self._task = asyncio.create_task(self._ping())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._ends = True
+        await self._task
+
+    _ends = False
+
+    async def _ping(self) -> None:
+        while not self._ends:
+            mark, asked = len(self.page.events), time.monotonic()
+            await self.page.send(type="ping")
+            await self.page.event("pong", after=mark)
+            self.longest = max(self.longest, time.monotonic() - asked)
+            await asyncio.sleep(0.1)
+
+
+async def open_pages(pair: Pair) -> tuple[Page, Page]:
+    one = await pair.page(pair.a)
+    await one.say("hello [[tokens=2]]")
+    await one.settled()
+    return one, await pair.page(pair.b, of=one)
+
+
+async def check_without_redis(pair: Pair, one: Page, two: Page) -> None:
+    """Messages, records, stops and new pages pass by the database."""
+    async with Pinging(one) as first, Pinging(two) as second:
+        await _within(two.say("from B [[tokens=5]]"), ANSWERS_SECONDS)
+        await _within(one.wait(lambda event: event.get("seq") == 4), 2 * PASSES_SECONDS)  # there and back
+        await _within(two.wait(lambda event: event.get("seq") == 4), PASSES_SECONDS)
+        await one.say("from A [[tokens=2000 tps=50]]")
+        await _within(two.wait(lambda event: event.get("seq") == 5), PASSES_SECONDS)
+        late = await _within(pair.page(pair.b, of=one), 3.0)
+        await two.command("stop")
+        await _within(one.settled(), PASSES_SECONDS + 1.5)
+        await _within(two.wait(lambda event: event.get("seq") == 6), PASSES_SECONDS)
+        await _within(late.wait(lambda event: event.get("seq") == 6), PASSES_SECONDS)
+        await late.close()
+    assert one.messages()[-1]["status"] == "stopped"
+    assert max(first.longest, second.longest) < ANSWERS_SECONDS
+
+
+async def check_live_again(pair: Pair, one: Page, two: Page) -> None:
+    """Chunks flow from A to the page at B as they did, also to one that has joined since."""
+    late = await pair.page(pair.b, of=one)
+    for seconds in range(5, -1, -1):
+        marks = len(two.events), len(late.events)
+        await one.say("again [[tokens=100 tps=50]]")
+        await asyncio.gather(one.settled(), two.settled(), late.settled())
+        await two.wait(lambda event: event.get("seq") == max(one.records))
+        await late.wait(lambda event: event.get("seq") == max(one.records))
+        chunks = [
+            sum(event["type"] == "stream_token" for event in page.events[mark:])
+            for page, mark in zip((two, late), marks, strict=True)
+        ]
+        if min(chunks) > 10:
+            break
+    else:
+        pytest.fail(f"live chunks at B's pages: {chunks}")
+    for page in (one, two, late):
+        await check_transcript(page)
+        await page.close()
+
+
+async def _within(work, seconds: float):
+    started = time.monotonic()
+    result = await work
+    assert time.monotonic() - started < seconds, f"{time.monotonic() - started:.1f} s"
+    return result
+
+
+async def test_redis_stops_for_eight_seconds(pair):
+    one, two = await open_pages(pair)
+    with pair.redis_paused():
+        until = time.monotonic() + 8
+        await check_without_redis(pair, one, two)
+        await asyncio.sleep(max(0.0, until - time.monotonic()))  # the fault's length, not a wait for anything
+    await check_live_again(pair, one, two)
+
+
+async def test_redis_dies_and_comes_back_empty(pair):
+    one, two = await open_pages(pair)
+    pair.redis.process.kill()
+    pair.redis.process.wait()
+    await check_without_redis(pair, one, two)
+    await asyncio.to_thread(pair.start_redis)
+    await check_live_again(pair, one, two)
+
+
+async def test_a_stream_goes_on_over_a_restart_of_redis(pair):
+    one, two = await open_pages(pair)
+    await one.post("[[tokens=250 tps=50]]")
+    await two.event("stream_token", after=0)
+    await asyncio.to_thread(pair.restart_redis)
+    await one.settled()
+    await two.wait(lambda event: event.get("seq") == 4)
+    assert one.messages()[-1]["status"] == "complete"
+    await check_live_again(pair, one, two)
