@@ -51,6 +51,7 @@ SETTINGS: dict[str, Setting] = {
     "MOCK_MODEL": Setting(False, bool, "The built-in agents answer from the mock model, whatever key is there."),
     "SYSTEM_MESSAGE": Setting("", str, "System message of the built-in assistant."),
     "STREAM": Setting(True, bool, "Stream answers token by token where the model can."),
+    "FAST_STREAM": Setting(True, bool, "Read streamed answers of OpenAI-compatible servers without the SDK's objects."),
     "TEMPERATURE": Setting(None, float, "Sampling temperature of the built-in agents; None: Langroid's default.", 0),
     "MODEL_TIMEOUT_SECONDS": Setting(10.0, float, "Longest silence of a model's server before the call fails.", 0.1),
     "MODEL_RETRIES": Setting(1, int, "How often a failed model call is tried again.", 0),

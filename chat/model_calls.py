@@ -25,7 +25,7 @@ from langroid.language_models.base import LLMFunctionCall, LLMMessage, Role, Str
 from langroid.language_models.openai_gpt import OpenAIGPT
 from pydantic import ValidationError
 
-from chat import failures
+from chat import failures, fast_stream
 from chat.activity import AgentGone, LlmOutcome, Usage
 from chat.exceptions import LimitReached
 from chat.holdback import HoldBack, without_tool_calls
@@ -70,7 +70,7 @@ def _chat_completions_with_backoff_body(original: Any, now: Here, llm: OpenAIGPT
     """One HTTP request. There is none after a stop: the one that the stop has cut would be tried again."""
     now.check()
     try:
-        cached, key, result = original(llm, **kwargs)
+        cached, key, result = fast_stream.request(original, llm, kwargs)
     except Exception as error:
         if now.observer.halted:
             raise TurnStopped from error

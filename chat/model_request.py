@@ -132,6 +132,12 @@ class _Call:
 _current: ContextVar[_Call | None] = ContextVar("chat_model_call", default=None)
 
 
+def arrived(response: Any) -> bytes:
+    """What the last read of a response's connection brought, with the framing of HTTP; empty if that is not known."""
+    stream = response.extensions.get("network_stream")
+    return stream.arrived if isinstance(stream, _Stream) else b""
+
+
 def pause(seconds: float) -> None:
     """Sleep; inside a model call that is aborted raise RequestAborted at once."""
     if call := _current.get():
@@ -277,9 +283,11 @@ class _Stream:
     def __init__(self, stream: Any) -> None:
         self._stream = stream
         self._socket: socket.socket = stream.get_extra_info("socket")
+        self.arrived = b""  # what the last read brought, with the framing of HTTP
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._wait(self._stream.read, max_bytes, timeout)
+        self.arrived = self._wait(self._stream.read, max_bytes, timeout)
+        return self.arrived
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._wait(self._stream.write, buffer, timeout)

@@ -18,7 +18,7 @@ LEVELS = [
     "activity conf csp exceptions exports failures formulas holdback json_scan markdown protocol rendering templatetags",
     "bridge layers redis_layer",
     "download erasure models owners migrations retention",
-    "agents callbacks history langroid_setup mock_model model_calls model_request scope tool_calls",
+    "agents callbacks fast_stream history langroid_setup mock_model model_calls model_request scope tool_calls",
     "session process",
     "admin api apps checks consumers feed management routing transcript urls views",
 ]

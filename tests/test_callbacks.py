@@ -51,6 +51,12 @@ def stub(server: StubServer) -> StubServer:
     return server
 
 
+@pytest.fixture(autouse=True, params=[True, False], ids=["fast", "sdk"])
+def stream_path(request: pytest.FixtureRequest, settings) -> None:
+    """Each case with the streaming path of our own, and with the SDK's."""
+    settings.CHAT_FAST_STREAM = request.param
+
+
 @pytest.fixture(autouse=True)
 def nothing_is_left_behind() -> Iterator[None]:
     before = set(ObjectRegistry.registry)
