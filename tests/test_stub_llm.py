@@ -98,6 +98,8 @@ def test_usage_is_left_out_when_not_wanted(stub):
 
 def test_text_echo_and_emptiness(stub):
     assert message(stub, '[[text="two words"]]')["content"] == "two words"
+    assert message(stub, '[[text="two words" piece=1]]')["content"] == "two words"
+    assert stub.stats().tokens >= len("two words")
     assert message(stub, "say this [[echo=1]]")["content"] == "say this"
     assert message(stub, "[[tokens=0]]")["content"] == ""
     assert len(message(stub, "[[chars=100000]]")["content"]) == 100_000

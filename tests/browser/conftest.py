@@ -10,6 +10,9 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 from tests import programs
+from tests.browser.chat import Chat
+from tests.servers import Server
+from tests.stub_llm import StubServer
 
 
 @pytest.fixture(scope="session")
@@ -56,3 +59,16 @@ def watch(page: Page, faults: list[str]) -> None:
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("console", on_console)
     page.on("request", on_request)
+
+
+@pytest.fixture(scope="session")
+def server(stub: StubServer, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Server]:
+    """One server for all tests of the page: each has a visitor of its own."""
+    environment = {"CHAT_API_BASE": stub.url, "CHAT_API_KEY": "sk-test-key", "CHAT_MODEL": "gpt-4o-mini"}
+    with Server(tmp_path_factory.mktemp("server"), kind=pytestconfig.getoption("--server"), **environment) as server:
+        yield server
+
+
+@pytest.fixture
+def chat(page: Page, server: Server) -> Chat:
+    return Chat(page, server.url).open()

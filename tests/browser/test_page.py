@@ -6,52 +6,9 @@ import re
 from collections.abc import Callable
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, WebSocketRoute, expect
+from playwright.sync_api import WebSocketRoute, expect
 
-from tests.servers import Server
-
-ANSWER_SECONDS = 30_000  # milliseconds; the first answer waits for the agent library
-
-
-class Chat:
-    """One open page and what a person does on it."""
-
-    def __init__(self, page: Page, url: str) -> None:
-        self.page = page
-        self.url = url
-        self.field = page.locator("#field")
-        self.replies = page.locator(".reply")
-        self.stop = page.get_by_role("button", name="Stop")
-
-    def open(self, path: str = "/") -> Chat:
-        self.page.goto(self.url + path)
-        self.connected()
-        return self
-
-    def connected(self) -> None:
-        expect(self.page.locator("#pill")).to_have_text("Connected", timeout=ANSWER_SECONDS)
-
-    def say(self, text: str) -> None:
-        self.field.fill(text)
-        self.field.press("Enter")
-
-    def answered(self, count: int = 1) -> None:
-        """Wait until so many replies stand there and nothing is written any more."""
-        expect(self.replies).to_have_count(count, timeout=ANSWER_SECONDS)
-        expect(self.page.locator("[aria-busy=true]")).to_have_count(0, timeout=ANSWER_SECONDS)
-        expect(self.stop).to_be_hidden()
-
-    def writing(self) -> None:
-        expect(self.replies.last.locator(".prose")).to_contain_text(re.compile(r"\w{3}"), timeout=ANSWER_SECONDS)
-
-    def html(self) -> str:
-        return self.replies.last.locator(".prose").evaluate("(prose) => prose.innerHTML")
-
-
-@pytest.fixture
-def chat(page: Page, server: Server) -> Chat:
-    return Chat(page, server.url).open()
+from tests.browser.chat import ANSWER_MS, Chat, check
 
 
 def test_a_person_types_sees_words_arrive_stops_reloads_and_finds_it_all(chat):
@@ -77,18 +34,6 @@ def test_a_person_types_sees_words_arrive_stops_reloads_and_finds_it_all(chat):
 MARKDOWN = r"# T\n\n1. one\n2. two\n\n```python\nx = 1\n```\n\n| a | b |\n|--|--|\n| 1 | 2 |\n\nthe *end* 🙂"
 
 
-def test_a_reload_in_mid_answer_makes_the_same_elements_as_none(chat):
-    chat.say(f'[[text="{MARKDOWN}" tps=12]]')
-    chat.writing()
-    chat.page.reload()
-    chat.answered()
-    reloaded = chat.html()
-    assert "🙂" in reloaded
-    chat.page.reload()
-    chat.answered()
-    assert chat.html() == reloaded
-
-
 def test_hostile_text_runs_nothing_on_either_side(chat):
     dialogs: list[str] = []
     chat.page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
@@ -103,10 +48,10 @@ def test_hostile_text_runs_nothing_on_either_side(chat):
 def test_an_error_stands_in_the_place_of_the_answer_and_can_be_tried_again(chat):
     chat.say("[[error=401]]")
     failure = chat.page.locator(".failure")
-    expect(failure).to_be_visible(timeout=ANSWER_SECONDS)
+    expect(failure).to_be_visible(timeout=ANSWER_MS)
     expect(failure).to_contain_text("llm_auth")
     failure.get_by_role("button", name="Retry").click()
-    expect(chat.page.locator(".branch:visible")).to_contain_text("2 / 2", timeout=ANSWER_SECONDS)
+    expect(chat.page.locator(".branch:visible")).to_contain_text("2 / 2", timeout=ANSWER_MS)
 
 
 def test_an_edited_message_makes_a_second_version_and_the_first_stays(chat):
@@ -115,7 +60,7 @@ def test_an_edited_message_makes_a_second_version_and_the_first_stays(chat):
     chat.field.press("ArrowUp")
     chat.page.locator(".edit-field").fill('second [[text="two"]]')
     chat.page.locator(".editor").get_by_role("button", name="Send").click()
-    expect(chat.replies.locator(".prose")).to_have_text("two", timeout=ANSWER_SECONDS)
+    expect(chat.replies.locator(".prose")).to_have_text("two", timeout=ANSWER_MS)
     chat.answered()
     chat.page.get_by_role("button", name="Previous version").locator("visible=true").click()
     expect(chat.replies.locator(".prose")).to_have_text("one")
@@ -126,7 +71,7 @@ def test_a_tool_waits_for_approval_and_the_question_survives_a_reload(chat):
     chat.connected()
     chat.say('[[tool=ask_user args={"question":"May I?"}]]')
     ask = chat.page.locator(".ask")
-    expect(ask).to_contain_text("May I?", timeout=ANSWER_SECONDS)
+    expect(ask).to_contain_text("May I?", timeout=ANSWER_MS)
     chat.page.reload()
     expect(ask).to_contain_text("May I?")
     ask.get_by_role("button", name="Approve").click()
@@ -207,7 +152,7 @@ def test_a_second_tab_shows_the_same_while_it_is_written(chat, context):
 def test_the_reader_who_scrolls_up_is_left_alone(chat):
     chat.say("[[tokens=3000 tps=150]]")
     top: Callable[[], int] = lambda: chat.page.evaluate("() => document.querySelector('#scroller').scrollTop")  # noqa: E731
-    chat.page.wait_for_function("() => document.querySelector('#scroller').scrollTop > 300", timeout=ANSWER_SECONDS)
+    chat.page.wait_for_function("() => document.querySelector('#scroller').scrollTop > 300", timeout=ANSWER_MS)
     chat.page.mouse.move(700, 300)
     chat.page.mouse.wheel(0, -200)
     latest = chat.page.get_by_role("button", name="Latest")
@@ -254,13 +199,6 @@ def test_a_conversation_is_renamed_deleted_and_brought_back(chat):
     expect(item).to_have_text(re.compile("Greetings"))
 
 
-# Headings are the model's, and it may skip a level.
-RULES = {
-    "runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"],
-    "rules": {"heading-order": {"enabled": False}},
-}
-
-
 @pytest.mark.parametrize("width", [1280, 390, 320])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_state_is_accessible_and_nothing_sticks_out(chat, theme, width):
@@ -278,18 +216,3 @@ def test_every_state_is_accessible_and_nothing_sticks_out(chat, theme, width):
     chat.say("[[error=401]]")
     chat.answered(3)
     check(chat.page, "error")
-
-
-def check(page: Page, state: str) -> None:
-    # Animations end where axe would see half of a colour.
-    page.wait_for_function("() => document.getAnimations().every((motion) => motion.playState !== 'running')")
-    found = Axe().run(page, options=RULES).response["violations"]
-    assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == [], state
-    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), state
-    outside = page.evaluate(
-        """() => Array.from(document.querySelectorAll(".main *"))
-            .filter((element) => !element.closest("pre, .table, .math, .hidden, .card-args"))
-            .filter((element) => element.getBoundingClientRect().right > innerWidth + 1)
-            .map((element) => element.outerHTML.slice(0, 100))"""
-    )
-    assert outside == [], state

@@ -278,7 +278,13 @@ const composer = new Composer(find("composer"), actions, Number(config.maxChars)
 const view = new View({
   agents,
   actions,
-  config: { site: config.site, signIn: `${config.signIn}?next=${encodeURIComponent(location.pathname)}` },
+  config: {
+    site: config.site,
+    // A new conversation gets its address with its first message.
+    get signIn() {
+      return `${config.signIn}?next=${encodeURIComponent(location.pathname)}`;
+    },
+  },
   composer,
 });
 const sidebar = new Sidebar({

@@ -1,0 +1,72 @@
+"""An open chat page, and what a person does on it."""
+
+from __future__ import annotations
+
+import re
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+ANSWER_MS = 30_000  # the first answer waits for the agent library
+
+
+class Chat:
+    """One open page and what a person does on it."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self.url = url
+        self.field = page.locator("#field")
+        self.replies = page.locator(".reply")
+        self.stop = page.get_by_role("button", name="Stop")
+
+    def open(self, path: str = "/") -> Chat:
+        self.page.goto(self.url + path)
+        self.connected()
+        return self
+
+    def connected(self) -> None:
+        expect(self.page.locator("#pill")).to_have_text("Connected", timeout=ANSWER_MS)
+
+    def say(self, text: str) -> None:
+        self.field.fill(text)
+        self.field.press("Enter")
+
+    def answered(self, count: int = 1) -> None:
+        """Wait until so many replies stand there and nothing is written any more."""
+        expect(self.replies).to_have_count(count, timeout=ANSWER_MS)
+        expect(self.page.locator("[aria-busy=true]")).to_have_count(0, timeout=ANSWER_MS)
+        expect(self.stop).to_be_hidden()
+
+    def writing(self) -> None:
+        expect(self.replies.last.locator(".prose")).to_contain_text(re.compile(r"\w{3}"), timeout=ANSWER_MS)
+
+    def html(self) -> str:
+        return self.replies.last.locator(".prose").evaluate("(prose) => prose.innerHTML")
+
+
+# Headings are the model's, and it may skip a level.
+RULES = {
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"],
+    "rules": {"heading-order": {"enabled": False}},
+}
+
+
+def check(page: Page, state: str) -> None:
+    """Check that the page breaks no rule of accessibility as it is now, and that nothing sticks out at its sides."""
+    # Axe would see half of a colour. What never ends, such as a caret, is not waited for.
+    page.wait_for_function(
+        """() => document.getAnimations().every((motion) => {
+            return motion.playState !== "running" || motion.effect.getComputedTiming().endTime === Infinity;
+        })"""
+    )
+    found = Axe().run(page, options=RULES).response["violations"]
+    assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == [], state
+    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), state
+    outside = page.evaluate(
+        """() => Array.from(document.querySelectorAll(".main *"))
+            .filter((element) => !element.closest("pre, .table, .math, .hidden, .card-args"))
+            .filter((element) => element.getBoundingClientRect().right > innerWidth + 1)
+            .map((element) => element.outerHTML.slice(0, 100))"""
+    )
+    assert outside == [], state

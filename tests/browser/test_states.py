@@ -1,0 +1,104 @@
+"""Every state that a page can be in: accessible, inside its edges, in every look."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from playwright.sync_api import Page, WebSocketRoute, expect
+
+from tests.browser.chat import ANSWER_MS, Chat, check
+
+LOOKS = {
+    "light": ({"color_scheme": "light"}, 1280, "ltr"),
+    "dark on a phone": ({"color_scheme": "dark"}, 390, "ltr"),
+    "narrow, from right to left": ({"color_scheme": "light"}, 320, "rtl"),
+    "forced colours, no motion": ({"forced_colors": "active", "reduced_motion": "reduce"}, 1280, "ltr"),
+}
+
+
+class Sockets:
+    """The sockets of a page: on their way to the server until they are cut, and afterwards refused."""
+
+    def __init__(self, page: Page) -> None:
+        self.opened: list[WebSocketRoute] = []
+        self.is_cut = False
+        page.route_web_socket("**/ws/chat/**", self._route)
+
+    def _route(self, socket: WebSocketRoute) -> None:
+        if self.is_cut:
+            return socket.close(code=4503)
+        self.opened.append(socket)
+        socket.connect_to_server()
+
+    def cut(self, code: int) -> None:
+        self.is_cut = True
+        self.opened[-1].close(code=code)
+
+
+@pytest.fixture(params=LOOKS.values(), ids=LOOKS)
+def look(request, page):
+    media, width, direction = request.param
+    page.emulate_media(**media)
+    page.set_viewport_size({"width": width, "height": 720})
+    page.add_init_script(f"addEventListener('DOMContentLoaded', () => document.documentElement.dir = '{direction}')")
+
+
+def test_each_state_is_accessible_and_nothing_sticks_out(look, page, server):
+    sockets = Sockets(page)
+    chat = Chat(page, server.url).open()
+    page.locator("input[name=agent][value=tools]").check()
+    chat.connected()
+
+    chat.say('[[tool=delegate args={"job":"[[tokens=9]]"} then.text="Done."]]')
+    chat.answered()
+    for summary in page.locator(".turns summary:visible").all():
+        summary.click()
+    check(page, "sub-agent")
+
+    for kind in ("approval", "choice", "text"):
+        order = {"question": "A question of some length?", "kind": kind}
+        chat.say(f"[[tool=ask_user args={json.dumps(order)}]]")
+        expect(page.locator(".ask")).to_be_visible()
+        check(page, kind)
+        chat.stop.click()
+        expect(page.locator(".ask")).to_have_count(0)
+    check(page, "stopped")
+
+    chat.say("[[think=12 tokens=400 tps=60]]")
+    expect(page.locator("[aria-busy=true] .prose")).to_contain_text("stub", timeout=ANSWER_MS)
+    check(page, "streaming")
+    chat.field.press("Escape")
+    expect(chat.stop).to_be_hidden()
+
+    page.locator("#menu-open").click()
+    check(page, "menu")
+    page.locator("#keys-open").click()
+    check(page, "keys")
+    page.keyboard.press("Escape")
+    if page.locator("#drawer-open").is_visible():
+        page.locator("#drawer-open").click()
+        check(page, "drawer")
+        page.keyboard.press("Escape")
+
+    sockets.cut(4012)
+    expect(page.locator("#banner")).to_be_visible()
+    chat.say("waits for its connection")
+    expect(page.locator(".pending")).to_have_count(1)
+    check(page, "away, with a message that waits")
+
+
+@pytest.mark.parametrize("code", [4401, 4404, 4409])
+def test_the_page_says_why_it_was_closed(page, server, code):
+    sockets = Sockets(page)
+    chat = Chat(page, server.url).open()
+    chat.say("[[tokens=2]]")
+    chat.answered()
+    before = len(sockets.opened)
+    sockets.cut(code)
+    words = {4401: "Signed out", 4404: "Not found", 4409: "Open elsewhere"}
+    expect(page.locator("#pill")).to_have_text(words[code])
+    check(page, words[code])
+    sockets.is_cut = False
+    page.wait_for_timeout(1000)  # longer than the longest wait before a first new attempt
+    assert len(sockets.opened) == before
