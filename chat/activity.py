@@ -10,7 +10,7 @@ been abandoned each of them raises `AgentGone`, which nothing on the way may swa
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 Status = Literal["complete", "stopped", "interrupted", "error", "rejected"]
@@ -136,7 +136,6 @@ class Answer:
     approved: bool | None = None
     tool_args: dict[str, Any] | None = None
     always: bool = False
-    extra: dict[str, Any] = field(default_factory=dict)
 
 
 class Observer(Protocol):

@@ -27,10 +27,10 @@ from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar
 
 from asgiref.sync import async_to_sync, sync_to_async
-from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
 
 from chat import markdown
+from chat.database import lent_connection
 from chat.holdback import HoldBack
 from chat.protocol import CHUNK_CHARS, Event, encode, shorten
 
@@ -113,8 +113,13 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
     loop = asyncio.get_running_loop()
     slots = _slots.setdefault(loop, asyncio.Semaphore(IO_THREADS))
     async with slots:
-        call = database_sync_to_async(function, thread_sensitive=False, executor=_io_threads)
-        return await call(*args, **kwargs)
+        call = sync_to_async(_with_connection, thread_sensitive=False, executor=_io_threads)
+        return await call(function, *args, **kwargs)
+
+
+def _with_connection(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    with lent_connection():
+        return function(*args, **kwargs)
 
 
 # -- user to agent -------------------------------------------------------------------------------------------------
@@ -219,7 +224,7 @@ class Outbox:
         self._conversation_id = conversation_id
         self._layer = get_channel_layer()
         self._trailer = Trailer.of_loop()
-        self._lock = threading.Lock()  # guards all below; held for moments, while rendering for milliseconds
+        self._lock = threading.Lock()  # guards all below; also while rendering, so the loop never takes it
         self._send_lock = threading.Lock()  # one sender at a time: layers do not order concurrent sends
         self._pending: deque[Event | _Chunk] = deque()
         self._pending_chars = 0
@@ -230,9 +235,11 @@ class Outbox:
     # -- called by the agent ----------------------------------------------------------------------------------------
 
     def emit(self, *events: Event) -> None:
-        """Send events soon, in order with everything else."""
-        with self._lock:
-            self._pending.extend(events)
+        """Send events soon, in order with everything else of this thread.
+
+        Without the lock, which a thread that renders may hold: the loop emits too, and must not wait.
+        """
+        self._pending.extend(events)
         self._send_soon()
 
     def open(self, start: Event, *, hold: HoldBack | None = None) -> None:
@@ -286,6 +293,8 @@ class Outbox:
                 message = self._drain(time.monotonic())
             if message:
                 self._send(message)
+            else:
+                self.due = time.monotonic() + load.interval()
         if self._waits:
             self._trailer.mark(self)
 
@@ -494,16 +503,11 @@ class Breaker:
 
     def __init__(self) -> None:
         self._until = 0.0
-        self.failures = 0  # ever; whoever watches it knows that messages were lost
 
     def is_closed(self, now: float) -> bool:
-        if now >= self._until:
-            return True
-        self.failures += 1
-        return False
+        return now >= self._until
 
     def open(self, error: BaseException) -> None:
-        self.failures += 1
         self._until = time.monotonic() + BREAK_SECONDS
         logger.warning("the channel layer does not take messages: %s", type(error).__name__)
 

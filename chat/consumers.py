@@ -11,7 +11,6 @@ import logging
 import time
 import uuid
 from collections import deque
-from http.cookies import SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -19,6 +18,7 @@ from channels.consumer import get_handler_name
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.core import signing
+from django.http import parse_cookie
 
 from chat import models
 from chat.bridge import SEND_SECONDS, in_thread, join
@@ -72,6 +72,7 @@ from chat.protocol import (
 logger = logging.getLogger("chat.consumer")
 
 TICKET_SALT = "chat.ticket"
+TICKET_SECONDS = 24 * 3600
 ABUSE_FRAMES, ABUSE_SECONDS = 5, 10.0  # so many bad frames in so long a time close the socket
 FLOOD_FRAMES = 200  # refused for their rate, within ABUSE_SECONDS
 
@@ -129,6 +130,7 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
         self._bucket = Bucket(rate=conf.FRAMES_PER_SECOND, burst=conf.FRAMES_BURST)
         self._bad: deque[float] = deque(maxlen=ABUSE_FRAMES)
         self._refused: deque[float] = deque(maxlen=FLOOD_FRAMES)
+        self._told_at = 0.0  # of the refusals
         self._accepted = self._is_closed = False
         try:
             await self._open(options)
@@ -191,7 +193,7 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
 
     def _agent_of_ticket(self, ticket: str) -> AgentSpec:
         try:
-            id, owner_id, key = signing.loads(ticket, salt=TICKET_SALT)
+            id, owner_id, key = signing.loads(ticket, salt=TICKET_SALT, max_age=TICKET_SECONDS)
         except (signing.BadSignature, ValueError):
             raise Refused(CLOSE_NOT_FOUND, NotFound()) from None
         if (id, owner_id) != (str(self.conversation_id), self.owner.id):
@@ -377,16 +379,14 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
             await self.feed.send(event)
         here.records_added(accepted.conversation, self.owner, list(accepted.records))
         if message.request_id:
-            await here.answer(self.conversation_id, message)
-        else:
-            await here.wake(self.conversation_id, message.id)
+            here.answer_soon(self.conversation_id, message)
+        elif message.begun is None:
+            here.wake_soon(self.conversation_id, message.id)
 
     async def _rewrite(self, accepted: Accepted) -> None:
         """The transcript is another one now: a fresh agent goes on from it."""
         here.records_added(accepted.conversation, self.owner, list(accepted.records))
-        await here.reset(self.conversation_id)
-        if accepted.turn:
-            await here.wake(self.conversation_id, accepted.turn)
+        here.restart_soon(self.conversation_id, accepted.turn)
 
     # -- errors -----------------------------------------------------------------------------------------------------
 
@@ -408,9 +408,10 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
     async def _refuse_flood(self, error: ChatError) -> None:
         """Say so at most once a second; close a connection that does not listen."""
         now = time.monotonic()
-        if not self._refused or now - self._refused[-1] >= 1 or len(self._refused) == 1:
-            await self.feed.send(error_event(error))
         self._refused.append(now)
+        if now - self._told_at >= 1:
+            self._told_at = now
+            await self.feed.send(error_event(error))
         if len(self._refused) == FLOOD_FRAMES and now - self._refused[0] < ABUSE_SECONDS:
             await self.dismiss(CLOSE_RATE, error_event(error))
 
@@ -430,15 +431,13 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
 
     async def chat_owner(self, message: dict[str, Any]) -> None:
         """A change of any conversation of this owner."""
-        if self.feed is not None and self.feed.is_open:
-            await self._send_owner_frame(message["frame"])
-
-    async def _send_owner_frame(self, frame: str) -> None:
-        await self.feed.send({"type": "conversation"}, frame)
+        if self.feed is not None and self.feed.is_open and message["owner"] == self.owner.id:
+            await self.feed.send({"type": "conversation"}, message["frame"])
 
     async def chat_deleted(self, message: dict[str, Any]) -> None:
         """The conversation is no more."""
-        await self.dismiss(CLOSE_NOT_FOUND, error_event(NotFound("This conversation was deleted.")))
+        if message["conversation"] == str(self.conversation_id):
+            await self.dismiss(CLOSE_NOT_FOUND, error_event(NotFound("This conversation was deleted.")))
 
     async def compare(self, newest_seq: int, state: str) -> None:
         if self.feed is not None:
@@ -489,9 +488,10 @@ def _after_of(options: dict[str, str]) -> int | None:
 
 
 def _cookies_of(scope: dict[str, Any]) -> dict[str, str]:
-    jar: SimpleCookie = SimpleCookie()
+    """The cookies as Django reads them, which is more forgiving than the standard library."""
+    cookies: dict[str, str] = {}
     for name, value in scope["headers"]:
         if name == b"cookie":
-            jar.load(value.decode("latin-1"))
-    return {name: morsel.value for name, morsel in jar.items()}
+            cookies |= parse_cookie(value.decode("latin-1"))
+    return cookies
 

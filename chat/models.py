@@ -12,7 +12,6 @@ nothing once another process, or a newer agent of the same process, has claimed 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,6 +22,7 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 from django.urls import reverse
 
+from chat.activity import Answer
 from chat.conf import agents, conf
 from chat.exceptions import Busy, Conflict, NotFound, RateLimited
 from chat.owners import Owner
@@ -32,6 +32,9 @@ TITLE_CHARS = 80
 LONG_CHARS = 16_000  # a text from here on may be cut in some frame
 NEWEST_RECORDS = 50  # sent to a page that opens a conversation
 RESUME_RECORDS = 200  # more missing than this: the newest ones instead
+
+
+OPEN_TURN = Q(kind="user", request_id=None, ended=None)  # of messages: turns that have not ended
 
 
 class ServerProcess(models.Model):
@@ -141,17 +144,24 @@ class Conversation(models.Model):
     @property
     def queued(self) -> models.QuerySet[Message]:
         """The turns that no agent has begun, oldest first."""
-        return self.messages.filter(turn=F("id"), begun=None, ended=None).order_by("seq")
+        return self.messages.filter(OPEN_TURN, begun=None).order_by("seq")
+
+    @property
+    def running(self) -> models.QuerySet[Message]:
+        """The turn that an agent has begun and not ended, if any."""
+        return self.messages.filter(OPEN_TURN).exclude(begun=None)
 
     @property
     def is_busy(self) -> bool:
         """True while a turn runs or waits. Right only under the lock, and while the owner is alive."""
-        return self.messages.filter(turn=F("id"), ended=None).exists()
+        return self.messages.filter(OPEN_TURN).exists()
 
     # -- writing: each inside a transaction that holds the lock -----------------------------------------------------
 
     def append(self, *records: Message) -> None:
         """Number the records and store them, in this order."""
+        if not records:
+            return
         for record in records:
             self.newest_seq += 1
             record.seq = self.newest_seq
@@ -181,7 +191,7 @@ class Conversation(models.Model):
     def close_open(self, status: str) -> list[Message]:
         """Turn everything that is in progress into records with `status`; return them in order."""
         records = list(self.messages.filter(seq=None).order_by("created", "id"))
-        turns = list(self.messages.filter(turn=F("id"), ended=None).exclude(begun=None))
+        turns = list(self.running)
         answered = {record.turn for record in records if record.is_answer}
         for turn in turns:
             if turn.id not in answered:
@@ -197,6 +207,11 @@ class Conversation(models.Model):
         """No turn runs any more: forget its question and its stop."""
         self.state, self.question, self.stop_turn = self.State.IDLE, None, None
         self.save(update_fields=["state", "question", "stop_turn"])
+
+    def release(self, reason: str) -> None:
+        """Shut out whatever agent there is; its run is over."""
+        self.raise_fence(None)
+        self.sessions.filter(ended=None).update(ended=Now(), end_reason=reason)
 
     def raise_fence(self, process: ServerProcess | None) -> None:
         """Shut out the former owner and make `process` the owner."""
@@ -214,7 +229,7 @@ class Conversation(models.Model):
         """The newest records (older than `before`), extended back to the start of a turn, oldest first."""
         rows = list(self.records(before=before).order_by("-seq")[:limit])[::-1]
         while rows:
-            turns = {row.turn for row in rows if row.turn}
+            turns = {row.turn for row in rows if row.turn and row.kind != Message.Kind.HEAD}
             start = self.messages.filter(id__in=turns, seq__lt=rows[0].seq).aggregate(first=models.Min("seq"))["first"]
             if start is None:
                 break
@@ -239,9 +254,8 @@ class Conversation(models.Model):
     def transcript(self, head: uuid.UUID | None) -> list[Message]:
         """The records of the path to `head`: what came before the first turn, then turn by turn, each by `seq`."""
         order = {turn: position for position, turn in enumerate(self.turns_to(head), start=1)}
-        rows = self.records().exclude(kind=Message.Kind.HEAD)
-        chosen = [row for row in rows if row.turn is None or row.turn in order]
-        return sorted(chosen, key=lambda row: (order.get(row.turn, 0), row.seq))
+        rows = self.records().filter(Q(turn=None) | Q(turn__in=order)).exclude(kind=Message.Kind.HEAD)
+        return sorted(rows, key=lambda row: (order.get(row.turn, 0), row.seq))
 
     def summary(self) -> dict[str, Any]:
         """What a list of conversations shows: the `conversation` event."""
@@ -317,7 +331,16 @@ class Message(models.Model):
     class Meta:
         ordering = ["conversation", "seq"]
         indexes = [
-            models.Index(fields=["conversation", "kind", "begun"], name="chat_by_kind"),
+            models.Index(
+                fields=["conversation", "seq"],
+                name="chat_open_turns",
+                condition=Q(kind="user", request_id=None, ended=None),
+            ),
+            models.Index(
+                fields=["conversation", "request_id"],
+                name="chat_answers",
+                condition=Q(request_id__isnull=False),
+            ),
             models.Index(fields=["created"], name="chat_turns_by_time", condition=Q(kind="user")),
         ]
         constraints = [
@@ -332,6 +355,10 @@ class Message(models.Model):
     def is_answer(self) -> bool:
         """True for the root agent's own text."""
         return self.kind == self.Kind.ASSISTANT and self.depth == 0
+
+    def as_answer(self) -> Answer:
+        """The answer to a question as the agent gets it."""
+        return Answer(content=self.content, **(self.answer or {}))
 
     @property
     def place(self) -> dict[str, Any]:
@@ -567,7 +594,8 @@ def _check_limits(owner: Owner, conversation: Conversation) -> None:
         raise Busy("Too many messages wait for the agent already.", retry_ms=5000)
     mine = Conversation.objects.for_owner(owner)
     alive = ServerProcess.objects.filter(ServerProcess.alive())  # what a dead one has left does not run
-    running = mine.filter(owner_process__in=alive).exclude(id=conversation.id).exclude(state=Conversation.State.IDLE)
+    open_turns = Message.objects.filter(OPEN_TURN, conversation=OuterRef("id"))
+    running = mine.filter(Exists(open_turns), owner_process__in=alive).exclude(id=conversation.id)
     if running.count() >= conf.MAX_RUNNING_TURNS:
         raise Busy("Other conversations of yours are still being answered.", retry_ms=5000)
     minute_ago = Now() - timedelta(minutes=1)
@@ -631,8 +659,14 @@ def _sibling(conversation: Conversation, owner: Owner, turn: uuid.UUID, *, conte
         regenerated=again,
         attachments=original.attachments,
     )
-    head = conversation.set_head(message.id)
-    return Accepted(conversation=conversation, records=(message, head), message=message, turn=message.id)
+    records = (message, _move_head(conversation, message.id))
+    return Accepted(conversation=conversation, records=records, message=message, turn=message.id)
+
+
+def _move_head(conversation: Conversation, turn: uuid.UUID | None) -> Message:
+    """The transcript is another one now: whatever agent has the old one in its memory is shut out."""
+    conversation.release(ChatSession.EndReason.REPLACED)
+    return conversation.set_head(turn)
 
 
 @transaction.atomic
@@ -640,14 +674,14 @@ def branch(owner: Owner, id: uuid.UUID, *, turn: uuid.UUID) -> Accepted:
     """Make the transcript end with `turn`. Raises: NotFound, Busy."""
     conversation = _at_rest(owner, id)
     _turn(conversation, turn)
-    return Accepted(conversation=conversation, records=(conversation.set_head(turn),))
+    return Accepted(conversation=conversation, records=(_move_head(conversation, turn),))
 
 
 @transaction.atomic
 def clear(owner: Owner, id: uuid.UUID) -> Accepted:
     """Make the transcript empty; the records stay. Raises: NotFound, Busy."""
     conversation = _at_rest(owner, id)
-    return Accepted(conversation=conversation, records=(conversation.set_head(None),))
+    return Accepted(conversation=conversation, records=(_move_head(conversation, None),))
 
 
 def _owned(owner: Owner, id: uuid.UUID) -> Conversation:
@@ -680,10 +714,10 @@ def erase(id: uuid.UUID) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A conversation that this process may run now."""
+    """What a process finds that has taken a conversation: turns for a new agent, or nothing to do."""
 
     conversation: Conversation
-    session: ChatSession
+    session: ChatSession | None  # None: no turn waits, and the conversation is nobody's
     closed: tuple[Message, ...]  # what a dead owner left open, now records
     queued: tuple[uuid.UUID, ...]
 
@@ -702,11 +736,13 @@ def claim(id: uuid.UUID, process: ServerProcess) -> Claim | uuid.UUID:
     owner = conversation.owner_process_id
     if owner != process.id and ServerProcess.is_alive(owner):
         return owner
-    closed = conversation.close_open(Message.Status.INTERRUPTED)
-    conversation.raise_fence(process)
+    closed = tuple(conversation.close_open(Message.Status.INTERRUPTED))
     reasons = ChatSession.EndReason
-    reason = reasons.REPLACED if owner == process.id else reasons.LOST  # an agent of ours may still be leaving
-    conversation.sessions.filter(ended=None).update(ended=Now(), end_reason=reason)
+    conversation.release(reasons.REPLACED if owner == process.id else reasons.LOST)  # one of ours may still be leaving
+    queued = tuple(conversation.queued.values_list("id", flat=True))
+    if not queued:
+        return Claim(conversation=conversation, session=None, closed=closed, queued=())
+    conversation.raise_fence(process)
     session = ChatSession.objects.create(
         conversation=conversation,
         user_id=conversation.user_id,
@@ -714,23 +750,45 @@ def claim(id: uuid.UUID, process: ServerProcess) -> Claim | uuid.UUID:
         process=process,
         fence=conversation.fence,
     )
-    queued = tuple(conversation.queued.values_list("id", flat=True))
-    return Claim(conversation=conversation, session=session, closed=tuple(closed), queued=queued)
+    return Claim(conversation=conversation, session=session, closed=closed, queued=queued)
+
+
+def close_orphan(id: uuid.UUID) -> tuple[Message, ...]:
+    """Close what a dead owner left open, without starting an agent; return the new records."""
+    owned = Conversation.objects.exclude(owner_process=None).filter(id=id)
+    owner = owned.values_list("owner_process", flat=True).first()
+    if owner is None or ServerProcess.is_alive(owner):
+        return ()
+    with transaction.atomic():
+        conversation = owned.select_for_update().first()
+        if conversation is None or ServerProcess.is_alive(conversation.owner_process_id):
+            return ()
+        closed = conversation.close_open(Message.Status.INTERRUPTED)
+        conversation.release(ChatSession.EndReason.LOST)
+        return tuple(closed)
 
 
 @transaction.atomic
-def close_orphan(id: uuid.UUID) -> tuple[Message, ...]:
-    """Close what a dead owner left open, without starting an agent; return the new records."""
+def stop_waiting(id: uuid.UUID) -> tuple[Message, ...]:
+    """End the first turn that waits, as stopped, if none runs: its agent is still being made. Return its record.
+
+    If one runs, leave a stop for its owner to find.
+    """
     try:
         conversation = Conversation.objects.locked(id=id)
     except Conversation.DoesNotExist:
         return ()
-    if conversation.owner_process_id is None or ServerProcess.is_alive(conversation.owner_process_id):
+    running, waiting = conversation.running.first(), conversation.queued.first()
+    if running:
+        conversation.stop_turn = running.id
+        conversation.save(update_fields=["stop_turn"])
+    if running or not waiting:
         return ()
-    closed = conversation.close_open(Message.Status.INTERRUPTED)
-    conversation.raise_fence(None)
-    conversation.sessions.filter(ended=None).update(ended=Now(), end_reason=ChatSession.EndReason.LOST)
-    return tuple(closed)
+    conversation.messages.filter(id=waiting.id).update(begun=Now(), ended=Now())
+    answer = Message(kind=Message.Kind.ASSISTANT, turn=waiting.id, agent=conversation.agent_name)
+    answer.status = Message.Status.STOPPED
+    conversation.append(answer)
+    return (answer,)
 
 
 # -- small pieces --------------------------------------------------------------------------------------------------
@@ -756,7 +814,3 @@ def iso(moment: Any) -> str:
 
 def text_or_none(value: uuid.UUID | str | None) -> str | None:
     return None if value is None else str(value)
-
-
-def events(records: Iterable[Message]) -> list[dict[str, Any]]:
-    return [record.event() for record in records]

@@ -28,11 +28,11 @@ from channels.layers import get_channel_layer
 from django.db import DatabaseError, transaction
 from django.db.models import Exists, F, OuterRef, Subquery
 
-from chat.activity import Answer
 from chat.bridge import StreamView, Trailer, in_thread, start_thread, tell
 from chat.conf import conf
 from chat.exceptions import Busy, ChatError
 from chat.models import (
+    OPEN_TURN,
     ChatSession,
     Claim,
     Conversation,
@@ -42,6 +42,7 @@ from chat.models import (
     close_orphan,
     erase,
     group_of,
+    stop_waiting,
 )
 from chat.owners import Owner, still_valid
 from chat.protocol import CLOSE_ELSEWHERE, CLOSE_RESTART, CLOSE_SIGN_IN, Event, encode
@@ -201,10 +202,8 @@ class Process:
         group.discard(connection)
         if not group:
             del self.connections[connection.conversation_id]
-            if connection.conversation_id in self.sessions:
-                self._left[connection.conversation_id] = time.monotonic()
-            else:
-                self._drop_lock(connection.conversation_id)
+            self._left[connection.conversation_id] = time.monotonic()
+            self._tidy(connection.conversation_id)
         mine = self._of_owner[connection.owner.id]
         if connection in mine:
             mine.remove(connection)
@@ -226,6 +225,23 @@ class Process:
 
     # == commands ===================================================================================================
 
+    def wake_soon(self, conversation_id: uuid.UUID, turn: uuid.UUID) -> None:
+        """Wake in the background: the turn is committed, and the tick is there if this fails."""
+        self._spawn(self.wake(conversation_id, turn))
+
+    def answer_soon(self, conversation_id: uuid.UUID, message: Message) -> None:
+        """Pass on a committed answer in the background."""
+        self._spawn(self.answer(conversation_id, message))
+
+    def restart_soon(self, conversation_id: uuid.UUID, turn: uuid.UUID | None) -> None:
+        """The transcript is another one: end the agent, and run `turn` with a fresh one, in the background."""
+        self._spawn(self._restart(conversation_id, turn))
+
+    async def _restart(self, conversation_id: uuid.UUID, turn: uuid.UUID | None) -> None:
+        await self.reset(conversation_id)
+        if turn:
+            await self.wake(conversation_id, turn)
+
     async def wake(self, conversation_id: uuid.UUID, turn: uuid.UUID | None = None) -> None:
         """See to it that the conversation's waiting turns run: here, or where its agent lives."""
         if self.is_draining or self.record is None:
@@ -242,7 +258,7 @@ class Process:
                 relay = {"command": "wake", "turn": str(turn or ""), "conversation": str(conversation_id)}
                 return self._relay(claimed, relay)
             self._broadcast(conversation_id, [record.event() for record in claimed.closed])
-            if claimed.queued:
+            if claimed.session:
                 self._start_session(claimed)
 
     def _start_session(self, claimed: Claim) -> None:
@@ -264,15 +280,22 @@ class Process:
     def _forget(self, session: AgentSession) -> None:
         id = session.conversation_id
         self._leaving.discard(session)
-        if self.sessions.get(id) is not session:
+        if self.sessions.get(id) is session:
+            del self.sessions[id]
+            if session.has_waiting:
+                self._spawn(self.wake(id))  # a turn came while the agent was leaving
+        self._tidy(id)
+
+    def _tidy(self, id: uuid.UUID) -> None:
+        """Keep nothing of a conversation that has neither an agent nor a page here."""
+        if id in self.sessions or id in self.connections:
             return
-        del self.sessions[id]
-        if session.has_waiting:
-            self._spawn(self.wake(id))  # a turn came while the agent was leaving
-        elif id not in self.connections:
-            self._resources.pop(id, None)
-            self._drop_lock(id)
-            self._left.pop(id, None)
+        if any(session.conversation_id == id for session in self._leaving):
+            return
+        self._resources.pop(id, None)
+        self._left.pop(id, None)
+        if (lock := self._locks.get(id)) and not lock.locked():
+            del self._locks[id]
 
     def _make_room(self) -> None:
         """End the longest idle session when this process is full. Raises: Busy."""
@@ -292,29 +315,40 @@ class Process:
 
     async def stop(self, conversation_id: uuid.UUID) -> None:
         """Stop the turn that runs, wherever it runs. Does not wait for it."""
-        session = self.sessions.get(conversation_id)
-        if session is None:
-            owner = await in_thread(_request_stop, conversation_id)
-            if owner and owner != self.record.id:
-                self._relay(owner, {"command": "stop", "conversation": str(conversation_id)})
+        if self._stop_here(conversation_id):
             return
-        turn = session.stop()
+        for record in await in_thread(stop_waiting, conversation_id):
+            self._broadcast(conversation_id, [record.event()])
+            if session := self.sessions.get(conversation_id):
+                session.forget(record.turn)
+            return
+        if self._stop_here(conversation_id):  # it began meanwhile
+            return
+        owner = await in_thread(_live_owner, conversation_id)
+        if owner and owner != self.record.id:
+            self._relay(owner, {"command": "stop", "conversation": str(conversation_id)})
+
+    def _stop_here(self, conversation_id: uuid.UUID) -> bool:
+        """Stop the turn that an agent of this process runs; False when there is none."""
+        session = self.sessions.get(conversation_id)
+        turn = session.stop() if session else None
         if turn:
             self._loop.call_later(conf.STOP_SECONDS, self._abandon_if_running, session, turn)
+        return turn is not None
 
     def _abandon_if_running(self, session: AgentSession, turn: uuid.UUID) -> None:
         if session.turn == turn and not session.is_gone:
-            self._spawn(self._abandon(session, ChatSession.EndReason.STOPPED))
+            self._spawn(self._abandon(session, ChatSession.EndReason.STOPPED, turn))
 
-    async def _abandon(self, session: AgentSession, reason: str) -> None:
-        """Take the conversation from an agent that does not end; what waits is run by a fresh one."""
+    async def _abandon(self, session: AgentSession, reason: str, turn: uuid.UUID | None = None) -> None:
+        """Take the conversation from an agent that does not end (`turn`); what waits is run by a fresh one."""
         id = session.conversation_id
         async with self._lock_of(id):
-            if self.sessions.get(id) is session:
+            done = await in_thread(session.abandon, reason, Message.Status.STOPPED, turn)
+            if done and self.sessions.get(id) is session:  # else its thread has left already
                 del self.sessions[id]
                 self._leaving.add(session)
-            await in_thread(session.abandon, reason, Message.Status.STOPPED)
-        if reason != ChatSession.EndReason.DELETED and await in_thread(_has_queued, id):
+        if done and reason != ChatSession.EndReason.DELETED and await in_thread(_has_queued, id):
             await self.wake(id)
 
     async def reset(self, conversation_id: uuid.UUID, reason: str = ChatSession.EndReason.REPLACED) -> None:
@@ -335,7 +369,7 @@ class Process:
         """Pass on a committed answer to the agent that asked, here or in the process that owns the conversation."""
         session = self.sessions.get(conversation_id)
         if session is not None:
-            return session.answer(str(message.request_id), answer_of(message))
+            return session.answer(str(message.request_id), message.as_answer())
         owner = await in_thread(_live_owner, conversation_id)
         if owner and owner != self.record.id:
             self._relay(owner, {"command": "answer", "conversation": str(conversation_id)})
@@ -347,7 +381,7 @@ class Process:
 
     def summary_changed(self, conversation: Conversation, owner: Owner) -> None:
         """Tell all pages of the owner what the list shows of a conversation."""
-        tell(owner.group, {"type": "chat.owner", "frame": encode(conversation.summary())})
+        tell(owner.group, {"type": "chat.owner", "owner": owner.id, "frame": encode(conversation.summary())})
 
     async def delete(self, conversation: Conversation, owner: Owner) -> None:
         """Delete a conversation for ever; its agent is ended first, its pages are told."""
@@ -357,8 +391,8 @@ class Process:
         if id not in self.connections:
             self._locks.pop(id, None)
         summary = {**conversation.summary(), "id": str(id), "state": "deleted"}
-        tell(owner.group, {"type": "chat.owner", "frame": encode(summary)})
-        tell(group_of(id), {"type": "chat.deleted"})
+        tell(owner.group, {"type": "chat.owner", "owner": owner.id, "frame": encode(summary)})
+        tell(group_of(id), {"type": "chat.deleted", "conversation": str(id)})
 
     def _broadcast(self, conversation_id: uuid.UUID, events: list[Event]) -> None:
         if events:
@@ -465,7 +499,7 @@ class Process:
         session = self.sessions.get(id)
         question = session.question if session else None
         if question and (message := await in_thread(_answer_to, id, question["request_id"])):
-            session.answer(question["request_id"], answer_of(message))
+            session.answer(question["request_id"], message.as_answer())
 
     # == the tick ===================================================================================================
 
@@ -475,22 +509,27 @@ class Process:
         while not ends.wait(TICK_SECONDS):
             if time.monotonic() - renewed > conf.LEASE_SECONDS - 1:
                 self._lose()  # this process was paused, or the database was away
+            started = time.monotonic()
             try:
                 with connected(wait_seconds=0):
                     rows = self._tick()
-                renewed = time.monotonic()
+                renewed = started
+            except DatabaseError as error:
+                logger.warning("the database does not answer the tick: %s", type(error).__name__)
+                continue
+            except Exception:
+                logger.exception("tick failed")
+                continue
+            try:
                 self._loop.call_soon_threadsafe(self._after_tick, rows)
             except RuntimeError:
                 return  # the loop is closed
-            except DatabaseError as error:
-                logger.warning("the database does not answer the tick: %s", type(error).__name__)
-            except Exception:
-                logger.exception("tick failed")
 
     def _tick(self) -> list[dict[str, Any]]:
         """Renew, checkpoint, look. In the tick's thread; one transaction and one query."""
-        if not self.record.renew():
+        if not self.record.renew():  # another process took this one for dead
             self._lose()
+            self._loop.call_soon_threadsafe(lambda: self._spawn(self._register_again()))
             return []
         _store_checkpoints(list(self.sessions.values()))
         self._ticks += 1
@@ -499,11 +538,11 @@ class Process:
         ids = set(self.connections) | set(self.sessions)
         if not ids:
             return []
-        queued = Message.objects.filter(conversation=OuterRef("id"), kind=Message.Kind.USER, begun=None, ended=None)
+        queued = Message.objects.filter(OPEN_TURN, conversation=OuterRef("id"), begun=None)
         alive = ServerProcess.objects.filter(ServerProcess.alive(), id=OuterRef("owner_process"))
         sessions = ChatSession.objects.filter(conversation=OuterRef("id"), fence=OuterRef("fence"), ended=None)
         rows = Conversation.objects.filter(id__in=ids).annotate(
-            has_queued=Exists(queued.filter(request_id=None)),
+            has_queued=Exists(queued),
             is_owned=Exists(alive),
             asked_to_end=Subquery(sessions.values("end_reason")[:1]),
         )
@@ -556,7 +595,9 @@ class Process:
     def _look_at(self, row: dict[str, Any]) -> None:
         id = row["id"]
         session = self.sessions.get(id)
-        if session is not None and row["fence"] == session.fence:
+        if session is not None and row["fence"] > session.fence:
+            session.close(ChatSession.EndReason.REPLACED)  # another agent has the conversation, or the memory is old
+        elif session is not None and row["fence"] == session.fence:
             if row["asked_to_end"]:
                 self._spawn(self.reset(id, row["asked_to_end"]))
             if row["stop_turn"] and row["stop_turn"] == session.turn:
@@ -587,6 +628,14 @@ class Process:
                 if now - since >= conf.GRACE_SECONDS:
                     session.close(ChatSession.EndReason.GRACE)
 
+    async def _register_again(self) -> None:
+        """Go on under a new lease. What was owned under the old one is whoever's claims it."""
+        if self.record is None or self.is_draining:
+            return
+        self.record = await in_thread(_register)
+        self._listener.cancel()
+        self._listener = asyncio.create_task(self._listen())
+
     def _lose(self) -> None:
         """The lease is not renewed: others may claim what is ours, so nothing of ours may go on."""
         for session in list(self.sessions.values()):
@@ -597,11 +646,6 @@ class Process:
 
     def _lock_of(self, conversation_id: uuid.UUID) -> asyncio.Lock:
         return self._locks.setdefault(conversation_id, asyncio.Lock())
-
-    def _drop_lock(self, conversation_id: uuid.UUID) -> None:
-        lock = self._locks.get(conversation_id)
-        if lock and not lock.locked():
-            del self._locks[conversation_id]
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Start background work of the loop, which itself keeps only weak references to tasks."""
@@ -627,11 +671,19 @@ here = Process()
 
 def _register() -> ServerProcess:
     """Make this process's row, and end those of dead processes of this host at once."""
-    host = socket.gethostname()
+    host = _host()
     for other in ServerProcess.objects.filter(host=host, ended=None):
         if not _runs(other.pid) or other.pid == os.getpid():
             other.end()
     return ServerProcess.objects.create(host=host, pid=os.getpid())
+
+
+def _host() -> str:
+    """This machine, and where pids are told apart by namespace (containers may share a host name) also that."""
+    try:
+        return f"{socket.gethostname()} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return socket.gethostname()
 
 
 def _runs(pid: int) -> bool:
@@ -657,17 +709,6 @@ def _store_checkpoints(sessions: list[AgentSession]) -> None:
             open_row.update(content=content, reasoning=reasoning)
 
 
-def _request_stop(conversation_id: uuid.UUID) -> uuid.UUID | None:
-    """Leave a stop for the owner to find; return the owner."""
-    running = Message.objects.filter(conversation=conversation_id, ended=None, kind=Message.Kind.USER).exclude(
-        begun=None
-    )
-    turn = running.values_list("id", flat=True).first()
-    if turn:
-        Conversation.objects.filter(id=conversation_id).update(stop_turn=turn)
-    return _live_owner(conversation_id)
-
-
 def _live_owner(conversation_id: uuid.UUID) -> uuid.UUID | None:
     owner = Conversation.objects.filter(id=conversation_id).values_list("owner_process", flat=True).first()
     return owner if ServerProcess.is_alive(owner) else None
@@ -680,11 +721,6 @@ def _has_queued(conversation_id: uuid.UUID) -> bool:
 
 def _answer_to(conversation_id: uuid.UUID, request_id: str) -> Message | None:
     return Message.objects.filter(conversation=conversation_id, request_id=request_id).first()
-
-
-def answer_of(message: Message) -> Answer:
-    """The stored answer as the agent gets it."""
-    return Answer(content=message.content, **(message.answer or {}))
 
 
 def _group_of_process(id: uuid.UUID) -> str:

@@ -27,7 +27,6 @@ CHUNKS = frozenset({"stream_token", "stream_reasoning", "stream_html"})
 
 CLOSE_ABUSE = 4400
 CLOSE_SIGN_IN = 4401
-CLOSE_FORBIDDEN = 4403
 CLOSE_NOT_FOUND = 4404
 CLOSE_TOO_SLOW = 4408
 CLOSE_ELSEWHERE = 4409
@@ -145,7 +144,7 @@ def load(text: str | None) -> Event:
         raise TooLarge(f"A frame may have {MAX_COMMAND_BYTES // 1024} KiB at most.")
     try:
         frame = json.loads(text, parse_constant=_refuse_constant)
-        json.dumps(frame, ensure_ascii=False).encode()
+        json.dumps(frame, ensure_ascii=False, allow_nan=False).encode()  # 1e999 reads as infinity
     except (ValueError, RecursionError):
         raise BadFrame("The frame is not JSON in UTF-8.") from None
     if not isinstance(frame, dict):

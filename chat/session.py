@@ -8,6 +8,9 @@ two ways:
     abandon   the conversation is taken from an agent that does not end: its fence is raised, its records are closed,
               and whatever the old thread still says raises `AgentGone` in it
 
+Locks. `_lock` guards the state, for moments: nothing is sent and no database is asked under it, because the loop takes
+it too. Transactions lock the conversation first, then whatever else.
+
 Every write of the agent's thread is one short transaction that begins with the locked conversation at this session's
 fence. None found: another agent has the conversation, and this one is gone.
 """
@@ -52,6 +55,7 @@ from chat.activity import (
 )
 from chat.bridge import Inbox, InboxClosed, Outbox, start_thread, tell
 from chat.conf import AgentSpec, agents
+from chat.database import lent_connection
 from chat.exceptions import AgentUnavailable, ChatError, new_incident
 from chat.holdback import HoldBack
 from chat.models import ChatSession, Claim, Conversation, Message, iso, text_or_none
@@ -84,7 +88,7 @@ class AgentSession:
         self.record = claimed.session
         self.spec: AgentSpec | None = agents().get(conversation.agent_key)
         self.user_id = conversation.user_id
-        self._owner_group = conversation.owner.group
+        self._owner = conversation.owner
         self.resources = resources
         self.outbox = Outbox(conversation.group, str(conversation.id))
         self.inbox = Inbox(INBOX_CAPACITY)
@@ -135,9 +139,16 @@ class AgentSession:
     def submit(self, turn: uuid.UUID) -> None:
         """Give the agent a turn whose message is committed."""
         with self._lock:
-            if turn not in self._queued:
-                self._queued.append(turn)
+            if turn == self._turn or turn in self._queued:
+                return
+            self._queued.append(turn)
         self.inbox.put(turn)
+        self._emit_status()
+
+    def forget(self, turn: uuid.UUID) -> None:
+        """A turn that waited is over before the agent could begin it."""
+        with self._lock:
+            self._queued = [id for id in self._queued if id != turn]
         self._emit_status()
 
     def look(self) -> None:
@@ -182,33 +193,41 @@ class AgentSession:
         self.inbox.close()
         self._answers.close()
 
-    def abandon(self, reason: str, status: str) -> bool:
+    def abandon(self, reason: str, status: str, turn: uuid.UUID | None = None) -> bool:
         """Take the conversation from this agent and close its records with `status`. In an I/O thread, not the loop.
 
-        Return False when the session had lost the conversation already.
+        Return False when there is nothing to abandon any more: the session has lost the conversation, or `turn`, if
+        given, has ended meanwhile.
         """
         try:
             with transaction.atomic():
                 conversation = Conversation.objects.locked(id=self.conversation_id, fence=self.fence)
+                if turn and not conversation.messages.filter(id=turn, ended=None).exists():
+                    return False
                 self.is_gone = True
                 records = self._close_open(conversation, status)
                 conversation.raise_fence(None)
+                self.record.end(reason)
         except Conversation.DoesNotExist:
             self.is_gone = True
-            return False
-        finally:
             self.close(reason)
-        with self._lock:
-            for record in records:
-                self._send_closed(record)
-            self._question = None
-            self._turn, self._state, self._queued = None, Conversation.State.IDLE, []
-            for task in self._tasks.values():
-                self.outbox.emit({**task, "type": "task_end", "status": status})
-        self.record.end(reason)
-        self._emit_status()
+            return False
+        self.close(reason)
+        self._send_end(records, status)
         logger.info("conversation %s: agent abandoned (%s)", self.conversation_id, reason)
         return True
+
+    def _send_end(self, records: list[Message], status: str) -> None:
+        """Tell the pages that everything of this session is over."""
+        for record in records:
+            self._send_closed(record)
+        with self._lock:
+            tasks = [{**task, "type": "task_end", "status": status} for task in self._tasks.values()]
+            self._tasks.clear()
+            self._turn, self._question, self._queued = None, None, []
+            self._state = Conversation.State.IDLE
+        self.outbox.emit(*tasks)
+        self._emit_status()
 
     def snapshot(self, *, html: bool) -> dict[str, Any]:
         """What a page that joins must know besides the records. With `html` it may render: not on the loop."""
@@ -289,9 +308,10 @@ class AgentSession:
         )
 
     def _history(self) -> list[Message]:
-        """The transcript before the first turn that waits."""
+        """The transcript before the first turn that waits. Read without the lock: nothing moves before that turn."""
         with self._database() as conversation:
             waiting = conversation.queued.first()
+        with connected():
             return conversation.transcript(waiting.follows if waiting else conversation.head)
 
     def _refuse(self, error: Exception) -> None:
@@ -325,12 +345,18 @@ class AgentSession:
 
     def _leave(self, reason: str) -> None:
         """Leave nothing behind: the run is ended in the database, the conversation released."""
+        status = Message.Status.STOPPED if self._stopping else Message.Status.INTERRUPTED
+        records: list[Message] = []
         try:
             with connected(), transaction.atomic():
-                self.record.end(reason)
                 owned = Conversation.objects.select_for_update().filter(id=self.conversation_id, fence=self.fence)
                 for conversation in owned:
-                    self._release(conversation)
+                    records = self._close_open(conversation, status)
+                    conversation.raise_fence(None)
+                self.record.end(reason)
+            if self._turn is not None and records:
+                self._send_end(records, status)
+            self.outbox.flush()
         except (Exception, AgentGone):
             logger.warning("conversation %s: could not be released", self.conversation_id, exc_info=True)
         finally:
@@ -338,20 +364,6 @@ class AgentSession:
             self.is_gone = True
             self._ended(self)
             logger.info("conversation %s: agent ended (%s)", self.conversation_id, reason)
-
-    def _release(self, conversation: Conversation) -> None:
-        status = Message.Status.STOPPED if self._stopping else Message.Status.INTERRUPTED
-        records = self._close_open(conversation, status)
-        conversation.raise_fence(None)
-        transaction.on_commit(lambda: self._after_release(records))
-
-    def _after_release(self, records: list[Message]) -> None:
-        for record in records:
-            self._send_closed(record)
-        if self._turn is not None:
-            self._turn, self._state, self._question = None, Conversation.State.IDLE, None
-            self._emit_status()
-        self.outbox.flush()
 
     # -- Observer: the user's words ---------------------------------------------------------------------------------
 
@@ -402,11 +414,11 @@ class AgentSession:
                 conversation.queued.filter(id=message.id).update(begun=Now())
                 conversation.state, conversation.stop_turn = Conversation.State.RUNNING, None
                 conversation.save(update_fields=["state", "stop_turn"])
-        turn = message.id if message else turn
+        if message is None:
+            return self.forget(turn)
+        turn = message.id
         with self._lock:
             self._queued = [id for id in self._queued if id != turn]
-            if message is None:
-                return None
             self._turn, self._state = turn, Conversation.State.RUNNING
             self._works = self.spec.name if self.spec else ""
             self._stopping, self._failed, self._answered, self._usage = False, None, False, Usage()
@@ -429,9 +441,9 @@ class AgentSession:
             conversation.settle()
             self._count()
             waiting = list(conversation.queued.values_list("id", flat=True))
+        for record in closed:
+            self._send_closed(record)
         with self._lock:
-            for record in closed:
-                self._send_closed(record)
             self._turn, self._queued, self._question = None, waiting, None
             self._state, self._stopping = Conversation.State.IDLE, False
             self.idle_since = time.monotonic()
@@ -457,7 +469,9 @@ class AgentSession:
         with self._asking:
             event = self._pose(question)
             answer = self._wait_for(event["request_id"], question.timeout_seconds)
-            self._settle_question(event["request_id"])
+            given = self._settle_question(event["request_id"])
+            if answer is None and given and not self.halted:
+                return given.as_answer()  # accepted while the time ran out
             return answer
 
     def _pose(self, question: Question) -> Event:
@@ -498,10 +512,14 @@ class AgentSession:
                 return answer
         return None
 
-    def _settle_question(self, request_id: str) -> None:
+    def _settle_question(self, request_id: str) -> Message | None:
+        """Close the question; return the accepted answer, if there is one."""
+        given: Message | None = None
         with self._database() as conversation:
             if conversation.question and conversation.question["request_id"] == request_id:
                 conversation.question = None  # nobody has answered
+            else:
+                given = conversation.messages.filter(request_id=request_id).first()
             conversation.state = Conversation.State.RUNNING
             conversation.save(update_fields=["question", "state"])
         with self._lock:
@@ -509,6 +527,7 @@ class AgentSession:
             if not self._stopping:
                 self._state = Conversation.State.RUNNING
         self._emit_status()
+        return given
 
     # -- Observer: model calls --------------------------------------------------------------------------------------
 
@@ -659,7 +678,8 @@ class AgentSession:
 
     def _send_closed(self, record: Message) -> None:
         """Send a record that was closed from outside the callback layer."""
-        row = self._open.pop(str(record.id), None)
+        with self._lock:
+            row = self._open.pop(str(record.id), None)
         if row is not None and row.kind == Message.Kind.ASSISTANT:
             self.outbox.close(str(record.id), record.content, record.reasoning, record.event())
         else:
@@ -702,7 +722,8 @@ class AgentSession:
 
     def _tell_owner(self, conversation: Conversation) -> None:
         """Show the new state in the lists of all the owner's pages."""
-        tell(self._owner_group, {"type": "chat.owner", "frame": encode(conversation.summary())})
+        frame = encode(conversation.summary())
+        tell(self._owner.group, {"type": "chat.owner", "owner": self._owner.id, "frame": frame})
 
     def _emit_status(self, *more: Event) -> None:
         with self._lock:
@@ -714,19 +735,16 @@ class AgentSession:
 def connected(*, wait_seconds: float = DATABASE_SECONDS) -> Iterator[None]:
     """Wait so long for the database, and give the connection back afterwards. Raises: OperationalError."""
     deadline = time.monotonic() + wait_seconds
-    while True:
-        close_old_connections()
-        try:
-            connections[DEFAULT_DB_ALIAS].ensure_connection()
-            break
-        except (OperationalError, InterfaceError):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(DATABASE_PAUSE_SECONDS)
-    try:
+    with lent_connection():
+        while True:
+            try:
+                connections[DEFAULT_DB_ALIAS].ensure_connection()
+                break
+            except (OperationalError, InterfaceError):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(DATABASE_PAUSE_SECONDS)
         yield
-    finally:
-        close_old_connections()
 
 
 def _error_of(failure: Failure | None) -> dict[str, Any] | None:

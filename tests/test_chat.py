@@ -454,7 +454,7 @@ async def test_a_page_that_does_not_acknowledge_is_served_again_when_it_does(ser
     slow = connect(server)
     slow.acks = False
     async with slow:
-        await slow.say("[[tokens=400 tps=200]]")
+        await slow.say("[[tokens=800 tps=100]]")
         other = Client(server.ws_url, cookies=slow.cookies, conversation=slow.conversation)
         async with other:
             await other.idle(timeout=30)
