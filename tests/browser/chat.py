@@ -66,7 +66,11 @@ def check(page: Page, state: str) -> None:
     outside = page.evaluate(
         """() => Array.from(document.querySelectorAll(".main *"))
             .filter((element) => !element.closest("pre, .table, .math, .hidden, .card-args"))
-            .filter((element) => element.getBoundingClientRect().right > innerWidth + 1)
+            .filter((element) => element.getClientRects().length)
+            .filter((element) => {
+                const { left, right } = element.getBoundingClientRect();
+                return left < element.closest(".main").getBoundingClientRect().left - 1 || right > innerWidth + 1;
+            })
             .map((element) => element.outerHTML.slice(0, 100))"""
     )
     assert outside == [], state

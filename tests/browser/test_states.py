@@ -17,6 +17,12 @@ LOOKS = {
 }
 
 
+FIGURES_OUTSIDE = """() => Array.from(document.querySelectorAll("summary > .card-figures")).filter((figures) => {
+    const [inner, outer] = [figures, figures.parentElement].map((element) => element.getBoundingClientRect());
+    return inner.left < outer.left - 1 || inner.right > outer.right + 1;
+}).map((figures) => figures.textContent)"""
+
+
 class Sockets:
     """The sockets of a page: on their way to the server until they are cut, and afterwards refused."""
 
@@ -55,6 +61,7 @@ def test_each_state_is_accessible_and_nothing_sticks_out(look, page, server):
     for summary in page.locator(".turns summary:visible").all():
         summary.click()
     check(page, "sub-agent")
+    assert page.evaluate(FIGURES_OUTSIDE) == []
 
     for kind in ("approval", "choice", "text"):
         order = {"question": "A question of some length?", "kind": kind}
@@ -102,3 +109,19 @@ def test_the_page_says_why_it_was_closed(page, server, code):
     sockets.is_cut = False
     page.wait_for_timeout(1000)  # longer than the longest wait before a first new attempt
     assert len(sockets.opened) == before
+
+
+def test_a_conversation_that_was_deleted_elsewhere_is_not_shown_any_more(chat, context):
+    chat.say('a secret [[text="told"]]')
+    chat.answered()
+    other = context.new_page()
+    other.goto(chat.page.url)
+    item = other.locator(".chat-item")
+    item.hover()
+    item.get_by_role("button").click()
+    other.get_by_role("button", name="Delete", exact=True).click()
+    heading = chat.page.get_by_role("heading", name="This conversation is not here")
+    expect(heading).to_be_in_viewport(timeout=20_000)  # the other page offers to undo it for a while
+    expect(chat.page.locator(".bubble")).to_be_hidden()
+    expect(chat.page.locator(".chat-item")).to_have_count(0)
+    check(chat.page, "deleted")

@@ -136,6 +136,7 @@ export class View {
           : "";
     const root = find("empty");
     root.hidden = !key;
+    find("turns").hidden = isMissing; // deleted in another window: nothing of it stays here
     if (key !== this.emptyKey) {
       this.emptyKey = key;
       const make =
