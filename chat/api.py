@@ -20,7 +20,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
 from chat import download
-from chat.bridge import with_html
+from chat.bridge import SEND_SECONDS, with_html
 from chat.exceptions import BadFrame, TooLarge
 from chat.models import NEWEST_RECORDS, Conversation
 from chat.owners import Owner, owner_of_request
@@ -144,10 +144,15 @@ def _database_answers() -> bool:
 
 def _layer_answers() -> bool:
     try:
-        async_to_sync(get_channel_layer().group_send)("chat.ready", {"type": "chat.ready"})
+        async_to_sync(_send_to_nobody)()
     except Exception:  # whatever the layer raises, the answer is no
         return False
     return True
+
+
+async def _send_to_nobody() -> None:
+    async with asyncio.timeout(SEND_SECONDS):
+        await get_channel_layer().group_send("chat.ready", {"type": "chat.ready"})
 
 
 _CHECKS: dict[str, Callable[[], bool]] = {

@@ -25,7 +25,9 @@ from chat.models import Conversation, Message, iso, text_or_none
 from chat.process import here
 from chat.protocol import CHUNK_CHARS, CHUNKS, RECORDS, SNAPSHOT_CHARS, Event, Rate, Window, compatible, encode, size_of
 
-RECORDS_PER_READ = 50
+RECORDS_PER_READ = 20
+MAX_BLOCK_BYTES = 200 * 1024  # of one block in a snapshot
+TOO_LONG_TO_SHOW = '<p class="plain">…</p>'  # until its record is there
 
 Write = Callable[[str], Awaitable[None]]
 Greet = Callable[[Conversation | None, bool, bool], Event]  # (conversation, resumed, earlier) -> `connection`
@@ -56,6 +58,7 @@ class Feed:
         self._lock = asyncio.Lock()
         self._positions: dict[str, _Position] = {}
         self._closed: deque[str] = deque(maxlen=64)  # messages that this connection has whole
+        self._told: deque[str] = deque(maxlen=256)  # open calls, tasks and questions that it knows of
         self._status: Event = {}  # the last one sent
         self._doubts = 0  # ticks in a row at which the database knew of another state
         self._greet: Greet | None = None
@@ -125,6 +128,8 @@ class Feed:
         told = self._status.get("state")
         told = Conversation.State.RUNNING if told == Conversation.State.STOPPING else told
         self._doubts = self._doubts + 1 if told != state else 0
+        if self._lock.locked():
+            return  # it is catching up already
         if newest_seq > self.seq or self._doubts >= 2:
             self._doubts = 0
             async with self._lock:
@@ -193,6 +198,8 @@ class Feed:
         match event["type"]:
             case "status":
                 self._status = event
+            case "tool_call" | "task_start" | "input_request":
+                self._told.append(event.get("tool_call_id") or event.get("task_id") or event["request_id"])
             case "stream_start":
                 self._positions[event["message_id"]] = _Position(next=0)
             case "stream_token":
@@ -224,6 +231,7 @@ class Feed:
     def _start_over(self, after: int | None) -> None:
         self.is_behind, self._must_greet, self._after = True, True, after
         self._positions.clear()
+        self._told.clear()
 
     # -- catching up ------------------------------------------------------------------------------------------------
 
@@ -269,10 +277,13 @@ class Feed:
 
     async def _finish_stream(self, message: dict[str, Any], position: _Position) -> None:
         """Its record is here, its last chunks and its `stream_end` were lost."""
-        rest = message["content"][position.chars :]
-        fits = self._is_compatible or len(rest) <= CHUNK_CHARS
-        if rest and fits and not self.is_html and position.next is not None:
-            await self.send({"type": "stream_token", "message_id": message["id"], "n": position.next, "token": rest})
+        while position.next is not None and not self.is_html:
+            rest = message["content"][position.chars :][:CHUNK_CHARS]
+            if not rest:
+                break
+            token = {"type": "stream_token", "message_id": message["id"], "n": position.next, "token": rest}
+            self._note(token)
+            await self.send(token)
         end = {"type": "stream_end", "message_id": message["id"]}
         self._note(end)
         await self.send(end)
@@ -286,13 +297,19 @@ class Feed:
         for event in (*snapshot["tasks"], *snapshot["calls"]):
             if not self.is_open:
                 return False
-            await self.send(event)
+            await self._send_once(event, event.get("task_id") or event["tool_call_id"])
         for view in snapshot["streams"]:
             if view.start["message_id"] not in self._closed and not await self._send_stream(view):
                 return False
         if snapshot["question"]:
-            await self.send(snapshot["question"])
+            await self._send_once(snapshot["question"], snapshot["question"]["request_id"])
         return True
+
+    async def _send_once(self, event: Event, id: str) -> None:
+        """Send what is open, unless this connection has been told since its `connection`."""
+        if id not in self._told:
+            self._told.append(id)
+            await self.send(event)
 
     async def _snapshot(self, conversation: Conversation | None) -> dict[str, Any]:
         owner = conversation.owner_process_id if conversation else None
@@ -324,9 +341,11 @@ class Feed:
         if position is None:
             position = self._positions[id] = _Position()
             await self.send(view.start)
-        rest = view.text[position.chars :]
-        position.next, position.chars, position.next_reasoning = view.n, len(view.text), view.reasoning_n
-        if rest:
+        position.next, position.next_reasoning = view.n, view.reasoning_n
+        while rest := view.text[position.chars :][:SNAPSHOT_CHARS]:
+            if not self.is_open:
+                return False
+            position.chars += len(rest)
             await self.send({"type": "stream_token", "message_id": id, "n": view.n, "token": rest})
         return True
 
@@ -356,7 +375,7 @@ def _next_blocks(blocks: tuple[str, ...], position: _Position) -> list[str]:
     for block in blocks[position.blocks :]:
         if taken and sum(map(len, taken)) + len(block) > SNAPSHOT_CHARS:
             break
-        taken.append(block)
+        taken.append(block if size_of(encode(block)) < MAX_BLOCK_BYTES else TOO_LONG_TO_SHOW)
     position.blocks += len(taken)
     return taken
 
@@ -406,5 +425,5 @@ def _stored_view(row: Message, *, html: bool) -> StreamView:
         n=0,
         reasoning=row.reasoning,
         reasoning_n=0,
-        blocks=(markdown.render(row.content),) if html else None,
+        blocks=markdown.blocks(row.content) if html else None,
     )

@@ -24,7 +24,7 @@ from django.urls import reverse
 
 from chat.activity import Answer
 from chat.conf import agents, conf
-from chat.exceptions import Busy, Conflict, NotFound, RateLimited
+from chat.exceptions import BadFrame, Busy, Conflict, NotFound, RateLimited
 from chat.owners import Owner
 from chat.protocol import shorten
 
@@ -619,6 +619,9 @@ def accept_answer(
         if conversation.messages.filter(request_id=request_id).exists():
             raise Conflict
         raise NotFound("This question is no longer open.")
+    options = question["options"] if question["kind"] == "choice" else []
+    if options and "choice" in answer and answer["choice"] not in options:
+        raise BadFrame("This is not one of the choices.")
     return _store_answer(conversation, content, answer, client_id)
 
 

@@ -16,6 +16,8 @@ from chat import bridge
 from chat.bridge import Inbox, InboxClosed, Outbox, in_thread, start_thread
 from tests.client import patch_blocks
 
+pytestmark = pytest.mark.django_db(transaction=True)  # blocking work gives back its thread's connection
+
 ID = str(uuid.uuid4())
 
 

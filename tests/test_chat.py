@@ -274,6 +274,19 @@ async def test_stop_is_idle_in_time_and_the_next_message_is_answered(server, stu
         assert client.messages()[-1]["status"] == "complete"
 
 
+async def test_a_stop_while_the_agent_is_being_made_ends_the_turn_and_what_waits_runs(server):
+    async with connect(server, "slow_start") as client:
+        await client.say("one")
+        await client.say("two")
+        mark, asked = len(client.events), time.monotonic()
+        await client.command("stop")
+        stopped = await client.wait(lambda event: event["type"] == "message" and event["seq"] == 3, after=mark)
+        assert time.monotonic() - asked < 1.5
+        assert (stopped["message"]["status"], stopped["message"]["content"]) == ("stopped", "")
+        await client.idle(after=mark)
+        assert [message["content"] for message in client.messages()] == ["", "You said: two"]
+
+
 async def test_a_stop_when_nothing_runs_does_nothing(client):
     await client.command("stop")
     await client.say("[[tokens=3]]")
