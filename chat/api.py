@@ -5,6 +5,7 @@ All of it is checked by owner; what is someone else's answers like what does not
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
