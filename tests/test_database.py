@@ -1,0 +1,114 @@
+"""Connections that are lent to threads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection, connections, transaction
+
+from chat import database
+from chat.database import lent_connection
+from chat.models import ServerProcess
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(connection.vendor != "sqlite", reason="others have Django's own means"),
+]
+
+
+@pytest.fixture(autouse=True)
+def kept(monkeypatch):
+    """Nothing is kept yet."""
+    kept = database._Kept()
+    monkeypatch.setattr(database, "_kept", kept)
+    yield kept
+    for idle in kept._idle:
+        idle.close()
+
+
+def in_thread(work: Callable[[], Any]) -> Any:
+    """Return what `work` returns, or raise what it raises, in a thread of its own."""
+    outcome: list[Any] = []
+
+    def run() -> None:
+        try:
+            outcome.append((work(), None))
+        except Exception as error:
+            outcome.append((None, error))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(10)
+    value, error = outcome[0]
+    if error:
+        raise error
+    return value
+
+
+def lent() -> Any:
+    """What Django's default connection is made of, after a query."""
+    with lent_connection():
+        ServerProcess.objects.count()
+        return connections["default"].connection
+
+
+def test_the_next_thread_gets_the_connection_of_the_last():
+    assert in_thread(lent) is in_thread(lent)
+
+
+def test_two_threads_at_a_time_have_two_connections():
+    def both() -> tuple[Any, Any]:
+        with lent_connection():
+            ServerProcess.objects.count()
+            return connections["default"].connection, in_thread(lent)
+
+    mine, others = in_thread(both)
+    assert mine is not others
+
+
+def test_a_nested_block_has_the_same_connection():
+    def nested() -> tuple[Any, Any]:
+        with lent_connection():
+            return connections["default"], (lent(), connections["default"].connection)
+
+    _, (inner, outer) = in_thread(nested)
+    assert inner is outer
+
+
+def test_a_thread_inside_a_transaction_keeps_its_own():
+    own = connections["default"]
+    with transaction.atomic(), lent_connection():
+        assert connections["default"] is own
+
+
+def test_the_threads_own_connection_is_back_afterwards():
+    own = connections["default"]
+    with lent_connection():
+        assert connections["default"] is not own
+    assert connections["default"] is own
+
+
+def test_what_failed_in_a_transaction_is_rolled_back_and_the_connection_is_whole():
+    def fail() -> None:
+        with lent_connection(), transaction.atomic():
+            ServerProcess.objects.create(host="nowhere", pid=1)
+            raise RuntimeError("on purpose")
+
+    with pytest.raises(RuntimeError):
+        in_thread(fail)
+
+    assert in_thread(lent) is not None
+    assert not ServerProcess.objects.filter(host="nowhere").exists()
+
+
+def test_no_more_connections_are_kept_than_are_useful(kept):
+    taken = [kept.take() for _ in range(database.MAX_KEPT + 2)]
+    for one in taken:
+        one.ensure_connection()
+        kept.give_back(one)
+
+    assert len(kept._idle) == database.MAX_KEPT
+    assert sum(one.connection is None for one in taken) == 2
