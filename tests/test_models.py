@@ -11,7 +11,7 @@ from django.contrib.auth import get_user_model
 from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
 
-from chat.exceptions import Busy, Conflict, NotFound, RateLimited
+from chat.exceptions import BadFrame, Busy, Conflict, NotFound, RateLimited
 from chat.models import (
     Claim,
     Conversation,
@@ -25,6 +25,7 @@ from chat.models import (
     close_orphan,
     edit,
     regenerate,
+    stop_waiting,
     title_of,
 )
 from chat.owners import Owner
@@ -323,3 +324,62 @@ def test_a_record_with_a_long_text_says_where_all_of_it_is(alice):
     answer(one, "x" * 400_000)
     event = Conversation.objects.get(id=one.conversation.id).records().last().event()
     assert event["message"]["truncated"] and str(one.conversation.id) in event["message"]["url"]
+
+
+def test_a_claim_that_finds_nothing_to_run_leaves_the_conversation_nobody_s_again(alice, process):
+    one = say(alice, uuid.uuid4(), "u1")
+    answer(one)
+    taken = claim(one.conversation.id, process)
+    assert taken.session is None and taken.conversation.owner_process is None
+    assert not one.conversation.sessions.exists()
+
+
+@pytest.mark.parametrize("command", ["edit", "regenerate", "branch", "clear"])
+def test_an_agent_that_remembers_another_transcript_is_shut_out(alice, process, command):
+    one = say(alice, uuid.uuid4(), "u1")
+    id = one.conversation.id
+    taken = claim(id, process)
+    answer(one)
+    {
+        "edit": lambda: edit(alice, id, turn=one.turn, content="x"),
+        "regenerate": lambda: regenerate(alice, id, turn=one.turn),
+        "branch": lambda: branch(alice, id, turn=one.turn),
+        "clear": lambda: clear(alice, id),
+    }[command]()
+    with pytest.raises(Conversation.DoesNotExist), transaction.atomic():
+        Conversation.objects.locked(id=id, fence=taken.conversation.fence)
+    assert Conversation.objects.get(id=id).owner_process is None
+    taken.session.refresh_from_db()
+    assert taken.session.end_reason == "replaced"
+
+
+def test_a_stop_ends_the_first_turn_that_waits_and_only_if_none_runs(alice, process):
+    id = uuid.uuid4()
+    one, two = say(alice, id, "u1"), say(alice, id, "u2")
+    (record,) = stop_waiting(id)
+    assert (record.turn, record.status, record.content) == (one.turn, "stopped", "")
+    Message.objects.filter(id=two.turn).update(begun=Now())
+    assert stop_waiting(id) == ()
+    assert Conversation.objects.get(id=id).stop_turn == two.turn
+
+
+def test_a_branch_to_an_old_turn_does_not_open_the_whole_log(alice, settings):
+    settings.CHAT_TURNS_PER_MINUTE = 1000
+    id = uuid.uuid4()
+    turns = []
+    for number in range(10):
+        turns.append(say(alice, id, f"u{number}"))
+        answer(turns[-1])
+    branch(alice, id, turn=turns[0].turn)
+    assert [row.seq for row in Conversation.objects.get(id=id).newest(4)] == [17, 18, 19, 20, 21]
+
+
+def test_an_answer_is_one_of_the_choices(alice):
+    one = say(alice, uuid.uuid4(), "u1")
+    request = str(uuid.uuid4())
+    question = {"request_id": request, "turn": str(one.turn), "kind": "choice", "prompt": "?", "options": ["a", "b"]}
+    Conversation.objects.filter(id=one.conversation.id).update(question=question, state="waiting")
+    choose = {"request_id": request, "content": "c", "client_id": None}
+    with pytest.raises(BadFrame):
+        accept_answer(alice, one.conversation.id, answer={"choice": "c"}, **choose)
+    assert accept_answer(alice, one.conversation.id, answer={"choice": "b"}, **choose).message
