@@ -178,6 +178,7 @@ class Stream:
     unrendered: list[str] = field(default_factory=list)
     html_n: int = 0
     render_due: float = 0.0
+    is_ended: bool = False  # its end waits to be sent
 
     @property
     def id(self) -> str:
@@ -250,9 +251,11 @@ class Outbox:
             self._pending.append({**start, **blank})
 
     def text(self, message_id: str, text: str) -> None:
-        """Add text to an open message."""
+        """Add text to an open message; that of one that was closed meanwhile is dropped."""
         with self._lock:
-            stream = self._streams[message_id]
+            stream = self._streams.get(message_id)
+            if stream is None or stream.is_ended:
+                return
             if stream.hold is not None:
                 text = stream.hold.feed(text, time.monotonic())
             is_first = bool(text) and stream.n == 0
@@ -264,15 +267,20 @@ class Outbox:
     def reasoning(self, message_id: str, text: str) -> None:
         """Add to the model's thinking."""
         with self._lock:
-            self._append(self._streams[message_id], text, is_reasoning=True)
+            stream = self._streams.get(message_id)
+            if stream is None or stream.is_ended:
+                return
+            self._append(stream, text, is_reasoning=True)
         self._send_soon()
 
     def close(self, message_id: str, content: str, reasoning: str, *then: Event) -> None:
         """End a message: the rest of its final text, `stream_end`, and `then` its record, all in one send."""
         with self._lock:
-            stream = self._streams[message_id]
-            self._complete(stream, content, reasoning)
-            self._pending.append({"type": "stream_end", "message_id": message_id})
+            stream = self._streams.get(message_id)
+            if stream is not None and not stream.is_ended:
+                self._complete(stream, content, reasoning)
+                stream.is_ended = True
+                self._pending.append({"type": "stream_end", "message_id": message_id})
             self._pending.extend(then)
         self.flush()
 

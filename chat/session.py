@@ -31,7 +31,6 @@ from django.db import (
     DEFAULT_DB_ALIAS,
     InterfaceError,
     OperationalError,
-    close_old_connections,
     connections,
     transaction,
 )
@@ -204,7 +203,8 @@ class AgentSession:
                 conversation = Conversation.objects.locked(id=self.conversation_id, fence=self.fence)
                 if turn and not conversation.messages.filter(id=turn, ended=None).exists():
                     return False
-                self.is_gone = True
+                with self._lock:
+                    self.is_gone = True
                 records = self._close_open(conversation, status)
                 conversation.raise_fence(None)
                 self.record.end(reason)
@@ -295,8 +295,10 @@ class AgentSession:
 
         from chat.agents import AgentContext
 
-        user = get_user_model()._default_manager.filter(pk=self.user_id).first() if self.user_id is not None else None
-        close_old_connections()
+        user = None
+        if self.user_id is not None:
+            with connected():
+                user = get_user_model()._default_manager.filter(pk=self.user_id).first()
         return AgentContext(
             conversation_id=str(self.conversation_id),
             user=user,
@@ -559,7 +561,9 @@ class AgentSession:
         self._store(row)
         start = {"type": "stream_start", "message_id": message_id, "turn": text_or_none(row.turn)}
         start |= {"sender": "assistant", **row.place, "timestamp": iso(row.created)}
-        self.outbox.open(start, hold=HoldBack() if may_call_tools else None)
+        with self._lock:  # an abandonment closes it either after this or not at all
+            self._check()
+            self.outbox.open(start, hold=HoldBack() if may_call_tools else None)
 
     def llm_ended(self, message_id: str, outcome: LlmOutcome) -> None:
         self._check()
