@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import psycopg
 
 from tests import programs
 from tests.faults.page import Page
@@ -51,6 +54,34 @@ class Pair:
 
     def start_redis(self) -> None:
         self.redis = self.more.enter_context(programs.redis_server(self.redis.port))
+
+    def stop_postgres(self) -> None:
+        """Its "fast" shutdown: transactions are rolled back, connections closed."""
+        self.postgres.process.send_signal(signal.SIGINT)
+        self.postgres.process.wait(10)
+
+    def start_postgres(self) -> None:
+        """Start it again on its files, as the account that owns them."""
+        ended = self.postgres.process
+        data = Path(ended.args[2])
+        account = data.stat()
+        identity = {"user": account.st_uid, "group": account.st_gid, "extra_groups": []} if os.getuid() == 0 else {}
+        process = subprocess.Popen(
+            ended.args, cwd=data.parent, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **identity
+        )
+        self.postgres = replace(self.postgres, process=process)
+        self.more.callback(programs.end, process, signal.SIGINT)
+        programs.wait_until(self._is_postgres_ready, process)
+
+    def _is_postgres_ready(self) -> bool:
+        try:
+            return self.store.query("SELECT 1") == [(1,)]
+        except psycopg.OperationalError:
+            return False
+
+    def restart_postgres(self) -> None:
+        self.stop_postgres()
+        self.start_postgres()
 
     @contextlib.contextmanager
     def redis_paused(self) -> Iterator[None]:
