@@ -68,8 +68,10 @@ class Summary:
     def __str__(self) -> str:
         back = sorted(self.back_seconds) or [0.0]
         return (
-            f"{self.kills} kills, {self.turns} turns, {self.accepted} messages accepted, {self.interrupted} interrupted, "
-            f"{self.kept_chars} characters compared; back p50 {back[len(back) // 2]:.2f} s, longest {back[-1]:.2f} s; broken promises: {len(self.broken)}"
+            f"{self.kills} kills, {self.turns} turns, {self.accepted} messages accepted, "
+            f"{self.interrupted} interrupted, "
+            f"{self.kept_chars} characters compared; "
+            f"back p50 {back[len(back) // 2]:.2f} s, longest {back[-1]:.2f} s; broken promises: {len(self.broken)}"
         )
 
 

@@ -1,12 +1,12 @@
 """A TCP proxy that breaks connections in the ways that networks do.
 
-    async with Proxy(server.port) as proxy:            # or several ports: each new connection goes to the next one
-        page = Page(proxy.ws_url, …)
-        proxy.cut()                                    # every connection is reset now
-        proxy.cut_after = 5000                         # or after so many bytes of the server
-        proxy.hold()                                   # nothing is read from the server: a page that does not read
-        proxy.half_open = True                         # all is swallowed, and nobody is told of a close
-        proxy.latency_seconds = 0.1                    # each way
+async with Proxy(server.port) as proxy:            # or several ports: each new connection goes to the next one
+    page = Page(proxy.ws_url, …)
+    proxy.cut()                                    # every connection is reset now
+    proxy.cut_after = 5000                         # or after so many bytes of the server
+    proxy.hold()                                   # nothing is read from the server: a page that does not read
+    proxy.half_open = True                         # all is swallowed, and nobody is told of a close
+    proxy.latency_seconds = 0.1                    # each way
 """
 
 from __future__ import annotations
@@ -78,11 +78,11 @@ class Proxy:
             for task in (up, down):
                 task.cancel()
             for each in pair:
-                each.transport.abort()
+                each.close()  # what it has been given is still sent
             self._writers -= pair
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Open a connection to the next server, with a small buffer: what a held page lacks is to wait in the server."""
+        """Open a connection to the next server, with a small buffer: what a held page lacks waits in the server."""
         server = socket.socket()
         server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, PIECE_BYTES)
         server.setblocking(False)

@@ -75,7 +75,7 @@ async def check_without_redis(pair: Pair, one: Page, two: Page) -> None:
 async def check_live_again(pair: Pair, one: Page, two: Page) -> None:
     """Chunks flow from A to the page at B as they did, also to one that has joined since."""
     late = await pair.page(pair.b, of=one)
-    for seconds in range(5, -1, -1):
+    for _ in range(6):
         marks = len(two.events), len(late.events)
         await one.say("again [[tokens=100 tps=50]]")
         await asyncio.gather(one.settled(), two.settled(), late.settled())

@@ -1,0 +1,18 @@
+"""A short sample of `python -m tests.faults.soak` and `python -m tests.faults.storm`."""
+
+from __future__ import annotations
+
+from tests.faults import soak, storm
+
+
+async def test_threads_and_files_do_not_grow_with_the_turns(tmp_path):
+    result = await soak.run(turns=100, pages=4, kind="daphne", folder=tmp_path, warm_up=40)
+    first, last = result.samples[0], result.samples[-1]
+    assert last.threads - first.threads <= 3 and last.files - first.files <= 3, str(result)
+    assert last.rss_mb - first.rss_mb < 15, str(result)
+
+
+async def test_all_pages_come_back_after_a_restart(tmp_path):
+    result = await storm.run(sockets=200, kind="daphne", folder=tmp_path)
+    assert (result.told, result.model_calls) == (200, 0) and result.back_seconds < 20, str(result)
+    assert result.failures < 20, str(result)
