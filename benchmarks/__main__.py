@@ -78,6 +78,7 @@ def summary(seen: Result, arguments: argparse.Namespace) -> Result:
         found["kb_per_session"] = (seen["rss_bytes"] - seen["rss_bytes_before"]) / seen["sessions"] / 1024
         found["rss_mb"] = seen["rss_bytes"] / 2**20
         found["client_cpu_share"] = seen["client_cpu_share"]
+        found["caught_up"] = seen["caught_up"]
     return found
 
 

@@ -55,6 +55,7 @@ class Turn:
     frames: list[float] = field(default_factory=list)  # when text came
     lost: int = 0  # tokens lost or repeated
     expected: int = 0  # n of the next chunk
+    starts: int = 0  # more than one: the server began again with all there was
 
     def take(self, n: int) -> None:
         """Note a chunk that came now."""
@@ -95,6 +96,12 @@ class Page:
             match event["type"]:
                 case "accepted":
                     is_accepted = True
+                case "stream_start" | "stream_more":
+                    if event["type"] == "stream_start":
+                        turn.starts += 1
+                        text.clear()
+                    text.append(event["content"])
+                    turn.expected = event["n"]
                 case "stream_token" | "stream_html":
                     turn.take(event["n"])
                     text.append(event.get("token", ""))
@@ -187,6 +194,7 @@ async def measured(plan: Plan, pages: list[Page]) -> dict[str, Any]:
         "wall_seconds": wall,
         "client_cpu_share": own / wall,
         "lost": sum(turn.lost for turn in turns),
+        "caught_up": sum(turn.starts - 1 for turn in turns),
         "first_seconds": [turn.frames[0] - turn.asked for turn in turns],
         "last_seconds": [turn.frames[-1] - turn.asked for turn in turns],
         "gap_seconds": [b - a for turn in turns for a, b in itertools.pairwise(turn.frames)],

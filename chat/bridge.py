@@ -38,7 +38,7 @@ logger = logging.getLogger("chat.bridge")
 
 FLUSH_SECONDS = 0.040  # shortest time between two sends of one session
 BUSY_FLUSH_SECONDS = 0.120  # the same while the process is under full load
-LIGHT_LOAD, FULL_LOAD = 300.0, 1000.0  # sends per second of the process
+LIGHT_LOAD, FULL_LOAD = 200.0, 500.0  # sends per second of the process
 MAX_HTML_BYTES = 160 * 1024  # of a record, beside its text
 MAX_PENDING_CHARS = 64_000  # text that may wait before the agent's thread has to send it itself
 SEND_SECONDS = 2.0  # one group_send never holds a thread longer

@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import models, transaction
+from django.db import connection, models, transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 from django.urls import reverse
@@ -754,6 +754,26 @@ def claim(id: uuid.UUID, process: ServerProcess) -> Claim | uuid.UUID:
         fence=conversation.fence,
     )
     return Claim(conversation=conversation, session=session, closed=closed, queued=queued)
+
+
+@transaction.atomic
+def store_checkpoints(texts: list[tuple[int, uuid.UUID, str, str]]) -> None:
+    """Store texts of open messages: the fence of their conversation, id, text and reasoning so far.
+
+    In SQL, because it is done for each open message once a second: the ORM takes 1 ms for each.
+    """
+    update = f"""
+        UPDATE {Message._meta.db_table} SET content = %s, reasoning = %s
+        WHERE id = %s AND seq IS NULL AND EXISTS (
+            SELECT 1 FROM {Conversation._meta.db_table} AS owned WHERE owned.id = conversation_id AND owned.fence = %s
+        )
+    """
+    key = Message._meta.pk
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            update,
+            [(text, thoughts, key.get_db_prep_value(id, connection), fence) for fence, id, text, thoughts in texts],
+        )
 
 
 def close_orphan(id: uuid.UUID) -> tuple[Message, ...]:

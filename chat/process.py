@@ -25,7 +25,7 @@ from dataclasses import asdict
 from typing import Any, Protocol
 
 from channels.layers import get_channel_layer
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError
 from django.db.models import Exists, F, OuterRef, Subquery
 
 from chat.bridge import StreamView, Trailer, in_thread, start_thread, tell
@@ -43,6 +43,7 @@ from chat.models import (
     erase,
     group_of,
     stop_waiting,
+    store_checkpoints,
 )
 from chat.owners import Owner, still_valid
 from chat.protocol import CLOSE_ELSEWHERE, CLOSE_RESTART, CLOSE_SIGN_IN, Event, encode
@@ -699,14 +700,13 @@ def _runs(pid: int) -> bool:
 def _store_checkpoints(sessions: list[AgentSession]) -> None:
     """Store the text so far of all open messages in one transaction."""
     texts = [
-        (session, *checkpoint) for session in sessions if not session.is_gone for checkpoint in session.checkpoints()
+        (session.fence, *checkpoint)
+        for session in sessions
+        if not session.is_gone
+        for checkpoint in session.checkpoints()
     ]
-    if not texts:
-        return
-    with transaction.atomic():
-        for session, id, content, reasoning in texts:
-            open_row = Message.objects.filter(id=id, seq=None, conversation__fence=session.fence)
-            open_row.update(content=content, reasoning=reasoning)
+    if texts:
+        store_checkpoints(texts)
 
 
 def _live_owner(conversation_id: uuid.UUID) -> uuid.UUID | None:

@@ -26,6 +26,7 @@ from chat.models import (
     edit,
     regenerate,
     stop_waiting,
+    store_checkpoints,
     title_of,
 )
 from chat.owners import Owner
@@ -383,3 +384,17 @@ def test_an_answer_is_one_of_the_choices(alice):
     with pytest.raises(BadFrame):
         accept_answer(alice, one.conversation.id, answer={"choice": "c"}, **choose)
     assert accept_answer(alice, one.conversation.id, answer={"choice": "b"}, **choose).message
+
+
+@pytest.mark.parametrize(("fence", "seq", "stored"), [(0, None, "so far"), (1, None, ""), (0, 99, "")])
+def test_a_checkpoint_needs_an_open_message_and_the_fence(alice, process, fence, seq, stored):
+    said = say(alice, uuid.uuid4(), "u1")
+    held = claim(said.conversation.id, process).conversation.fence
+    row = Message.objects.create(
+        conversation_id=said.conversation.id, kind="assistant", status="open", turn=said.turn, seq=seq
+    )
+
+    store_checkpoints([(held + fence, row.id, "so far", "hm"), (held, uuid.uuid4(), "nobody's", "")])
+
+    row.refresh_from_db()
+    assert (row.content, row.reasoning) == (stored, "hm" if stored else "")
