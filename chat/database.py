@@ -8,18 +8,86 @@ connection for that costs more than the work: 0.7 ms for opening and its pragmas
 and the last connection to close writes the whole log back. So a few connections are kept, and lent to whoever has work.
 Django itself keeps one per thread (`CONN_MAX_AGE`), or a pool for PostgreSQL. With other databases than SQLite
 connections live as the settings say.
+
+Whoever writes waits for its turn. SQLite has one writer, and lets the others try again after pauses of up to 100 ms, in
+no order (sqlite3.c, `sqliteDefaultBusyCallback`): with 50 busy threads some waited for seconds, among them the one that
+renews the process's lease.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, close_old_connections, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 MAX_KEPT = 8  # that nobody uses
+TURN_SECONDS = 5.0  # longest wait for the turn to write
+WRITES = ("BEGIN", "INSERT", "UPDATE", "DELETE")
+
+
+class _Queue:
+    """A lock that is handed over in the order in which it was asked for."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._is_held = False  # guarded by self._lock
+        self._waiting: deque[threading.Lock] = deque()  # guarded by self._lock; each is released to wake its thread
+
+    def take(self, timeout: float) -> bool:
+        """Wait for the turn; False when it has not come in so many seconds."""
+        with self._lock:
+            if not self._is_held:
+                self._is_held = True
+                return True
+            mine = threading.Lock()
+            mine.acquire()
+            self._waiting.append(mine)
+        if mine.acquire(timeout=timeout):
+            return True
+        with self._lock:
+            if mine not in self._waiting:
+                return True  # it came in the last moment
+            self._waiting.remove(mine)
+        return False
+
+    def give(self) -> None:
+        """Hand the turn to the next."""
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._is_held = False
+
+
+_writing = _Queue()
+
+
+class _Writer:
+    """Lets a connection's writes wait for their turn; a transaction has it to the end of the `lent_connection` block."""
+
+    def __init__(self) -> None:
+        self._has_turn = False
+
+    def __call__(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        """A wrapper of Django's for each statement."""
+        if self._has_turn or not sql.startswith(WRITES):
+            return execute(sql, params, many, context)
+        self._has_turn = _writing.take(TURN_SECONDS)  # without it SQLite's own lock decides
+        try:
+            return execute(sql, params, many, context)
+        finally:
+            if not sql.startswith("BEGIN"):
+                self.end()
+
+    def end(self) -> None:
+        if self._has_turn:
+            self._has_turn = False
+            _writing.give()
 
 
 class _Kept:
@@ -41,9 +109,11 @@ class _Kept:
         connection = connections.create_connection(DEFAULT_DB_ALIAS)
         connection.settings_dict = {**settings, "CONN_MAX_AGE": None}
         connection.inc_thread_sharing()
+        connection.execute_wrappers.append(_Writer())
         return connection
 
     def give_back(self, connection: BaseDatabaseWrapper) -> None:
+        connection.execute_wrappers[0].end()
         if connection.in_atomic_block:
             return connection.close()  # not to be used again
         connection.close_if_unusable_or_obsolete()

@@ -112,3 +112,90 @@ def test_no_more_connections_are_kept_than_are_useful(kept):
 
     assert len(kept._idle) == database.MAX_KEPT
     assert sum(one.connection is None for one in taken) == 2
+
+
+def test_writers_have_their_turn_in_the_order_in_which_they_asked():
+    queue, order, asked = database._Queue(), [], threading.Semaphore(0)
+    assert queue.take(1)
+
+    def write(number: int) -> None:
+        asked.release()
+        queue.take(10)
+        order.append(number)
+        queue.give()
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(5)]
+    for number, thread in enumerate(threads):
+        thread.start()
+        asked.acquire()
+        while len(queue._waiting) <= number:
+            threading.Event().wait(0.001)
+    queue.give()
+    for thread in threads:
+        thread.join(10)
+
+    assert order == [0, 1, 2, 3, 4]
+    assert queue.take(0.1), "the turn was not given back"
+
+
+def test_who_has_waited_too_long_goes_on_without_the_turn():
+    queue = database._Queue()
+    queue.take(1)
+
+    assert not queue.take(0.01)
+
+    queue.give()
+    assert queue.take(0.01)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_transaction_gives_the_turn_back(fails):
+    def write() -> None:
+        with lent_connection(), transaction.atomic():
+            ServerProcess.objects.create(host="here", pid=1)
+            assert database._writing._is_held
+            if fails:
+                raise RuntimeError("on purpose")
+
+    if fails:
+        with pytest.raises(RuntimeError):
+            in_thread(write)
+    else:
+        in_thread(write)
+
+    assert not database._writing._is_held
+
+
+def test_a_single_statement_gives_the_turn_back_at_once():
+    def write() -> None:
+        with lent_connection():
+            ServerProcess.objects.filter(host="here").update(pid=2)
+            assert not database._writing._is_held
+
+    in_thread(write)
+
+
+def test_many_threads_write_without_an_error():
+    def write() -> None:
+        for number in range(10):
+            with lent_connection(), transaction.atomic():
+                count = ServerProcess.objects.count()
+                ServerProcess.objects.create(host=f"{number} {count}", pid=1)
+
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            write()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+
+    assert not errors
+    assert ServerProcess.objects.count() == 100
+    assert len({row.host.split()[1] for row in ServerProcess.objects.all()}) == 100, "two saw the same count"
