@@ -68,7 +68,7 @@ _writing = _Queue()
 
 
 class _Writer:
-    """Lets a connection's writes wait for their turn; a transaction has it to the end of the `lent_connection` block."""
+    """Lets a connection's writes wait for their turn; a transaction has it to the end of its block."""
 
     def __init__(self) -> None:
         self._has_turn = False
