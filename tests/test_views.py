@@ -17,7 +17,8 @@ from chat.models import Conversation
 from chat.templatetags.chat_assets import module_names
 
 pytestmark = pytest.mark.django_db
-TEMPLATES = sorted((Path(__file__).parent.parent).glob("**/templates/**/*.html"))
+ROOT = Path(__file__).parent.parent
+TEMPLATES = sorted([*ROOT.glob("templates/**/*.html"), *ROOT.glob("chat/templates/**/*.html")])
 
 
 class Elements(HTMLParser):

@@ -15,8 +15,11 @@ from tests.servers import Server
 from tests.stub_llm import StubServer
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """A browser for one file of tests: Playwright's loop runs in the main thread as long as it lives, and tests of
+    other files, which may come next in this worker, run loops of their own.
+    """
     path = programs.require("chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
