@@ -10,7 +10,7 @@ import time
 import pytest
 from channels.layers import get_channel_layer
 
-from chat import models
+from chat import langroid_setup, models
 from chat.process import here
 from tests.test_consumers import Page
 
@@ -27,6 +27,7 @@ async def process(settings):
     settings.CHAT_ALLOW_ANONYMOUS = True
     settings.CHAT_GRACE_SECONDS = GRACE_SECONDS
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": "chat.layers.InMemoryLayer", "CONFIG": {"capacity": 2000}}}
+    await asyncio.to_thread(langroid_setup.load)  # takes seconds, which no turn is to wait for
     yield
     await here.end()
 
