@@ -5,8 +5,9 @@
         await client.idle()
         assert client.answer() == "…"
 
-It keeps what a page would keep (records, text of open messages), acknowledges, and raises AssertionError as soon as a frame
-breaks a rule: a gap or repetition in `seq` or `n`, a token of a message that is not open, a stream that ends twice.
+It keeps what a page would keep (records, text of open messages), acknowledges, and raises AssertionError as soon as a
+frame breaks a rule: a gap or repetition in `seq` or `n`, a token of a message that is not open, a stream that ends
+twice.
 """
 
 from __future__ import annotations

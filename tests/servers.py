@@ -17,12 +17,12 @@ ROOT = Path(__file__).resolve().parent.parent
 READY_SECONDS = 30
 
 COMMANDS = {
-    "daphne": ["-m", "daphne", "-b", "127.0.0.1", "-p", "{port}", "--websocket_connect_timeout", "20"]
-    + ["--ping-interval", "10", "--ping-timeout", "15", "--no-server-name", "webui_project.asgi:application"],
-    "uvicorn": ["-m", "uvicorn", "--host", "127.0.0.1", "--port", "{port}", "--ws", "websockets-sansio"]
-    + ["--ws-per-message-deflate", "false", "--log-level", "warning", "webui_project.asgi:application"],
-    "runserver": ["manage.py", "runserver", "127.0.0.1:{port}", "--noreload"],
-    "reloader": ["manage.py", "runserver", "127.0.0.1:{port}"],
+    "daphne": "-m daphne -b 127.0.0.1 -p {port} --websocket_connect_timeout 20 --ping-interval 10 --ping-timeout 15"
+    " --no-server-name webui_project.asgi:application",
+    "uvicorn": "-m uvicorn --host 127.0.0.1 --port {port} --ws websockets-sansio --ws-per-message-deflate false"
+    " --log-level warning webui_project.asgi:application",
+    "runserver": "manage.py runserver 127.0.0.1:{port} --noreload",
+    "reloader": "manage.py runserver 127.0.0.1:{port}",
 }
 
 
@@ -89,7 +89,7 @@ class Server:
     def start(self, *, migrate: bool = True) -> Server:
         if migrate:
             self.manage("migrate", "--verbosity", "0")
-        command = [part.format(port=self.port) for part in COMMANDS[self.kind]]
+        command = COMMANDS[self.kind].format(port=self.port).split()
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, *command],

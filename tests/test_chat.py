@@ -29,7 +29,7 @@ def get(server, client, path):
     return urllib.request.urlopen(request, timeout=10).read().decode()
 
 
-# -- a conversation -------------------------------------------------------------------------------------------------------
+# -- a conversation --------------------------------------------------------------------------------------------------
 
 
 async def test_an_answer_streams_in_and_becomes_the_record(client):
@@ -93,7 +93,7 @@ async def test_the_built_in_agent_answers_without_any_model(server):
         assert client.answer()
 
 
-# -- tools and sub-agents ---------------------------------------------------------------------------------------------
+# -- tools and sub-agents --------------------------------------------------------------------------------------------
 
 
 async def test_a_tool_call_has_its_result_and_then_the_answer(server):
@@ -151,7 +151,7 @@ async def test_a_sub_agent_made_inside_a_tool_is_nested_under_the_call(server):
         assert nested[0]["parent_id"] == call["tool_call_id"]
 
 
-# -- questions --------------------------------------------------------------------------------------------------------
+# -- questions -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ async def test_a_sub_agent_made_inside_a_tool_is_nested_under_the_call(server):
 )
 async def test_a_question_waits_for_its_answer(server, kind, answer, expected):
     async with connect(server, "tools") as client:
-        await client.say('[[tool=ask_user args={"question":"May I?","kind":"%s"}]]' % kind)
+        await client.say(f'[[tool=ask_user args={{"question":"May I?","kind":"{kind}"}}]]')
         question = await client.event("input_request", after=0)
         assert (question["kind"], question["prompt"]) == (kind, "May I?")
         assert client.status["state"] == "waiting"
@@ -191,7 +191,7 @@ async def test_an_open_question_is_shown_again_after_a_reload(server):
         assert client.of("tool_result")[0]["result"].startswith("Approved")
 
 
-# -- failures of the model --------------------------------------------------------------------------------------------
+# -- failures of the model -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ async def test_a_factory_that_fails_says_so_and_hides_why(server, agent):
         assert answer["error"]["incident"] in server.log
 
 
-# -- stop -------------------------------------------------------------------------------------------------------------
+# -- stop ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -297,7 +297,7 @@ async def test_a_stop_when_nothing_runs_does_nothing(client):
     assert [message["status"] for message in client.messages()] == ["complete", "complete"]
 
 
-# -- commands ---------------------------------------------------------------------------------------------------------
+# -- commands --------------------------------------------------------------------------------------------------------
 
 
 async def test_edit_regenerate_branch_and_clear_change_what_the_model_knows(client, stub):
@@ -362,7 +362,7 @@ async def test_the_transcript_cannot_be_changed_while_a_turn_runs(client):
     await client.idle(after=mark)
 
 
-# -- coming back ------------------------------------------------------------------------------------------------------
+# -- coming back -----------------------------------------------------------------------------------------------------
 
 
 async def test_a_page_that_comes_back_sees_every_token_once(client):
@@ -486,7 +486,7 @@ async def test_what_a_page_was_sent_counts_as_read(client):
     await client.wait(lambda event: event["type"] == "conversation" and event["read_seq"] == event["newest_seq"] == 2)
 
 
-# -- the old page -----------------------------------------------------------------------------------------------------
+# -- the old page ----------------------------------------------------------------------------------------------------
 
 
 async def test_the_old_page_gets_its_ten_types_only(server):

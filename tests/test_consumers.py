@@ -11,7 +11,6 @@ from autobahn.exception import Disconnected
 from channels.testing import WebsocketCommunicator
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, get_user_model
 from django.contrib.sessions.backends.db import SessionStore
-from django.core import signing
 
 from chat import models
 from chat.consumers import ABUSE_FRAMES
@@ -92,7 +91,7 @@ def signed_in(name="alice", **fields):
     return user, {"sessionid": session.session_key}
 
 
-# -- bad input ----------------------------------------------------------------------------------------------------------
+# -- bad input -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("text", BAD_FRAMES.values(), ids=BAD_FRAMES.keys())
@@ -150,7 +149,7 @@ async def test_too_many_frames_are_refused_and_a_flood_is_closed(page, settings)
     assert await page.closed() == 4429
 
 
-# -- who may connect ----------------------------------------------------------------------------------------------------
+# -- who may connect -------------------------------------------------------------------------------------------------
 
 
 async def test_the_first_frames_are_connection_and_status(settings):
@@ -265,8 +264,8 @@ async def test_a_ticket_is_its_owner_s_only():
     mine = Page(query, cookies=cookies)
     assert (await mine.open())["session_id"] == connection["session_id"]
     await mine.disconnect()
-    for cookies, tampered in (({COOKIE: new_visitor()[1]}, query), (cookies, query + "x")):
-        other = Page(tampered, cookies=cookies)
+    for jar, address in (({COOKIE: new_visitor()[1]}, query), (cookies, query + "x")):
+        other = Page(address, cookies=jar)
         assert (await other.open())["error"] == "not_found"
         assert await other.closed() == 4404
 

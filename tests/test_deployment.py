@@ -173,7 +173,7 @@ def site(stub, tmp_path_factory) -> Iterator[Site]:
     ):
         certificate = make_certificate(folder)
         patch.setenv("SSL_CERT_FILE", str(certificate))  # trusted by the checking client
-        patch.setitem(servers.COMMANDS, "recipe", ["-m", "uvicorn", *command_of_unit()])
+        patch.setitem(servers.COMMANDS, "recipe", " ".join(["-m uvicorn", *command_of_unit()]))
         environment = environment_file() | {
             "ALLOWED_HOSTS": "localhost,127.0.0.1",  # the second: the tests ask each process whether it is ready
             "DATA_DIR": str(data),
