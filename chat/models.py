@@ -52,7 +52,7 @@ class ServerProcess(models.Model):
         verbose_name_plural = "server processes"
 
     def __str__(self) -> str:
-        return f"{self.host}:{self.pid}"
+        return f"{self.host.split()[0]}:{self.pid}"  # without the namespace of its pids
 
     @staticmethod
     def alive() -> Q:
