@@ -19,6 +19,7 @@ import random
 import sys
 import tempfile
 import time
+import traceback
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -132,13 +133,14 @@ class Killing:
             lambda event: event["type"] == "input_request" or _says_idle(event), after=mark, timeout=30
         )
         if event["type"] == "input_request":
-            await page.send(type="answer", request_id=event["request_id"], approved=True)
+            await page.send(type="answer", request_id=event["request_id"], approved=True, message_id=f"a{mark}")
 
     async def _check(self, page: Page, killed: float) -> None:
         await check_transcript(page)
         self.store.check(page.conversation)
         stored = self.store.turns(page.conversation)
-        assert {id: event["message_id"] for id, event in page.accepted.items()}.items() <= stored.items()
+        accepted = {id: event["message_id"] for id, event in page.accepted.items()}
+        assert accepted.items() <= stored.items(), (accepted, stored)
         self._check_once(page)
         for message in page.messages():
             kept = page.shown_before(message["id"], killed - KEPT_AFTER_SECONDS)
@@ -177,7 +179,8 @@ async def kill_again_and_again(runs: int, *, pages: int, seed: int, kind: str, p
             try:
                 await killing.run()
             except Exception as error:
-                killing.summary.broken.append(f"run {number}: {type(error).__name__} {error}")
+                where = traceback.extract_tb(error.__traceback__)[-1]
+                killing.summary.broken.append(f"run {number}: {type(error).__name__} {error} ({where.line})")
                 print(killing.summary.broken[-1], flush=True)
             if number % 20 == 19:
                 print(killing.summary, flush=True)
