@@ -161,7 +161,8 @@ async def test_a_flood_is_closed_and_others_are_served_meanwhile(server, other, 
 
         flooding = asyncio.create_task(flood())
         waits = [await echo(other) for _ in range(3)]
-        assert await client.closed(timeout=30) == code
+        # Autobahn drops a client that does not answer the close within a second, and then the code may not arrive.
+        assert await client.closed(timeout=30) in (code, 1006)
         await flooding
     assert max(waits) < OTHERS_SECONDS
 
