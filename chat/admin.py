@@ -29,6 +29,7 @@ from chat.conf import agents
 from chat.exports import FORMATS
 from chat.models import ChatSession, ContentView, Conversation, Message, ServerProcess
 from chat.owners import Owner
+from chat.ownership import ask_to_end
 from chat.process import here
 from chat.transcript import Transcript
 
@@ -355,7 +356,7 @@ class ChatSessionAdmin(ReadOnlyAdmin):
         """End the agents of the selected rows, wherever they run. What they have said so far is kept."""
         live = ChatSession.objects.filter(id__in=queryset.filter(ended=None).order_by().values("id"))
         rows = list(live)
-        count = live.ask_to_end(ChatSession.EndReason.ADMIN)
+        count = ask_to_end(live, ChatSession.EndReason.ADMIN)
         if not count:
             self.message_user(request, "None of the selected sessions is live.", messages.WARNING)
             return

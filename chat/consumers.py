@@ -1,6 +1,6 @@
 """The socket of one browser tab: translates frames into commands and events into frames, and decides nothing.
 
-What a command does is in `models.py` (stored) and `process.py` (run); what a connection is sent is in `feed.py`.
+What a command does is in `commands.py` (stored) and `process.py` (run); what a connection is sent is in `feed.py`.
 Nothing in a frame, a layer message or an agent can raise out of the consumer.
 """
 
@@ -20,8 +20,9 @@ from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.core import signing
 from django.http import parse_cookie
 
-from chat import models
+from chat import commands
 from chat.bridge import SEND_SECONDS, in_thread, join
+from chat.commands import Accepted
 from chat.conf import AgentSpec, agents, conf, default_agent
 from chat.exceptions import (
     BadFrame,
@@ -35,7 +36,7 @@ from chat.exceptions import (
     new_incident,
 )
 from chat.feed import Feed
-from chat.models import Accepted, Conversation, group_of
+from chat.models import Conversation, group_of, text_or_none
 from chat.owners import Owner, new_visitor, owner_of_cookies, still_valid
 from chat.process import here
 from chat.protocol import (
@@ -256,7 +257,7 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
             "session_id": str(self.conversation_id),
             "protocol": VERSION,
             "seq": conversation.newest_seq if conversation else 0,
-            "head": models.text_or_none(conversation.head) if conversation else None,
+            "head": text_or_none(conversation.head) if conversation else None,
             "title": conversation.title if conversation else "",
             "agent": {"key": self.agent.key, "name": self.agent.name},
             "resumed": resumed,
@@ -317,7 +318,7 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
                 await self._send_message(command)
             case SendAnswer(request_id=request_id, content=content, answer=answer, client_id=client_id):
                 accepted = await in_thread(
-                    models.accept_answer,
+                    commands.accept_answer,
                     owner,
                     id,
                     request_id=request_id,
@@ -333,13 +334,13 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
                 await self._require_row()
                 await here.reset(id)
             case Edit(turn=turn, content=content):
-                await self._rewrite(await in_thread(models.edit, owner, id, turn=turn, content=content))
+                await self._rewrite(await in_thread(commands.edit, owner, id, turn=turn, content=content))
             case Regenerate(turn=turn):
-                await self._rewrite(await in_thread(models.regenerate, owner, id, turn=turn))
+                await self._rewrite(await in_thread(commands.regenerate, owner, id, turn=turn))
             case Branch(turn=turn):
-                await self._rewrite(await in_thread(models.branch, owner, id, turn=turn))
+                await self._rewrite(await in_thread(commands.branch, owner, id, turn=turn))
             case Clear():
-                await self._rewrite(await in_thread(models.clear, owner, id))
+                await self._rewrite(await in_thread(commands.clear, owner, id))
 
     async def _require_row(self) -> None:
         """A stop or reset of what does not exist (any more) is nothing, or not found."""
@@ -355,7 +356,7 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
         if here.is_full(self.conversation_id):
             raise Busy("The server is full. Try again in a moment.", retry_ms=5000)
         accepted = await in_thread(
-            models.accept_message,
+            commands.accept_message,
             self.owner,
             self.conversation_id,
             content=command.content,
@@ -371,7 +372,7 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
             "type": "accepted",
             "client_id": message.client_id,
             "message_id": str(message.id),
-            "turn": models.text_or_none(message.turn),
+            "turn": text_or_none(message.turn),
             "seq": message.seq,
             "duplicate": accepted.duplicate,
         }

@@ -15,7 +15,6 @@ import logging
 import os
 import random
 import signal
-import socket
 import threading
 import time
 import uuid
@@ -29,23 +28,12 @@ from django.db import DatabaseError
 from django.db.models import Exists, F, OuterRef, Subquery
 
 from chat.bridge import StreamView, Trailer, in_thread, start_thread, tell
+from chat.commands import erase
 from chat.conf import conf
 from chat.exceptions import Busy, ChatError
-from chat.models import (
-    OPEN_TURN,
-    ChatSession,
-    Claim,
-    Conversation,
-    Message,
-    ServerProcess,
-    claim,
-    close_orphan,
-    erase,
-    group_of,
-    stop_waiting,
-    store_checkpoints,
-)
+from chat.models import OPEN_TURN, ChatSession, Conversation, Message, ServerProcess, group_of
 from chat.owners import Owner, still_valid
+from chat.ownership import Claim, claim, close_orphan, live_owner, register, stop_waiting, store_checkpoints
 from chat.protocol import CLOSE_ELSEWHERE, CLOSE_RESTART, CLOSE_SIGN_IN, Event, encode
 from chat.session import AgentSession, connected
 
@@ -107,7 +95,7 @@ class Process:
             self._loop, self._starting, self.record = loop, asyncio.Lock(), None
         async with self._starting:
             if self.record is None:
-                self.record = await in_thread(_register)
+                self.record = await in_thread(register)
                 self._tick_ends = threading.Event()
                 start_thread(self._tick_thread, name="chat-tick")
                 self._listener = asyncio.create_task(self._listen())
@@ -325,7 +313,7 @@ class Process:
             return
         if self._stop_here(conversation_id):  # it began meanwhile
             return
-        owner = await in_thread(_live_owner, conversation_id)
+        owner = await in_thread(live_owner, conversation_id)
         if owner and owner != self.record.id:
             self._relay(owner, {"command": "stop", "conversation": str(conversation_id)})
 
@@ -361,7 +349,7 @@ class Process:
                 return
         if session is not None:
             return await self._abandon(session, reason)
-        owner = await in_thread(_live_owner, conversation_id)
+        owner = await in_thread(live_owner, conversation_id)
         mine = self.record and self.record.id  # None before the first socket: deleting takes none
         if owner and owner != mine:
             self._relay(owner, {"command": "reset", "conversation": str(conversation_id), "reason": reason})
@@ -371,7 +359,7 @@ class Process:
         session = self.sessions.get(conversation_id)
         if session is not None:
             return session.answer(str(message.request_id), message.as_answer())
-        owner = await in_thread(_live_owner, conversation_id)
+        owner = await in_thread(live_owner, conversation_id)
         if owner and owner != self.record.id:
             self._relay(owner, {"command": "answer", "conversation": str(conversation_id)})
 
@@ -633,7 +621,7 @@ class Process:
         """Go on under a new lease. What was owned under the old one is whoever's claims it."""
         if self.record is None or self.is_draining:
             return
-        self.record = await in_thread(_register)
+        self.record = await in_thread(register)
         self._listener.cancel()
         self._listener = asyncio.create_task(self._listen())
 
@@ -670,33 +658,6 @@ here = Process()
 # -- blocking pieces, for I/O threads ------------------------------------------------------------------------------
 
 
-def _register() -> ServerProcess:
-    """Make this process's row, and end those of dead processes of this host at once."""
-    host = _host()
-    for other in ServerProcess.objects.filter(host=host, ended=None):
-        if not _runs(other.pid) or other.pid == os.getpid():
-            other.end()
-    return ServerProcess.objects.create(host=host, pid=os.getpid())
-
-
-def _host() -> str:
-    """This machine, and where pids are told apart by namespace (containers may share a host name) also that."""
-    try:
-        return f"{socket.gethostname()} {os.readlink('/proc/self/ns/pid')}"
-    except OSError:
-        return socket.gethostname()
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 def _store_checkpoints(sessions: list[AgentSession]) -> None:
     """Store the text so far of all open messages in one transaction."""
     texts = [
@@ -707,11 +668,6 @@ def _store_checkpoints(sessions: list[AgentSession]) -> None:
     ]
     if texts:
         store_checkpoints(texts)
-
-
-def _live_owner(conversation_id: uuid.UUID) -> uuid.UUID | None:
-    owner = Conversation.objects.filter(id=conversation_id).values_list("owner_process", flat=True).first()
-    return owner if ServerProcess.is_alive(owner) else None
 
 
 def _has_queued(conversation_id: uuid.UUID) -> bool:

@@ -12,7 +12,8 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
-from chat.models import ChatSession, Conversation, ServerProcess, close_orphan
+from chat.models import ChatSession, Conversation, ServerProcess
+from chat.ownership import close_orphan
 
 BATCH = 100
 PROCESS_DAYS = 1  # a process that has not renewed its lease for so long is dead, whatever the clocks say

@@ -57,7 +57,8 @@ from chat.conf import AgentSpec, agents
 from chat.database import lent_connection
 from chat.exceptions import AgentUnavailable, ChatError, new_incident
 from chat.holdback import HoldBack
-from chat.models import ChatSession, Claim, Conversation, Message, iso, text_or_none
+from chat.models import ChatSession, Conversation, Message, iso, text_or_none
+from chat.ownership import Claim
 from chat.protocol import Event, clean, clean_json, encode, error_event
 
 logger = logging.getLogger("chat.session")

@@ -27,7 +27,8 @@ from django.utils import timezone
 
 from chat import transcript
 from chat.admin import in_words
-from chat.models import ChatSession, ContentView, Conversation, Message, ServerProcess, accept_message, edit
+from chat.commands import accept_message, edit
+from chat.models import ChatSession, ContentView, Conversation, Message, ServerProcess
 from chat.owners import Owner
 from chat.process import here
 from tests.client import Client

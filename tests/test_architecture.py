@@ -18,7 +18,7 @@ LEVELS = [
     "activity conf csp database exceptions exports failures formulas holdback json_scan markdown protocol rendering"
     " templatetags",
     "bridge layers redis_layer",
-    "download erasure models owners migrations retention",
+    "commands download erasure models owners ownership migrations retention",
     "agents callbacks fast_stream history langroid_setup mock_model model_calls model_request scope tool_calls",
     "session process",
     "admin api apps checks consumers feed management routing transcript urls views",

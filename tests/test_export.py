@@ -13,8 +13,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from chat.commands import edit
 from chat.download import fenced, inert, plain
-from chat.models import Conversation, Message, edit
+from chat.models import Conversation, Message
 from chat.owners import Owner
 
 pytestmark = pytest.mark.django_db(transaction=True)

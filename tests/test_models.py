@@ -11,25 +11,11 @@ from django.contrib.auth import get_user_model
 from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
 
+from chat.commands import accept_answer, accept_message, branch, clear, edit, regenerate
 from chat.exceptions import BadFrame, Busy, Conflict, NotFound, RateLimited
-from chat.models import (
-    Claim,
-    Conversation,
-    Message,
-    ServerProcess,
-    accept_answer,
-    accept_message,
-    branch,
-    claim,
-    clear,
-    close_orphan,
-    edit,
-    regenerate,
-    stop_waiting,
-    store_checkpoints,
-    title_of,
-)
+from chat.models import Conversation, Message, ServerProcess, title_of
 from chat.owners import Owner
+from chat.ownership import Claim, claim, close_orphan, stop_waiting, store_checkpoints
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -9,7 +9,8 @@ SEED = """
 import uuid
 from django.contrib.auth.models import User
 from django.db import transaction
-from chat.models import ChatSession, Conversation, Message, ServerProcess, accept_message
+from chat.commands import accept_message
+from chat.models import ChatSession, Conversation, Message, ServerProcess
 from chat.owners import Owner
 admin = User.objects.create_superuser("root", password="pw")
 text = "# Title\\n\\n```python\\nx = 1\\n```\\n\\n|a|b|\\n|-|-|\\n|1|2|\\n\\n"
