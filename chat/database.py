@@ -17,15 +17,18 @@ renews the process's lease.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, close_old_connections, connections
+from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, close_old_connections, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 MAX_KEPT = 8  # that nobody uses
+DATABASE_SECONDS = 10.0  # a database that is away longer than this ends the turn
+DATABASE_PAUSE_SECONDS = 0.25
 TURN_SECONDS = 5.0  # longest wait for the turn to write
 WRITES = ("BEGIN", "INSERT", "UPDATE", "DELETE")
 
@@ -155,3 +158,19 @@ def lent_connection() -> Iterator[None]:
         else:
             connections[DEFAULT_DB_ALIAS] = own
         _kept.give_back(connection)
+
+
+@contextmanager
+def connected(*, wait_seconds: float = DATABASE_SECONDS) -> Iterator[None]:
+    """Wait so long for the database, and give the connection back afterwards. Raises: OperationalError."""
+    deadline = time.monotonic() + wait_seconds
+    with lent_connection():
+        while True:
+            try:
+                connections[DEFAULT_DB_ALIAS].ensure_connection()
+                break
+            except (OperationalError, InterfaceError):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(DATABASE_PAUSE_SECONDS)
+        yield

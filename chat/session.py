@@ -27,13 +27,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from django.db import (
-    DEFAULT_DB_ALIAS,
-    InterfaceError,
-    OperationalError,
-    connections,
-    transaction,
-)
+from django.db import InterfaceError, OperationalError, connections, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -54,7 +48,7 @@ from chat.activity import (
 )
 from chat.bridge import Inbox, InboxClosed, Outbox, start_thread, tell
 from chat.conf import AgentSpec, agents
-from chat.database import lent_connection
+from chat.database import connected
 from chat.exceptions import AgentUnavailable, ChatError, new_incident
 from chat.holdback import HoldBack
 from chat.models import ChatSession, Conversation, Message, iso, text_or_none
@@ -64,8 +58,6 @@ from chat.protocol import Event, clean, clean_json, encode, error_event
 logger = logging.getLogger("chat.session")
 
 INBOX_CAPACITY = 1000  # turn ids; the database is the queue
-DATABASE_SECONDS = 10.0  # a database that is away longer than this ends the turn
-DATABASE_PAUSE_SECONDS = 0.25
 
 
 class AgentSession:
@@ -734,22 +726,6 @@ class AgentSession:
         with self._lock:
             status = self._status()
         self.outbox.emit(status, *more)
-
-
-@contextmanager
-def connected(*, wait_seconds: float = DATABASE_SECONDS) -> Iterator[None]:
-    """Wait so long for the database, and give the connection back afterwards. Raises: OperationalError."""
-    deadline = time.monotonic() + wait_seconds
-    with lent_connection():
-        while True:
-            try:
-                connections[DEFAULT_DB_ALIAS].ensure_connection()
-                break
-            except (OperationalError, InterfaceError):
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(DATABASE_PAUSE_SECONDS)
-        yield
 
 
 def _error_of(failure: Failure | None) -> dict[str, Any] | None:

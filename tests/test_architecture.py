@@ -20,15 +20,15 @@ LEVELS = [
     "bridge layers redis_layer",
     "commands download erasure models owners ownership migrations retention",
     "agents callbacks fast_stream history langroid_setup mock_model model_calls model_request scope tool_calls",
-    "session process",
+    "drain process relay session tick",
     "admin api apps checks consumers feed management routing transcript urls views",
 ]
 LEVEL_OF = {module: level for level, modules in enumerate(LEVELS) for module in modules.split()}
 LANGROID_LEVEL = 3
 OUTSIDE = {"demo"}  # examples: they import what a project's own agents would
-# process: for the end of a server whose loop is not in the main thread. api, admin: sync views, which Django has bound
+# drain: for the end of a server whose loop is not in the main thread. api, admin: sync views, which Django has bound
 # to the loop.
-CROSSES_THREADS = {"bridge", "process", "api", "admin"}
+CROSSES_THREADS = {"bridge", "drain", "api", "admin"}
 CROSSINGS = {"async_to_sync", "sync_to_async", "run_coroutine_threadsafe"}
 
 
