@@ -12,13 +12,14 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, F, Func, IntegerField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Now
 
 from chat.conf import agents, conf
 from chat.exceptions import BadFrame, Busy, Conflict, NotFound, RateLimited
 from chat.models import OPEN_TURN, ChatSession, Conversation, Message, ServerProcess
 from chat.owners import Owner
+from chat.statements import Prepared, update
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,7 @@ def accept_message(
     """
     greeting = _create(owner, id, new_agent) if new_agent else []
     conversation = _owned(owner, id)
-    if client_id and (known := conversation.messages.filter(client_id=client_id).first()):
+    if client_id and (known := _known.first(id, client_id)):
         if known.content != content:
             raise Conflict("A message with this id, but another text, was accepted before.")
         return Accepted(conversation=conversation, message=known, turn=known.turn, duplicate=True)
@@ -68,18 +69,47 @@ def _create(owner: Owner, id: uuid.UUID, agent_key: str) -> list[Message]:
 
 
 def _check_limits(owner: Owner, conversation: Conversation) -> None:
-    if conversation.is_busy and conversation.queued.count() >= conf.MAX_QUEUED_TURNS:
+    usage = _usage_of_user if owner.user_id is not None else _usage_of_visitor
+    now = usage.first(conversation.id, owner.user_id or owner.visitor)
+    if now.waiting >= conf.MAX_QUEUED_TURNS:
         raise Busy("Too many messages wait for the agent already.", retry_ms=5000)
-    mine = Conversation.objects.for_owner(owner)
-    alive = ServerProcess.objects.filter(ServerProcess.alive())  # what a dead one has left does not run
-    open_turns = Message.objects.filter(OPEN_TURN, conversation=OuterRef("id"))
-    running = mine.filter(Exists(open_turns), owner_process__in=alive).exclude(id=conversation.id)
-    if running.count() >= conf.MAX_RUNNING_TURNS:
+    if now.others >= conf.MAX_RUNNING_TURNS and _running_elsewhere(owner, conversation) >= conf.MAX_RUNNING_TURNS:
         raise Busy("Other conversations of yours are still being answered.", retry_ms=5000)
+    if now.recent >= conf.TURNS_PER_MINUTE:
+        raise RateLimited(retry_ms=15000)
+
+
+def _running_elsewhere(owner: Owner, conversation: Conversation) -> int:
+    """How many other conversations of the owner are being answered: what a dead process has left is not."""
+    others = _with_open_turns(Conversation.objects.for_owner(owner).exclude(id=conversation.id))
+    return others.filter(owner_process__in=ServerProcess.objects.filter(ServerProcess.alive())).count()
+
+
+def _with_open_turns(conversations: QuerySet[Conversation]) -> QuerySet[Conversation]:
+    return conversations.filter(Exists(Message.objects.filter(OPEN_TURN, conversation=OuterRef("id"))))
+
+
+def _usage(id: uuid.UUID, owner: Owner) -> QuerySet[Conversation]:
+    """The conversation with what the limits look at: turns that wait, others with open turns, turns of a minute."""
+    mine = Conversation.objects.for_owner(owner)
+    turns = Message.objects.filter(conversation=OuterRef("id"))
     minute_ago = Now() - timedelta(minutes=1)
     recent = Message.objects.filter(conversation__in=mine, kind=Message.Kind.USER, created__gt=minute_ago)
-    if recent.count() >= conf.TURNS_PER_MINUTE:
-        raise RateLimited(retry_ms=15000)
+    return Conversation.objects.filter(id=id).annotate(
+        waiting=_count(turns.filter(OPEN_TURN, begun=None)),
+        others=_count(_with_open_turns(mine.exclude(id=id))),
+        recent=_count(recent),
+    )
+
+
+def _count(rows: QuerySet[Any]) -> Subquery:
+    """The number of rows, as a part of another query."""
+    return Subquery(rows.order_by().values(count=Func(F("pk"), function="COUNT")), output_field=IntegerField())
+
+
+_usage_of_user = Prepared(lambda id, user_id: _usage(id, Owner(user_id=user_id)), uuid.UUID, int)
+_usage_of_visitor = Prepared(lambda id, visitor: _usage(id, Owner(visitor=visitor)), uuid.UUID, str)
+_known = Prepared(lambda id, client_id: Message.objects.filter(conversation=id, client_id=client_id), uuid.UUID, str)
 
 
 @transaction.atomic
@@ -88,7 +118,7 @@ def accept_answer(
 ) -> Accepted:
     """Store the answer to an open question as a record of its turn. Raises: NotFound, Conflict."""
     conversation = _owned(owner, id)
-    if client_id and (known := conversation.messages.filter(client_id=client_id).first()):
+    if client_id and (known := _known.first(id, client_id)):
         if (known.content, known.answer) != (content, answer):
             raise Conflict
         return Accepted(conversation=conversation, message=known, turn=known.turn, duplicate=True)
@@ -114,7 +144,7 @@ def _store_answer(conversation: Conversation, content: str, answer: dict[str, An
     )
     conversation.append(message)
     conversation.question, conversation.state = None, Conversation.State.RUNNING
-    conversation.save(update_fields=["question", "state"])
+    update(conversation, "question", "state")
     return Accepted(conversation=conversation, records=(message,), message=message)
 
 
@@ -167,14 +197,14 @@ def clear(owner: Owner, id: uuid.UUID) -> Accepted:
 
 def _owned(owner: Owner, id: uuid.UUID) -> Conversation:
     try:
-        return Conversation.objects.locked(owner.filter, id=id)
+        return Conversation.objects.locked(id, owner=owner)
     except Conversation.DoesNotExist:
         raise NotFound from None
 
 
 def _at_rest(owner: Owner, id: uuid.UUID) -> Conversation:
     conversation = _owned(owner, id)
-    if conversation.is_busy:
+    if conversation.open_turns:
         raise Busy
     return conversation
 

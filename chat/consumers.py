@@ -495,4 +495,3 @@ def _cookies_of(scope: dict[str, Any]) -> dict[str, str]:
         if name == b"cookie":
             cookies |= parse_cookie(value.decode("latin-1"))
     return cookies
-

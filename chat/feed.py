@@ -397,14 +397,14 @@ def _stored_snapshot(conversation: Conversation | None, *, html: bool) -> dict[s
         status = {"type": "status", "state": "idle", "agent": "", "turn": None, "queued": []}
         return {"status": status, "streams": [], "calls": [], "tasks": [], "question": None}
     rows = list(conversation.messages.filter(seq=None).order_by("created"))
-    running = conversation.messages.filter(kind=Message.Kind.USER, request_id=None, ended=None).exclude(begun=None)
-    queued = [str(id) for id in conversation.queued.values_list("id", flat=True)]
+    running = conversation.running
+    queued = [str(turn.id) for turn in conversation.queued]
     waits = conversation.state == Conversation.State.IDLE and queued
     status = {
         "type": "status",
         "state": Conversation.State.RUNNING if waits else conversation.state,
         "agent": rows[-1].agent if rows else conversation.agent_name,
-        "turn": text_or_none(running.values_list("id", flat=True).first()),
+        "turn": str(running.id) if running else None,
         "queued": queued,
     }
     return {

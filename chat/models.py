@@ -25,6 +25,7 @@ from chat.activity import Answer
 from chat.conf import agents, conf
 from chat.owners import Owner
 from chat.protocol import shorten
+from chat.statements import Prepared, insert, update
 
 TITLE_CHARS = 80
 LONG_CHARS = 16_000  # a text from here on may be cut in some frame
@@ -74,9 +75,17 @@ class ConversationManager(models.Manager["Conversation"]):
         """The conversations that `owner` may see; every query of a page goes through here."""
         return self.filter(owner.filter)
 
-    def locked(self, *conditions: Q, **fields: Any) -> Conversation:
-        """Return the conversation, locked until the transaction ends. Raises: Conversation.DoesNotExist."""
-        return self.select_for_update().get(*conditions, **fields)
+    def locked(self, id: uuid.UUID, *, fence: int | None = None, owner: Owner | None = None) -> Conversation:
+        """Return the conversation, locked until the transaction ends, if it is at this fence and of this owner.
+
+        Raises: Conversation.DoesNotExist.
+        """
+        conversation = _locked.first(id)
+        if conversation is None or fence not in (None, conversation.fence):
+            raise Conversation.DoesNotExist
+        if owner and (owner.user_id, owner.visitor) != (conversation.user_id, conversation.visitor):
+            raise Conversation.DoesNotExist
+        return conversation
 
 
 class Conversation(models.Model):
@@ -140,19 +149,19 @@ class Conversation(models.Model):
         return spec.name if spec else self.agent_key
 
     @property
-    def queued(self) -> models.QuerySet[Message]:
+    def open_turns(self) -> list[Message]:
+        """The turns that have not ended, oldest first. Right only under the lock, and while the owner is alive."""
+        return _open_turns(self.id)
+
+    @property
+    def queued(self) -> list[Message]:
         """The turns that no agent has begun, oldest first."""
-        return self.messages.filter(OPEN_TURN, begun=None).order_by("seq")
+        return [turn for turn in self.open_turns if turn.begun is None]
 
     @property
-    def running(self) -> models.QuerySet[Message]:
-        """The turn that an agent has begun and not ended, if any."""
-        return self.messages.filter(OPEN_TURN).exclude(begun=None)
-
-    @property
-    def is_busy(self) -> bool:
-        """True while a turn runs or waits. Right only under the lock, and while the owner is alive."""
-        return self.messages.filter(OPEN_TURN).exists()
+    def running(self) -> Message | None:
+        """The turn that an agent has begun and not ended."""
+        return next((turn for turn in self.open_turns if turn.begun), None)
 
     # -- writing: each inside a transaction that holds the lock -----------------------------------------------------
 
@@ -164,19 +173,20 @@ class Conversation(models.Model):
             self.newest_seq += 1
             record.seq = self.newest_seq
             record.conversation = self
-            record.save()
+            if record._state.adding:
+                insert(record)
+            else:
+                update(record, *OUTCOME)
         self.updated = Now()
-        self.save(update_fields=["newest_seq", "head", "updated"])
+        update(self, "newest_seq", "head", "title", "updated")
 
     def add_turn(self, content: str, *, follows: uuid.UUID | None, **fields: Any) -> Message:
         """Append a user's message that starts a turn; the turn becomes the head."""
         id = uuid.uuid4()
         turn = Message(id=id, turn=id, kind=Message.Kind.USER, content=content, follows=follows, **fields)
         self.head = id
+        self.title = self.title or title_of(content)
         self.append(turn)
-        if not self.title:
-            self.title = title_of(content)
-            self.save(update_fields=["title"])
         return turn
 
     def set_head(self, turn: uuid.UUID | None) -> Message:
@@ -188,23 +198,22 @@ class Conversation(models.Model):
 
     def close_open(self, status: str) -> list[Message]:
         """Turn everything that is in progress into records with `status`; return them in order."""
-        records = list(self.messages.filter(seq=None).order_by("created", "id"))
-        turns = list(self.running)
-        answered = {record.turn for record in records if record.is_answer}
-        for turn in turns:
-            if turn.id not in answered:
-                records.append(Message(kind=Message.Kind.ASSISTANT, turn=turn.id, agent=self.agent_name))
+        records = _open_records(self.id)
+        turn = self.running
+        if turn and not any(record.is_answer and record.turn == turn.id for record in records):
+            records.append(Message(kind=Message.Kind.ASSISTANT, turn=turn.id, agent=self.agent_name))
         for record in records:
             record.status = status
         self.append(*records)
-        self.messages.filter(id__in=[turn.id for turn in turns]).update(ended=Now())
+        if turn:
+            turn.end()
         self.settle()
         return records
 
     def settle(self) -> None:
         """No turn runs any more: forget its question and its stop."""
         self.state, self.question, self.stop_turn = self.State.IDLE, None, None
-        self.save(update_fields=["state", "question", "stop_turn"])
+        update(self, "state", "question", "stop_turn")
 
     def release(self, reason: str) -> None:
         """Shut out whatever agent there is; its run is over."""
@@ -214,7 +223,7 @@ class Conversation(models.Model):
     def raise_fence(self, process: ServerProcess | None) -> None:
         """Shut out the former owner and make `process` the owner."""
         self.owner_process, self.fence = process, self.fence + 1
-        self.save(update_fields=["owner_process", "fence"])
+        update(self, "owner_process", "fence")
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
@@ -339,7 +348,7 @@ class Message(models.Model):
                 name="chat_answers",
                 condition=Q(request_id__isnull=False),
             ),
-            models.Index(fields=["created"], name="chat_turns_by_time", condition=Q(kind="user")),
+            models.Index(fields=["conversation", "created"], name="chat_recent_turns", condition=Q(kind="user")),
         ]
         constraints = [
             models.UniqueConstraint(fields=["conversation", "seq"], name="chat_seq_once"),
@@ -348,6 +357,16 @@ class Message(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.seq}"
+
+    def begin(self) -> None:
+        """An agent takes this turn."""
+        self.begun = Now()
+        update(self, "begun")
+
+    def end(self) -> None:
+        """This turn is over."""
+        self.ended = Now()
+        update(self, "ended")
 
     @property
     def is_answer(self) -> bool:
@@ -522,6 +541,19 @@ class ContentView(models.Model):
 
     def delete(self, **options: Any) -> Any:
         raise TypeError("the record of opened transcripts is append-only")
+
+
+# -- what each turn asks, made once -----------------------------------------------------------------------------------
+
+# What may change when the checkpoint of something in progress becomes a record.
+OUTCOME = ("seq", "status", "content", "reasoning", "finish_reason", "duration_ms", "usage", "error")
+OUTCOME += ("tool_calls", "sources")
+
+_locked = Prepared(lambda id: Conversation.objects.select_for_update().filter(id=id), uuid.UUID)
+_open_turns = Prepared(lambda id: Message.objects.filter(OPEN_TURN, conversation=id).order_by("seq"), uuid.UUID)
+_open_records = Prepared(
+    lambda id: Message.objects.filter(conversation=id, seq=None).order_by("created", "id"), uuid.UUID
+)
 
 
 # -- small pieces --------------------------------------------------------------------------------------------------

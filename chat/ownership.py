@@ -16,6 +16,7 @@ from django.db.models.functions import Now
 
 from chat.exceptions import NotFound
 from chat.models import ChatSession, ChatSessionQuerySet, Conversation, Message, ServerProcess
+from chat.statements import update
 
 
 def register() -> ServerProcess:
@@ -69,7 +70,7 @@ def claim(id: uuid.UUID, process: ServerProcess) -> Claim | uuid.UUID:
     Raises: NotFound.
     """
     try:
-        conversation = Conversation.objects.locked(id=id)
+        conversation = Conversation.objects.locked(id)
     except Conversation.DoesNotExist:
         raise NotFound from None
     owner = conversation.owner_process_id
@@ -78,7 +79,7 @@ def claim(id: uuid.UUID, process: ServerProcess) -> Claim | uuid.UUID:
     closed = tuple(conversation.close_open(Message.Status.INTERRUPTED))
     reasons = ChatSession.EndReason
     conversation.release(reasons.REPLACED if owner == process.id else reasons.LOST)  # one of ours may still be leaving
-    queued = tuple(conversation.queued.values_list("id", flat=True))
+    queued = tuple(turn.id for turn in conversation.queued)
     if not queued:
         return Claim(conversation=conversation, session=None, closed=closed, queued=())
     conversation.raise_fence(process)
@@ -134,17 +135,18 @@ def stop_waiting(id: uuid.UUID) -> tuple[Message, ...]:
     If one runs, leave a stop for its owner to find.
     """
     try:
-        conversation = Conversation.objects.locked(id=id)
+        conversation = Conversation.objects.locked(id)
     except Conversation.DoesNotExist:
         return ()
-    running, waiting = conversation.running.first(), conversation.queued.first()
+    running, waiting = conversation.running, conversation.queued
     if running:
         conversation.stop_turn = running.id
-        conversation.save(update_fields=["stop_turn"])
+        update(conversation, "stop_turn")
     if running or not waiting:
         return ()
-    conversation.messages.filter(id=waiting.id).update(begun=Now(), ended=Now())
-    answer = Message(kind=Message.Kind.ASSISTANT, turn=waiting.id, agent=conversation.agent_name)
+    waiting[0].begin()
+    waiting[0].end()
+    answer = Message(kind=Message.Kind.ASSISTANT, turn=waiting[0].id, agent=conversation.agent_name)
     answer.status = Message.Status.STOPPED
     conversation.append(answer)
     return (answer,)

@@ -439,7 +439,7 @@ here = Process()
 
 def _has_queued(conversation_id: uuid.UUID) -> bool:
     conversation = Conversation.objects.filter(id=conversation_id).first()
-    return bool(conversation and conversation.queued.exists())
+    return bool(conversation and conversation.queued)
 
 
 def _answer_to(conversation_id: uuid.UUID, request_id: str) -> Message | None:

@@ -1,6 +1,6 @@
 """Channels' pub/sub layer for Redis, whose channels cost nothing.
 
-    CHANNEL_LAYERS = {"default": {"BACKEND": "chat.redis_layer.RedisLayer", "CONFIG": {"hosts": [REDIS_URL]}}}
+CHANNEL_LAYERS = {"default": {"BACKEND": "chat.redis_layer.RedisLayer", "CONFIG": {"hosts": [REDIS_URL]}}}
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The websocket application: exact origins, then the routes; any other path is refused.
 
-    application = get_asgi_application()  # loads the apps, so it comes first
-    from chat.routing import with_chat
-    application = with_chat(application)
+application = get_asgi_application()  # loads the apps, so it comes first
+from chat.routing import with_chat
+application = with_chat(application)
 """
 
 from __future__ import annotations

@@ -25,11 +25,10 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from decimal import Decimal
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, connections, transaction
-from django.db.models import F
-from django.db.models.functions import Now
 from django.utils import timezone
 
 from chat.activity import (
@@ -54,6 +53,7 @@ from chat.holdback import HoldBack
 from chat.models import ChatSession, Conversation, Message, iso, text_or_none
 from chat.ownership import Claim
 from chat.protocol import Event, clean, clean_json, encode, error_event
+from chat.statements import insert, update
 
 logger = logging.getLogger("chat.session")
 
@@ -193,8 +193,8 @@ class AgentSession:
         """
         try:
             with transaction.atomic():
-                conversation = Conversation.objects.locked(id=self.conversation_id, fence=self.fence)
-                if turn and not conversation.messages.filter(id=turn, ended=None).exists():
+                conversation = Conversation.objects.locked(self.conversation_id, fence=self.fence)
+                if turn and turn not in [open.id for open in conversation.open_turns]:
                     return False
                 with self._lock:
                     self.is_gone = True
@@ -305,9 +305,9 @@ class AgentSession:
     def _history(self) -> list[Message]:
         """The transcript before the first turn that waits. Read without the lock: nothing moves before that turn."""
         with self._database() as conversation:
-            waiting = conversation.queued.first()
+            waiting = conversation.queued
         with connected():
-            return conversation.transcript(waiting.follows if waiting else conversation.head)
+            return conversation.transcript(waiting[0].follows if waiting else conversation.head)
 
     def _refuse(self, error: Exception) -> None:
         """The agent cannot start: every turn that waits ends with the reason."""
@@ -392,7 +392,7 @@ class AgentSession:
     def _look_for_turns(self) -> None:
         """The database is the queue: a turn whose wake-up was lost or refused is found here."""
         with self._database() as conversation:
-            waiting = list(conversation.queued.values_list("id", flat=True))
+            waiting = [turn.id for turn in conversation.queued]
         with self._lock:
             self._queued = waiting
         for turn in waiting:
@@ -404,13 +404,14 @@ class AgentSession:
         That it begins is committed before its text goes anywhere: it runs at most once.
         """
         with self._database() as conversation:
-            message = conversation.queued.first()
-            if message:
-                conversation.queued.filter(id=message.id).update(begun=Now())
+            waiting = conversation.queued
+            if waiting:
+                waiting[0].begin()
                 conversation.state, conversation.stop_turn = Conversation.State.RUNNING, None
-                conversation.save(update_fields=["state", "stop_turn"])
-        if message is None:
+                update(conversation, "state", "stop_turn")
+        if not waiting:
             return self.forget(turn)
+        message = waiting[0]
         turn = message.id
         with self._lock:
             self._queued = [id for id in self._queued if id != turn]
@@ -432,10 +433,10 @@ class AgentSession:
             if self._open or (self._stopping and not self._answered):
                 status = Message.Status.STOPPED if self._stopping else Message.Status.COMPLETE
                 closed = self._close_open(conversation, status)
-            conversation.messages.filter(id=turn).update(ended=Now())
+            Message(id=turn).end()
             conversation.settle()
             self._count()
-            waiting = list(conversation.queued.values_list("id", flat=True))
+            waiting = [turn.id for turn in conversation.queued]
         for record in closed:
             self._send_closed(record)
         with self._lock:
@@ -449,16 +450,15 @@ class AgentSession:
 
     def _count(self) -> None:
         """Add the turn to the session's record."""
-        failed = self._failed
-        fields: dict[str, Any] = {
-            "turns": F("turns") + 1,
-            "prompt_tokens": F("prompt_tokens") + self._usage.prompt_tokens,
-            "completion_tokens": F("completion_tokens") + self._usage.completion_tokens,
-            "cost": F("cost") + round(self._usage.cost, 6),
-        }
+        record, failed = self.record, self._failed
+        record.turns += 1
+        record.prompt_tokens += self._usage.prompt_tokens
+        record.completion_tokens += self._usage.completion_tokens
+        record.cost += Decimal(self._usage.cost)
         if failed:
-            fields |= {"errors": F("errors") + 1, "last_error": f"{failed.code} {failed.incident}"}
-        ChatSession.objects.filter(id=self.record.id).update(**fields)
+            record.errors += 1
+            record.last_error = f"{failed.code} {failed.incident}"
+        update(record, "turns", "prompt_tokens", "completion_tokens", "cost", "errors", "last_error")
 
     def ask(self, question: Question) -> Answer | None:
         with self._asking:
@@ -487,7 +487,7 @@ class AgentSession:
                 event[name] = clean_json(fields[name])
         with self._database() as conversation:
             conversation.question, conversation.state = event, Conversation.State.WAITING
-            conversation.save(update_fields=["question", "state"])
+            update(conversation, "question", "state")
         with self._lock:
             self._question, self._works = event, question.agent
             if not self._stopping:
@@ -516,7 +516,7 @@ class AgentSession:
             else:
                 given = conversation.messages.filter(request_id=request_id).first()
             conversation.state = Conversation.State.RUNNING
-            conversation.save(update_fields=["question", "state"])
+            update(conversation, "question", "state")
         with self._lock:
             self._question = None
             if not self._stopping:
@@ -656,7 +656,7 @@ class AgentSession:
     def _store(self, row: Message) -> None:
         """Store what begins, as a checkpoint without number."""
         with self._database():
-            row.save(force_insert=True)
+            insert(row)
         with self._lock:
             self._open[str(row.id)] = row
 
@@ -696,7 +696,7 @@ class AgentSession:
         self._check()
         try:
             with connected(), transaction.atomic():
-                yield Conversation.objects.locked(id=self.conversation_id, fence=self.fence)
+                yield Conversation.objects.locked(self.conversation_id, fence=self.fence)
         except Conversation.DoesNotExist:
             self.is_gone = True
             raise AgentGone from None

@@ -82,7 +82,7 @@ def say(owner: Owner, text: str, *answers: Message, id: uuid.UUID | None = None)
 
 def reply(accepted, *answers: Message) -> Conversation:
     with transaction.atomic():
-        conversation = Conversation.objects.locked(id=accepted.conversation.id)
+        conversation = Conversation.objects.locked(accepted.conversation.id)
         for answer in answers:
             answer.turn = accepted.turn
         conversation.append(*answers)
@@ -282,7 +282,7 @@ def test_a_cleared_conversation_still_leads_to_what_was_said(root, alice):
     said = say(alice, "once said")
     turn = said.head
     with transaction.atomic():
-        Conversation.objects.locked(id=said.id).set_head(None)
+        Conversation.objects.locked(said.id).set_head(None)
     page = page_of(root, said)
     assert "Nothing was said yet" in page and f'href="?head={turn}"' in page
     assert "once said" in page_of(root, said, head=str(turn)).split("Transcript")[-1]

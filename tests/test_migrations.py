@@ -11,6 +11,7 @@ from django.db.migrations.operations.base import Operation
 ADDITIVE = (
     migrations.CreateModel,
     migrations.AddIndex,
+    migrations.RemoveIndex,  # they go on without it, more slowly
     migrations.AlterModelOptions,
     migrations.AlterModelManagers,
 )

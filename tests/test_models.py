@@ -43,7 +43,7 @@ def say(owner, id, text, client_id=None, agent="assistant"):
 def answer(accepted, text="ok"):
     """Play the agent: begin the turn, answer, end it."""
     with transaction.atomic():
-        conversation = Conversation.objects.locked(id=accepted.conversation.id)
+        conversation = Conversation.objects.locked(accepted.conversation.id)
         conversation.messages.filter(id=accepted.turn).update(begun=Now(), ended=Now())
         conversation.append(Message(kind="assistant", turn=accepted.turn, content=text))
 
@@ -231,7 +231,7 @@ def test_a_dead_owner_s_open_message_is_interrupted_and_its_turn_never_runs_agai
     assert second.queued == (two.turn,)
     assert second.conversation.fence > first.conversation.fence
     with pytest.raises(Conversation.DoesNotExist), transaction.atomic():
-        Conversation.objects.locked(id=id, fence=first.conversation.fence)
+        Conversation.objects.locked(id, fence=first.conversation.fence)
 
 
 def test_a_turn_interrupted_before_its_first_word_still_gets_a_record(alice, process):
@@ -334,7 +334,7 @@ def test_an_agent_that_remembers_another_transcript_is_shut_out(alice, process, 
         "clear": lambda: clear(alice, id),
     }[command]()
     with pytest.raises(Conversation.DoesNotExist), transaction.atomic():
-        Conversation.objects.locked(id=id, fence=taken.conversation.fence)
+        Conversation.objects.locked(id, fence=taken.conversation.fence)
     assert Conversation.objects.get(id=id).owner_process is None
     taken.session.refresh_from_db()
     assert taken.session.end_reason == "replaced"

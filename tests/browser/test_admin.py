@@ -18,7 +18,7 @@ text += "$x^2$ <script>alert(1)</script>\\n\\n" + "word" * 200
 for _ in range(2):
     said = accept_message(Owner(user_id=admin.pk), uuid.uuid4(), content=text, client_id=None, new_agent="plain")
     with transaction.atomic():
-        conversation = Conversation.objects.locked(id=said.conversation.id)
+        conversation = Conversation.objects.locked(said.conversation.id)
         tool = Message(kind="tool", tool_name="t", tool_args={"a": text}, content=text, depth=4, turn=said.turn)
         conversation.append(tool, Message(kind="assistant", content=text, turn=said.turn))
     process = ServerProcess.objects.create(host="web", pid=1)
