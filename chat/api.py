@@ -21,7 +21,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
 from chat import download
-from chat.bridge import SEND_SECONDS, with_html
+from chat.backlog import with_html
+from chat.bridge import SEND_SECONDS
 from chat.exceptions import BadFrame, TooLarge
 from chat.models import NEWEST_RECORDS, Conversation
 from chat.owners import Owner, owner_of_request

@@ -1,12 +1,14 @@
 """The bridge between agent threads and the event loop: the only file that knows both.
 
     Inbox           user to agent: a bounded queue that ends by a sentinel
-    Outbox          agent to browsers: coalesces what the agent emits and sends it with `group_send`
+    Outbox          agent to browsers: what the agent emits waits there for the flusher
+    Flusher         the one thread that sends, with `async_to_sync(group_send)`, what all outboxes hold
     start_thread    a daemon thread that asgiref knows, so that `async_to_sync` in it uses the server's loop
     in_thread       blocking work (the database, rendering) from the loop
 
-A thread that was not started by `start_thread` never sends: its events wait for the trailing flusher. asgiref 3.12+
-would make a new loop, and with Redis a new connection, for each of its calls (asgiref/sync.py, `AsyncToSync.__call__`).
+A hop from a thread into the loop and back costs more than all that is sent with it: so one thread does it for all
+sessions, and their sends fall on common beats. asgiref 3.12+ would make a new loop, and with Redis a new connection,
+for each call of a thread that it does not know (asgiref/sync.py, `AsyncToSync.__call__`).
 
 Layer messages are `{"type": "chat.events", "conversation": id, "raw": frames, "html": frames}`: frames of JSON, one a
 line, for connections that get plain text and for those that get HTML. `html` is absent while no page wants it.
@@ -15,43 +17,43 @@ line, for connections that get plain text and for those that get HTML. `html` is
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
+import math
 import queue
 import threading
 import time
 import weakref
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar
 
 from asgiref.sync import async_to_sync, sync_to_async
 from channels.layers import get_channel_layer
 
-from chat import markdown
+from chat.backlog import Backlog, StreamView
 from chat.database import lent_connection
 from chat.holdback import HoldBack
-from chat.protocol import CHUNK_CHARS, Event, encode, shorten
+from chat.protocol import Event
 
 logger = logging.getLogger("chat.bridge")
 
 FLUSH_SECONDS = 0.040  # shortest time between two sends of one session
 BUSY_FLUSH_SECONDS = 0.120  # the same while the process is under full load
 LIGHT_LOAD, FULL_LOAD = 200.0, 500.0  # sends per second of the process
-MAX_HTML_BYTES = 160 * 1024  # of a record, beside its text
-MAX_PENDING_CHARS = 64_000  # text that may wait before the agent's thread has to send it itself
+BEATS = 8  # of all sessions' sends, in that time
+MAX_PENDING_CHARS = 64_000  # more text of one session than this does not wait: its agent does
+ROOM_SECONDS = 5.0  # at the longest
 SEND_SECONDS = 2.0  # one group_send never holds a thread longer
 BREAK_SECONDS = 1.0  # after a failed send the layer is left alone for so long
 IO_THREADS = 16  # blocking calls of the loop that run at the same time
+IDLE_SECONDS = 5.0  # their threads end after so long without work
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 # -- threads -------------------------------------------------------------------------------------------------------
-
-_bound = threading.local()
 
 
 class DaemonThreads(Executor):
@@ -67,17 +69,18 @@ class DaemonThreads(Executor):
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
 
-        def run() -> None:
-            _bound.yes = True
-            if not future.set_running_or_notify_cancel():
-                return
-            try:
-                future.set_result(fn(*args, **kwargs))
-            except BaseException as error:  # whatever ends the thread belongs to the future
-                future.set_exception(error)
-
-        threading.Thread(target=run, daemon=True, name=self._name).start()
+        work = functools.partial(fn, *args, **kwargs)
+        threading.Thread(target=_fulfil, args=(future, work), daemon=True, name=self._name).start()
         return future
+
+
+def _fulfil(future: Future[Any], work: Callable[[], Any]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        future.set_result(work())
+    except BaseException as error:  # whatever ends the thread belongs to the future
+        future.set_exception(error)
 
 
 def start_thread(function: Callable[[], None], *, name: str) -> asyncio.Task[None]:
@@ -101,8 +104,42 @@ def _finished(task: asyncio.Task[None]) -> None:
         logger.error("a thread died", exc_info=error)
 
 
+class IoThreads(Executor):
+    """Daemon threads that take one piece of work after the other, and end when there is none for a while."""
+
+    def __init__(self) -> None:
+        self._work: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._idle = 0  # threads without work that nobody counts on yet; guarded by self._lock
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self._work.put((future, functools.partial(fn, *args, **kwargs)))
+        with self._lock:
+            if self._idle:
+                self._idle -= 1
+                return future
+        threading.Thread(target=self._run, daemon=True, name="chat-io").start()
+        return future
+
+    def _run(self) -> None:
+        while True:
+            try:
+                future, work = self._work.get(timeout=IDLE_SECONDS)
+            except queue.Empty:
+                with self._lock:
+                    if self._idle:
+                        self._idle -= 1
+                        return
+                continue  # somebody counts on this thread: the work is there in a moment
+            _fulfil(future, work)
+            del future, work  # else they live as long as this thread waits
+            with self._lock:
+                self._idle += 1
+
+
 _slots: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = weakref.WeakKeyDictionary()
-_io_threads = DaemonThreads("chat-io")
+_io_threads = IoThreads()
 
 
 async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -111,10 +148,8 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
     Not in the process-wide sync thread: one slow query there would delay every socket.
     """
     loop = asyncio.get_running_loop()
-    slots = _slots.setdefault(loop, asyncio.Semaphore(IO_THREADS))
-    async with slots:
-        call = sync_to_async(_with_connection, thread_sensitive=False, executor=_io_threads)
-        return await call(function, *args, **kwargs)
+    async with _slots.setdefault(loop, asyncio.Semaphore(IO_THREADS)):
+        return await loop.run_in_executor(_io_threads, functools.partial(_with_connection, function, *args, **kwargs))
 
 
 def _with_connection(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -164,74 +199,22 @@ class Inbox:
 # -- agent to browsers ---------------------------------------------------------------------------------------------
 
 
-@dataclass
-class Stream:
-    """An open message: what has been numbered so far. Guarded by its outbox's lock."""
-
-    start: Event  # its `stream_start` without the text
-    hold: HoldBack | None = None
-    text: list[str] = field(default_factory=list)
-    n: int = 0
-    reasoning: list[str] = field(default_factory=list)
-    reasoning_n: int = 0
-    rendered: markdown.MarkdownStream | None = None
-    unrendered: list[str] = field(default_factory=list)
-    html_n: int = 0
-    render_due: float = 0.0
-    is_ended: bool = False  # its end waits to be sent
-
-    @property
-    def id(self) -> str:
-        return self.start["message_id"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class StreamView:
-    """A copy of a `Stream` for a page that joins: apply the chunks from `n` on."""
-
-    start: Event
-    text: str
-    n: int
-    reasoning: str
-    reasoning_n: int
-    blocks: tuple[str, ...] | None  # None: plain text is wanted
-
-
-@dataclass
-class _Chunk:
-    """Text that waits to be numbered."""
-
-    stream: Stream
-    is_reasoning: bool
-    parts: list[str]
-    chars: int
-
-    def takes(self, stream: Stream, is_reasoning: bool, chars: int) -> bool:
-        """True if so much more text of this kind may join."""
-        return self.stream is stream and self.is_reasoning is is_reasoning and self.chars + chars <= CHUNK_CHARS
-
-
 class Outbox:
-    """Sends what one session emits to its group. Any method from any thread; none waits for a page.
+    """What one session emits to its group. Any method from any thread; none waits for a page.
 
-    The first event goes at once. After that sends are at least `FLUSH_SECONDS` apart, counted from the end of the last
-    one and never less than twice what it cost; what has gathered meanwhile goes as one. The trailing flusher sends
-    what a pausing agent leaves behind. Chunks are numbered when they are sent, so a view of a stream is exact.
+    The first text of a message, and its end, go at once. Other sends are at least `FLUSH_SECONDS` apart, counted from
+    the end of the last one and never less than twice what it cost; what has gathered meanwhile goes as one.
     """
 
     def __init__(self, group: str, conversation_id: str) -> None:
         """Call on the event loop."""
-        self._group = group
+        self.group = group
         self._conversation_id = conversation_id
-        self._layer = get_channel_layer()
-        self._trailer = Trailer.of_loop()
-        self._lock = threading.Lock()  # guards all below; also while rendering, so the loop never takes it
-        self._send_lock = threading.Lock()  # one sender at a time: layers do not order concurrent sends
-        self._pending: deque[Event | _Chunk] = deque()
-        self._pending_chars = 0
-        self._streams: dict[str, Stream] = {}
-        self._html = False
-        self.due = 0.0  # when the next send is welcome (monotonic)
+        self._flusher = Flusher.of_loop()
+        self._backlog = Backlog()
+        self._lock = threading.Lock()  # guards the backlog; also while rendering, so the loop never takes it
+        self._room = threading.Condition(self._lock)
+        self._welcome = 0.0  # when the next send is (monotonic)
 
     # -- called by the agent ----------------------------------------------------------------------------------------
 
@@ -240,249 +223,92 @@ class Outbox:
 
         Without the lock, which a thread that renders may hold: the loop emits too, and must not wait.
         """
-        self._pending.extend(events)
-        self._send_soon()
+        self._backlog.add(events)
+        self._flush_soon()
 
     def open(self, start: Event, *, hold: HoldBack | None = None) -> None:
         """Begin a message: send its `stream_start` (given without text)."""
         with self._lock:
-            self._streams[start["message_id"]] = Stream(start=start, hold=hold)
-            blank = {"content": "", "blocks": [], "reasoning": "", "n": 0, "reasoning_n": 0}
-            self._pending.append({**start, **blank})
+            self._backlog.open(start, hold=hold)
 
     def text(self, message_id: str, text: str) -> None:
         """Add text to an open message; that of one that was closed meanwhile is dropped."""
-        with self._lock:
-            stream = self._streams.get(message_id)
-            if stream is None or stream.is_ended:
-                return
-            if stream.hold is not None:
-                text = stream.hold.feed(text, time.monotonic())
-            is_first = bool(text) and stream.n == 0
-            self._append(stream, text)
+        with self._room:
+            is_first = self._backlog.text(message_id, text, time.monotonic())
+            self._wait_for_room()
         if is_first:
-            self.due = 0.0  # whatever was sent a moment ago: the first word is what people wait for
-        self._send_soon()
+            self.flush()  # whatever was sent a moment ago: the first word is what people wait for
+        else:
+            self._flush_soon()
 
     def reasoning(self, message_id: str, text: str) -> None:
         """Add to the model's thinking."""
-        with self._lock:
-            stream = self._streams.get(message_id)
-            if stream is None or stream.is_ended:
-                return
-            self._append(stream, text, is_reasoning=True)
-        self._send_soon()
+        with self._room:
+            self._backlog.reasoning(message_id, text)
+            self._wait_for_room()
+        self._flush_soon()
 
     def close(self, message_id: str, content: str, reasoning: str, *then: Event) -> None:
         """End a message: the rest of its final text, `stream_end`, and `then` its record, all in one send."""
+        ready = self._backlog.ready(then)  # in this thread, which nobody else waits for
         with self._lock:
-            stream = self._streams.get(message_id)
-            if stream is not None and not stream.is_ended:
-                self._complete(stream, content, reasoning)
-                stream.is_ended = True
-                self._pending.append({"type": "stream_end", "message_id": message_id})
-            self._pending.extend(then)
+            self._backlog.close(message_id, content, reasoning)
+            self._backlog.add(ready)
         self.flush()
+
+    def tell(self, group: str, message: Event) -> None:
+        """Send a message of its own to another group, soon."""
+        self._flusher.post(group, message)
 
     def emitted(self, message_id: str) -> tuple[str, str]:
         """The text and reasoning of an open message, including what waits to be sent but not what is held back."""
         with self._lock:
-            stream = self._streams.get(message_id)
-            if stream is None:
-                return "", ""
-            return self._emitted(stream, is_reasoning=False), self._emitted(stream, is_reasoning=True)
+            return self._backlog.emitted(message_id)
 
     def flush(self) -> None:
-        """Send what waits, now if this thread may, else with the trailing flusher."""
-        if not self._may_send():
-            return self._trailer.mark(self)
-        with self._send_lock:
-            with self._lock:
-                message = self._drain(time.monotonic())
-            if message:
-                self._send(message)
-            else:
-                self.due = time.monotonic() + load.interval()
-        if self._waits:
-            self._trailer.mark(self)
+        """Let what waits be sent now. Does not wait for it."""
+        self._flusher.mark(self, 0.0)
+
+    def _flush_soon(self) -> None:
+        self._flusher.mark(self, load.next_beat(max(self._welcome, time.monotonic())))
+
+    def _wait_for_room(self) -> None:
+        """Inside the lock: an agent that is faster than all sending waits until its text is on its way."""
+        if self._backlog.chars > MAX_PENDING_CHARS:
+            self.flush()
+            self._room.wait_for(lambda: self._backlog.chars <= MAX_PENDING_CHARS, ROOM_SECONDS)
 
     # -- called on the loop or in an I/O thread ---------------------------------------------------------------------
 
     def want_html(self) -> None:
         """From now on send rendered text as well."""
-        self._html = True
+        self._backlog.html = True
 
     def views(self, *, html: bool) -> list[StreamView]:
         """Copies of the open messages. With `html` it may render for milliseconds: not on the loop."""
         with self._lock:
-            return [self._view(stream, html=html) for stream in self._streams.values()]
+            return self._backlog.views(html=html)
 
-    # -- inside the lock --------------------------------------------------------------------------------------------
+    # -- called by the flusher --------------------------------------------------------------------------------------
 
-    def _append(self, stream: Stream, text: str, *, is_reasoning: bool = False) -> None:
-        if not text:
-            return
-        last = self._pending[-1] if self._pending else None
-        self._pending_chars += len(text)
-        if isinstance(last, _Chunk) and last.takes(stream, is_reasoning, len(text)):
-            last.parts.append(text)
-            last.chars += len(text)
-            return
-        for at in range(0, len(text), CHUNK_CHARS):
-            part = text[at : at + CHUNK_CHARS]
-            self._pending.append(_Chunk(stream, is_reasoning, [part], len(part)))
-
-    def _complete(self, stream: Stream, content: str, reasoning: str) -> None:
-        """Emit what the final texts have beyond the emitted ones: text held back, or a last word never streamed."""
-        stream.hold = None
-        for final, is_reasoning in ((reasoning, True), (content, False)):
-            emitted = self._emitted(stream, is_reasoning=is_reasoning)
-            if final.startswith(emitted):
-                self._append(stream, final[len(emitted) :], is_reasoning=is_reasoning)
-
-    def _emitted(self, stream: Stream, *, is_reasoning: bool) -> str:
-        parts = list(stream.reasoning if is_reasoning else stream.text)
-        for item in self._pending:
-            if isinstance(item, _Chunk) and item.stream is stream and item.is_reasoning is is_reasoning:
-                parts += item.parts
-        return "".join(parts)
-
-    def _drain(self, now: float) -> Event | None:
-        """Number and encode everything that waits and is due; return one layer message."""
-        for stream in self._streams.values():
-            if stream.hold is not None:
-                self._append(stream, stream.hold.due(now))
-        raw: list[str] = []
-        html: list[str] = []
-        while self._pending:
-            item = self._pending.popleft()
-            if isinstance(item, _Chunk):
-                self._number(item, raw, html)
-                continue
-            if item["type"] == "stream_end":
-                self._render(self._streams.pop(item["message_id"]), html, now, is_end=True)
-            raw.append(encode(item))
-            if self._html:
-                html.append(encode(with_html(item)))
-        self._pending_chars = 0
-        if self._html:
-            for stream in self._streams.values():
-                self._render(stream, html, now)
+    def take(self) -> Event | None:
+        """Number and encode what waits as one layer message."""
+        with self._lock:
+            raw, html = self._backlog.drain(time.monotonic(), load.interval())
+            wants_html = self._backlog.html
+            self._room.notify_all()
         if not raw and not html:
             return None
-        message: Event = {"type": "chat.events", "conversation": self._conversation_id, "raw": "\n".join(raw)}
-        return {**message, "html": "\n".join(html)} if self._html else message
+        message = {"type": "chat.events", "conversation": self._conversation_id, "raw": "\n".join(raw)}
+        return {**message, "html": "\n".join(html)} if wants_html else message
 
-    def _number(self, chunk: _Chunk, raw: list[str], html: list[str]) -> None:
-        stream, text = chunk.stream, "".join(chunk.parts)
-        if chunk.is_reasoning:
-            kind, n = "stream_reasoning", stream.reasoning_n
-            stream.reasoning.append(text)
-            stream.reasoning_n += 1
-        else:
-            kind, n = "stream_token", stream.n
-            stream.text.append(text)
-            stream.n += 1
-            stream.unrendered.append(text)
-        frame = encode({"type": kind, "message_id": stream.id, "n": n, "token": text})
-        raw.append(frame)
-        if self._html and chunk.is_reasoning:
-            html.append(frame)
-
-    def _render(self, stream: Stream, html: list[str], now: float, *, is_end: bool = False) -> None:
-        """Add the patches that bring the page's HTML up to date, unless the stream's own clock says later."""
-        if not self._html or (not stream.unrendered and not is_end) or (now < stream.render_due and not is_end):
-            return
-        patches = self._feed(stream, now)
-        if is_end:
-            patches += stream.rendered.end()
-        for patch in patches:
-            event = {"type": "stream_html", "message_id": stream.id, "n": stream.html_n, "block": patch.block}
-            if patch.keep is not None:
-                event["keep"] = patch.keep
-            html.append(encode({**event, "html": patch.html}))
-            stream.html_n += 1
-
-    def _feed(self, stream: Stream, now: float) -> list[markdown.Patch]:
-        if stream.rendered is None:
-            stream.rendered = markdown.MarkdownStream()
-        text = "".join(stream.unrendered)
-        stream.unrendered.clear()
-        started = time.monotonic()
-        patches = stream.rendered.feed(text)
-        cost = time.monotonic() - started
-        stream.render_due = now + markdown.flush_interval(cost, load.interval())
-        return patches
-
-    def _view(self, stream: Stream, *, html: bool) -> StreamView:
-        if html:
-            self._html = True
-            if stream.rendered is None:
-                self._feed(stream, time.monotonic())
-                stream.html_n += 1  # the view itself is the first patch
-        return StreamView(
-            start=stream.start,
-            text="".join(stream.text),
-            n=stream.html_n if html else stream.n,
-            reasoning="".join(stream.reasoning),
-            reasoning_n=stream.reasoning_n,
-            blocks=tuple(stream.rendered.blocks) if html else None,
-        )
-
-    # -- sending ----------------------------------------------------------------------------------------------------
-
-    def _send_soon(self) -> None:
-        if time.monotonic() >= self.due or self._pending_chars > MAX_PENDING_CHARS:
-            self.flush()
-        else:
-            self._trailer.mark(self)
-
-    @property
-    def _waits(self) -> bool:
-        """True when something is left that only time will send: held back, or not rendered yet."""
-        if self._pending:
-            return True
+    def taken(self, seconds: float) -> None:
+        """Sending it has cost so much: the next send may wait."""
+        self._welcome = time.monotonic() + max(load.interval(), min(2 * seconds, 0.5))
         with self._lock:
-            return any(
-                (stream.hold is not None and stream.hold.held) or (self._html and stream.unrendered)
-                for stream in self._streams.values()
-            )
-
-    @staticmethod
-    def _may_send() -> bool:
-        if not getattr(_bound, "yes", False):
-            return False
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            return True
-        return False  # a callback inside a loop: async_to_sync is not allowed there
-
-    def _send(self, message: Event) -> None:
-        started = time.monotonic()
-        if breaker.is_closed(started):
-            try:
-                async_to_sync(self._group_send)(message)
-            except (Exception, asyncio.CancelledError) as error:
-                # Records and the text so far are elsewhere: the process's tick repairs what this loses.
-                breaker.open(error)
-        ended = time.monotonic()
-        load.count(ended)
-        self.due = ended + max(load.interval(), min(2 * (ended - started), 0.5))
-
-    async def _group_send(self, message: Event) -> None:
-        async with asyncio.timeout(SEND_SECONDS):
-            await self._layer.group_send(self._group, message)
-
-
-def with_html(event: Event) -> Event:
-    """Return an assistant's record with its `html`; any other event as it is. May take milliseconds."""
-    if event["type"] != "message" or event["message"]["sender"] != "assistant":
-        return event
-    message = event["message"]
-    html, is_cut = markdown.render_within(message["content"], MAX_HTML_BYTES)
-    message = {**message, "html": html}
-    return shorten({**event, "message": {**message, "truncated": True} if is_cut else message})
+            waits = self._backlog.waits
+        if waits:
+            self._flusher.mark(self, load.next_beat(self._welcome))
 
 
 class Load:
@@ -493,9 +319,9 @@ class Load:
         self._count = 0
         self._rate = 0.0
 
-    def count(self, now: float) -> None:
-        """Count a send. Unlocked: a lost count changes nothing."""
-        self._count += 1
+    def count(self, sends: int, now: float) -> None:
+        """Count sends. Unlocked: a lost count changes nothing."""
+        self._count += sends
         if now - self._since >= 0.5:
             self._rate = self._count / (now - self._since) if self._since else 0.0
             self._since, self._count = now, 0
@@ -505,9 +331,14 @@ class Load:
         share = (self._rate - LIGHT_LOAD) / (FULL_LOAD - LIGHT_LOAD)
         return FLUSH_SECONDS + min(max(share, 0.0), 1.0) * (BUSY_FLUSH_SECONDS - FLUSH_SECONDS)
 
+    def next_beat(self, moment: float) -> float:
+        """The first time from `moment` on at which sessions send."""
+        beat = self.interval() / BEATS
+        return math.ceil(moment / beat) * beat
+
 
 class Breaker:
-    """Leaves the layer alone for a while after a failed send, so that a stopped Redis holds no agent for long."""
+    """Leaves the layer alone for a while after a failed send, so that a stopped Redis holds nobody for long."""
 
     def __init__(self) -> None:
         self._until = 0.0
@@ -524,18 +355,111 @@ load = Load()
 breaker = Breaker()
 
 
-def tell(group: str, message: Event) -> None:
-    """Send one message to a group, from the loop or from a bound thread. Lost when the layer is away."""
-    if not breaker.is_closed(time.monotonic()):
-        return
+class Flusher:
+    """One bound thread per loop that sends what all outboxes hold, each when it is due."""
+
+    _by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Flusher] = weakref.WeakKeyDictionary()
+
+    def __init__(self) -> None:
+        self._layer = get_channel_layer()
+        self._lock = threading.Lock()  # guards all below
+        self._due: dict[Outbox, float] = {}  # when to send what it holds (monotonic)
+        self._loose: list[tuple[str, Event]] = []  # messages with their groups, to be sent with the next
+        self._next = math.inf  # when this thread looks again
+        self._wake = threading.Event()
+        self._ended = False
+        start_thread(self._run, name="chat-flusher")
+
+    @classmethod
+    def of_loop(cls) -> Flusher:
+        """The flusher of the running loop."""
+        loop = asyncio.get_running_loop()
+        flusher = cls._by_loop.get(loop)
+        if flusher is None or flusher._ended:
+            flusher = cls._by_loop[loop] = cls()
+        return flusher
+
+    def mark(self, outbox: Outbox, due: float) -> None:
+        """Send what this outbox holds at the time `due`, or before."""
+        with self._lock:
+            due = self._due[outbox] = min(due, self._due.get(outbox, math.inf))
+            if due < self._next:
+                self._wake.set()
+
+    def post(self, group: str, message: Event) -> None:
+        """Send a message to a group, at the next beat."""
+        with self._lock:
+            self._loose.append((group, message))
+            if load.next_beat(time.monotonic()) < self._next:
+                self._wake.set()
+
+    def end(self) -> None:
+        self._ended = True
+        self._wake.set()
+
+    def _run(self) -> None:
+        while not self._ended:
+            self._wake.wait(self._flush_due())
+
+    def _flush_due(self) -> float | None:
+        """Send what is due; return the seconds until the next is, None when nothing waits."""
+        now = time.monotonic()
+        with self._lock:
+            outboxes = [outbox for outbox, due in self._due.items() if due <= now]
+            for outbox in outboxes:
+                del self._due[outbox]
+            messages, self._loose = self._loose, []
+        for outbox in outboxes:
+            if message := _taken_from(outbox):
+                messages.append((outbox.group, message))
+        if messages:
+            self._send(messages)
+        cost = (time.monotonic() - now) / max(len(outboxes), 1)
+        for outbox in outboxes:
+            outbox.taken(cost)
+        with self._lock:
+            self._wake.clear()
+            self._next = load.next_beat(time.monotonic()) if self._loose else min(self._due.values(), default=math.inf)
+            return None if self._next == math.inf else max(self._next - time.monotonic(), 0.0)
+
+    def _send(self, messages: list[tuple[str, Event]]) -> None:
+        if not breaker.is_closed(time.monotonic()):
+            return
+        try:
+            async_to_sync(self._group_send)(messages)
+        except (Exception, asyncio.CancelledError) as error:
+            # Records and the text so far are elsewhere: the process's tick repairs what this loses.
+            breaker.open(error)
+        load.count(len(messages), time.monotonic())
+
+    async def _group_send(self, messages: list[tuple[str, Event]]) -> None:
+        async with asyncio.timeout(SEND_SECONDS):
+            for group, message in messages:
+                await self._layer.group_send(group, message)
+
+
+def _taken_from(outbox: Outbox) -> Event | None:
     try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        async_to_sync(_tell)(group, message)
-    else:
+        return outbox.take()
+    except Exception:  # one session's trouble must not hold the others' text back
+        logger.exception("flush failed")
+        return None
+
+
+def tell(group: str, message: Event) -> None:
+    """Send one message to a group, from the loop. Does not wait; lost when the layer is away."""
+    if breaker.is_closed(time.monotonic()):
         task = asyncio.ensure_future(_tell(group, message))
         _running.add(task)
         task.add_done_callback(_finished)
+
+
+async def _tell(group: str, message: Event) -> None:
+    try:
+        async with asyncio.timeout(SEND_SECONDS):
+            await get_channel_layer().group_send(group, message)
+    except Exception as error:
+        breaker.open(error)
 
 
 async def join(group: str, channel: str) -> bool:
@@ -549,66 +473,3 @@ async def join(group: str, channel: str) -> bool:
         breaker.open(error)
         return False
     return True
-
-
-async def _tell(group: str, message: Event) -> None:
-    try:
-        async with asyncio.timeout(SEND_SECONDS):
-            await get_channel_layer().group_send(group, message)
-    except Exception as error:
-        breaker.open(error)
-
-
-class Trailer:
-    """One bound thread per loop that sends what agents have left in their outboxes."""
-
-    _by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Trailer] = weakref.WeakKeyDictionary()
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._dirty: set[Outbox] = set()  # guarded by self._lock
-        self._wake = threading.Event()
-        self._ended = False
-        start_thread(self._run, name="chat-trailer")
-
-    @classmethod
-    def of_loop(cls) -> Trailer:
-        """The trailer of the running loop."""
-        loop = asyncio.get_running_loop()
-        trailer = cls._by_loop.get(loop)
-        if trailer is None or trailer._ended:
-            trailer = cls._by_loop[loop] = cls()
-        return trailer
-
-    def mark(self, outbox: Outbox) -> None:
-        """Flush this outbox when it is due."""
-        with self._lock:
-            self._dirty.add(outbox)
-        self._wake.set()
-
-    def end(self) -> None:
-        self._ended = True
-        self._wake.set()
-
-    def _run(self) -> None:
-        while not self._ended:
-            self._wake.wait()
-            self._wake.clear()
-            while (pause := self._flush_due()) is not None and not self._ended:
-                time.sleep(pause)
-
-    def _flush_due(self) -> float | None:
-        """Flush the outboxes that are due; return the seconds until the next is, None when none is left."""
-        now = time.monotonic()
-        with self._lock:
-            due = [outbox for outbox in self._dirty if outbox.due <= now]
-            self._dirty.difference_update(due)
-        for outbox in due:
-            try:
-                outbox.flush()
-            except Exception:  # one session's trouble must not hold the others' text back
-                logger.exception("flush failed")
-        with self._lock:
-            if not self._dirty:
-                return None
-            return max(0.002, min(min(outbox.due for outbox in self._dirty) - time.monotonic(), FLUSH_SECONDS))

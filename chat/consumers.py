@@ -7,16 +7,19 @@ Nothing in a frame, a layer message or an agent can raise out of the consumer.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import time
 import uuid
 from collections import deque
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 from urllib.parse import parse_qs
 
 from channels.consumer import get_handler_name
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
+from channels.layers import get_channel_layer
 from django.core import signing
 from django.http import parse_cookie
 
@@ -72,6 +75,8 @@ from chat.protocol import (
 
 logger = logging.getLogger("chat.consumer")
 
+T = TypeVar("T")
+
 TICKET_SALT = "chat.ticket"
 TICKET_SECONDS = 24 * 3600
 ABUSE_FRAMES, ABUSE_SECONDS = 5, 10.0  # so many bad frames in so long a time close the socket
@@ -91,6 +96,7 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
     """One connection. `is_compatible`: of the earlier prototype's page (`docs/protocol.md`)."""
 
     feed: Feed | None = None
+    _hearing: asyncio.Task[None] | None = None
     groups_left: set[str]  # not joined yet
     owner: Owner
     conversation_id: uuid.UUID
@@ -99,11 +105,33 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
     address = ""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve the connection: frames here, layer messages in a task of their own.
+
+        The stock method (channels 4.3.2, utils.py, `await_many_dispatch`) has one task for both, which makes and awaits
+        two more for each message: that costs twice what is done with it. And a layer message waits there for the
+        database, while a frame of the page does.
+        """
+        self.scope, self.base_send = scope, send
+        self.channel_layer = get_channel_layer(self.channel_layer_alias)
+        self.channel_name = await self.channel_layer.new_channel()
         try:
-            await super().__call__(scope, receive, send)
+            while True:
+                await self.dispatch(await receive())
+        except StopConsumer:
+            pass
         finally:
             # Not in disconnect(): Channels 4.3 does not call it after an exception, nor at shutdown.
+            if self._hearing:
+                self._hearing.cancel()
             await self._leave()
+
+    async def _hear(self) -> None:
+        try:
+            while True:
+                await self.dispatch(await self.channel_layer.receive(self.channel_name))
+        except Exception:
+            logger.exception("a connection does not hear its group")
+            await self.close(CLOSE_RESTART)
 
     async def dispatch(self, message: dict[str, Any]) -> None:
         """Handle one frame or layer message.
@@ -164,6 +192,7 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
         feed = self.feed  # the process may dismiss this connection at any await
         await here.close_orphan(self.conversation_id)
         await feed.open(self._greeting, after=_after_of(options))
+        self._hearing = asyncio.create_task(self._hear())  # not before `connection` is sent
 
     def _check_profile(self, options: dict[str, str]) -> None:
         if self.is_compatible and not conf.COMPATIBLE_PROFILE:
@@ -303,13 +332,15 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
                 if not await self.feed.resync(message_id):
                     raise NotFound("This message is not being written.")
             case _:
-                await self._authorise()
                 await self._obey(command)
 
-    async def _authorise(self) -> None:
-        if not await in_thread(still_valid, {self.owner}):
+    async def _do(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Do blocking work in the owner's name, as long as the owner may: an account can be closed at any time."""
+        try:
+            return await in_thread(_authorised, self.owner, functools.partial(function, *args, **kwargs))
+        except Unauthorized:
             await self.dismiss(CLOSE_SIGN_IN, error_event(Unauthorized()))
-            raise Unauthorized
+            raise
 
     async def _obey(self, command: Command) -> None:
         id, owner = self.conversation_id, self.owner
@@ -317,7 +348,7 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
             case SendMessage():
                 await self._send_message(command)
             case SendAnswer(request_id=request_id, content=content, answer=answer, client_id=client_id):
-                accepted = await in_thread(
+                accepted = await self._do(
                     commands.accept_answer,
                     owner,
                     id,
@@ -334,20 +365,18 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
                 await self._require_row()
                 await here.reset(id)
             case Edit(turn=turn, content=content):
-                await self._rewrite(await in_thread(commands.edit, owner, id, turn=turn, content=content))
+                await self._rewrite(await self._do(commands.edit, owner, id, turn=turn, content=content))
             case Regenerate(turn=turn):
-                await self._rewrite(await in_thread(commands.regenerate, owner, id, turn=turn))
+                await self._rewrite(await self._do(commands.regenerate, owner, id, turn=turn))
             case Branch(turn=turn):
-                await self._rewrite(await in_thread(commands.branch, owner, id, turn=turn))
+                await self._rewrite(await self._do(commands.branch, owner, id, turn=turn))
             case Clear():
-                await self._rewrite(await in_thread(commands.clear, owner, id))
+                await self._rewrite(await self._do(commands.clear, owner, id))
 
     async def _require_row(self) -> None:
         """A stop or reset of what does not exist (any more) is nothing, or not found."""
-        if self._may_create:
-            return
         mine = Conversation.objects.for_owner(self.owner).filter(id=self.conversation_id)
-        if not await in_thread(mine.exists):
+        if not await self._do(mine.exists) and not self._may_create:
             raise NotFound
 
     async def _send_message(self, command: SendMessage) -> None:
@@ -355,7 +384,7 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
             raise NotFound("There is no such attachment.")
         if here.is_full(self.conversation_id):
             raise Busy("The server is full. Try again in a moment.", retry_ms=5000)
-        accepted = await in_thread(
+        accepted = await self._do(
             commands.accept_message,
             self.owner,
             self.conversation_id,
@@ -464,6 +493,13 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
             # autobahn's RuntimeError through (autobahn 26.10.2, websocket/protocol.py:2584).
             self._is_closed = True
             logger.info("a page left before a frame was sent: %s", type(error).__name__)
+
+
+def _authorised(owner: Owner, work: Callable[[], T]) -> T:
+    """Do what the owner wants. In an I/O thread. Raises: Unauthorized."""
+    if not still_valid({owner}):
+        raise Unauthorized
+    return work()
 
 
 def _agent_of(key: str | None) -> AgentSpec:

@@ -111,6 +111,7 @@ class _Events(openai.Stream[Any]):
                         if events:
                             yield events
                         raise
+                self._decoder.flows = self._decoder.flows or any(map(_text_of, events))
                 yield events
         finally:
             self.response.close()
@@ -132,6 +133,7 @@ class _Reads:
     """Splits a body of server-sent events into the data of each: one list for what a read of the network brought."""
 
     def __init__(self, response: Any) -> None:
+        self.flows = False  # text has come: nobody waits for the first word any more
         self._response = response
         self._read = b""  # what the network brought last
         self._at = 0  # so much of it has been seen
@@ -160,7 +162,7 @@ class _Reads:
             if is_last and found:
                 yield found
                 found = []
-            if is_certain and waited < load.interval():
+            if self.flows and is_certain and waited < load.interval():
                 try:
                     pause(load.interval())  # what comes meanwhile comes with one read
                 except RequestAborted:

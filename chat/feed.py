@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from chat import markdown
-from chat.bridge import StreamView, in_thread, with_html
+from chat.backlog import StreamView, with_html
+from chat.bridge import in_thread
 from chat.models import Conversation, Message, iso, text_or_none
 from chat.process import here
 from chat.protocol import CHUNK_CHARS, CHUNKS, RECORDS, SNAPSHOT_CHARS, Event, Rate, Window, compatible, encode, size_of

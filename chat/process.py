@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
-from chat.bridge import Trailer, in_thread, tell
+from chat.bridge import Flusher, in_thread, tell
 from chat.commands import erase
 from chat.conf import conf
 from chat.drain import drain_before_exit
@@ -109,7 +109,7 @@ class Process:
         self._relay.end()
         if self.record:
             await in_thread(self.record.end)
-        Trailer.of_loop().end()
+        Flusher.of_loop().end()
         self.record = None
 
     def lose(self) -> None:

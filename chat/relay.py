@@ -17,7 +17,8 @@ from typing import Any
 
 from channels.layers import get_channel_layer
 
-from chat.bridge import StreamView, tell
+from chat.backlog import StreamView
+from chat.bridge import tell
 
 logger = logging.getLogger("chat.relay")
 

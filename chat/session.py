@@ -45,7 +45,7 @@ from chat.activity import (
     Usage,
     UserText,
 )
-from chat.bridge import Inbox, InboxClosed, Outbox, start_thread, tell
+from chat.bridge import Inbox, InboxClosed, Outbox, start_thread
 from chat.conf import AgentSpec, agents
 from chat.database import connected
 from chat.exceptions import AgentUnavailable, ChatError, new_incident
@@ -720,7 +720,7 @@ class AgentSession:
     def _tell_owner(self, conversation: Conversation) -> None:
         """Show the new state in the lists of all the owner's pages."""
         frame = encode(conversation.summary())
-        tell(self._owner.group, {"type": "chat.owner", "owner": self._owner.id, "frame": frame})
+        self.outbox.tell(self._owner.group, {"type": "chat.owner", "owner": self._owner.id, "frame": frame})
 
     def _emit_status(self, *more: Event) -> None:
         with self._lock:

@@ -15,8 +15,8 @@ ROOT = Path(__file__).parent.parent
 
 # A module of the app may import its own level and those below. `docs/architecture.md` says what the levels are.
 LEVELS = [
-    "activity conf csp database exceptions exports failures formulas holdback json_scan markdown protocol rendering"
-    " statements templatetags",
+    "activity backlog conf csp database exceptions exports failures formulas holdback json_scan markdown protocol"
+    " rendering statements templatetags",
     "bridge layers redis_layer",
     "commands download erasure models owners ownership migrations retention",
     "agents callbacks fast_stream history langroid_setup mock_model model_calls model_request scope tool_calls",
