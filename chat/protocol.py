@@ -37,6 +37,7 @@ CLOSE_RESTART = 4012
 
 Event = dict[str, Any]
 
+_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # PostgreSQL stores no NUL; UTF-8 has no lone surrogates
 
 
@@ -63,7 +64,7 @@ def clean_json(value: Any) -> Any:
 
 def encode(event: Any) -> str:
     """Return the event as one frame."""
-    return json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+    return _encoder.encode(event)
 
 
 # -- commands ------------------------------------------------------------------------------------------------------

@@ -105,8 +105,7 @@ class AgentSession:
         self._usage = Usage()  # of the turn
         self._failed: Failure | None = None
         self._answered = False  # the turn has a record of the root agent
-        for turn in claimed.queued:
-            self.inbox.put(turn)
+        self._wake_for(self._queued)
 
     def __repr__(self) -> str:
         return f"<AgentSession {self.conversation_id} fence {self.fence} {self._state}>"
@@ -374,10 +373,11 @@ class AgentSession:
         self._abort = abort
 
     def next_message(self) -> UserText | None:
-        self._end_turn()
+        if self._turn is not None:
+            self._end_turn()
+        elif self.inbox.empty():
+            self._look_for_turns()
         while True:
-            if self.inbox.empty():
-                self._look_for_turns()
             try:
                 turn = self.inbox.get()
             except InboxClosed:
@@ -395,7 +395,10 @@ class AgentSession:
             waiting = [turn.id for turn in conversation.queued]
         with self._lock:
             self._queued = waiting
-        for turn in waiting:
+        self._wake_for(waiting)
+
+    def _wake_for(self, turns: list[uuid.UUID]) -> None:
+        for turn in turns:
             self.inbox.put(turn)
 
     def _begin_turn(self, turn: uuid.UUID) -> UserText | None:
@@ -445,6 +448,8 @@ class AgentSession:
             self.idle_since = time.monotonic()
         if not waiting:
             self._emit_status()
+        elif self.inbox.empty():  # their wake-ups were lost
+            self._wake_for(waiting)
         self.outbox.flush()
         self._tell_owner(conversation)
 

@@ -38,29 +38,54 @@ class Prepared(Generic[M]):
         """`make` gets a value of each of `kinds`. What else the query says stays as it is at the first call."""
         self._make = make
         self._kinds = kinds
-        self._made: dict[str, tuple[type[M], str, list[Any]]] = {}  # by the database's vendor
+        self._made: dict[str, _Made[M]] = {}  # by the database's vendor
 
     def __call__(self, *values: Any) -> list[M]:
         """Execute it with these values, in this thread's transaction if there is one."""
         made = self._made.get(connection.vendor) or self._prepare()
-        model, sql, params = made
-        given = [values[param.number] if isinstance(param, _Place) else param for param in params]
-        return list(model._base_manager.raw(sql, [_adapted(value) for value in given]))
+        given = [values[param.number] if isinstance(param, _Place) else param for param in made.params]
+        with connection.cursor() as cursor:
+            cursor.execute(made.sql, [_adapted(value) for value in given])
+            return [made.row(found) for found in cursor.fetchall()]
 
     def first(self, *values: Any) -> M | None:
         rows = self(*values)
         return rows[0] if rows else None
 
-    def _prepare(self) -> tuple[type[M], str, list[Any]]:
+    def _prepare(self) -> _Made[M]:
         stand_ins = [STAND_INS[kind]() for kind in self._kinds]
         query = self._make(*stand_ins).query
         sql, params = query.sql_with_params()
         places = {_adapted(value): _Place(number) for number, value in enumerate(stand_ins)}
-        made = query.model, sql, [places.get(param, param) for param in params]
-        missing = set(range(len(stand_ins))) - {param.number for param in made[2] if isinstance(param, _Place)}
+        made = self._made[connection.vendor] = _Made(
+            query.model, sql, [places.get(param, param) for param in params], tuple(query.annotations)
+        )
+        missing = set(range(len(stand_ins))) - {param.number for param in made.params if isinstance(param, _Place)}
         assert not missing, f"values {missing} are not in {sql}"
-        self._made[connection.vendor] = made
         return made
+
+
+class _Made(Generic[M]):
+    """The SQL of a query for all fields of a model, and then annotations; how a row of it becomes the model's."""
+
+    def __init__(self, model: type[M], sql: str, params: list[Any], annotations: tuple[str, ...]) -> None:
+        self.sql = sql
+        self.params = params
+        self._model = model
+        self._annotations = annotations
+        fields = model._meta.concrete_fields
+        self._names = [field.attname for field in fields]
+        self._converters = [(at, *made) for at, made in enumerate(map(_converters, fields)) if made[0]]
+
+    def row(self, found: Sequence[Any]) -> M:
+        values = list(found)
+        for at, converters, column in self._converters:
+            for convert in converters:
+                values[at] = convert(values[at], column, connection)
+        row = self._model.from_db(connection.alias, self._names, values[: len(self._names)])
+        for name, value in zip(self._annotations, values[len(self._names) :], strict=True):
+            setattr(row, name, value)
+        return row
 
 
 class _Place:
@@ -104,10 +129,15 @@ def _execute(sql: str, row: models.Model, fields: list[models.Field], *, is_read
 
 def _converted(field: models.Field, value: Any) -> Any:
     """A value that came from the database as Python has it."""
-    column = field.get_col(field.model._meta.db_table)
-    for convert in connection.ops.get_db_converters(column) + column.get_db_converters(connection):
+    converters, column = _converters(field)
+    for convert in converters:
         value = convert(value, column, connection)
     return value
+
+
+def _converters(field: models.Field) -> tuple[list[Callable[..., Any]], Any]:
+    column = field.get_col(field.model._meta.db_table)
+    return connection.ops.get_db_converters(column) + column.get_db_converters(connection), column
 
 
 @functools.cache
