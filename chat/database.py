@@ -9,6 +9,9 @@ and the last connection to close writes the whole log back. So a few connections
 Django itself keeps one per thread (`CONN_MAX_AGE`), or a pool for PostgreSQL. With other databases than SQLite
 connections live as the settings say.
 
+No more of them are open than are useful. Fifty turns that began at once had fifty connections, each with the schema,
+its statements and its cache: 14 MB that came and went, in pieces all over the heap.
+
 Whoever writes waits for its turn. SQLite has one writer, and lets the others try again after pauses of up to 100 ms, in
 no order (sqlite3.c, `sqliteDefaultBusyCallback`): with 50 busy threads some waited for seconds, among them the one that
 renews the process's lease.
@@ -26,26 +29,26 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, close_old_connections, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-MAX_KEPT = 8  # that nobody uses
+MAX_OPEN = 8  # SQLite has one writer, and Python runs one thread at a time: more would only wait for each other
 DATABASE_SECONDS = 10.0  # a database that is away longer than this ends the turn
 DATABASE_PAUSE_SECONDS = 0.25
-TURN_SECONDS = 5.0  # longest wait for the turn to write
+TURN_SECONDS = 5.0  # longest wait for a connection, and for the turn to write
 WRITES = ("BEGIN", "INSERT", "UPDATE", "DELETE")
 
 
 class _Queue:
-    """A lock that is handed over in the order in which it was asked for."""
+    """So many places, which are handed over in the order in which they were asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, places: int = 1) -> None:
         self._lock = threading.Lock()
-        self._is_held = False  # guarded by self._lock
+        self._free = places  # guarded by self._lock
         self._waiting: deque[threading.Lock] = deque()  # guarded by self._lock; each is released to wake its thread
 
     def take(self, timeout: float) -> bool:
-        """Wait for the turn; False when it has not come in so many seconds."""
+        """Wait for a place; False when none came in so many seconds."""
         with self._lock:
-            if not self._is_held:
-                self._is_held = True
+            if self._free:
+                self._free -= 1
                 return True
             mine = threading.Lock()
             mine.acquire()
@@ -59,12 +62,12 @@ class _Queue:
         return False
 
     def give(self) -> None:
-        """Hand the turn to the next."""
+        """Hand the place to the next."""
         with self._lock:
             if self._waiting:
                 self._waiting.popleft().release()
             else:
-                self._is_held = False
+                self._free += 1
 
 
 _writing = _Queue()
@@ -94,14 +97,28 @@ class _Writer:
 
 
 class _Kept:
-    """The connections that nobody uses now, the last used first."""
+    """The connections that are open: the last used is lent first."""
 
     def __init__(self) -> None:
+        self._places = _Queue(MAX_OPEN)
         self._lock = threading.Lock()
         self._idle: list[BaseDatabaseWrapper] = []  # guarded by self._lock
 
-    def take(self) -> BaseDatabaseWrapper:
-        """Return a connection for one thread; it may not be open yet."""
+    @contextmanager
+    def lent(self) -> Iterator[BaseDatabaseWrapper]:
+        """Have a connection; it may not be open yet. Whoever has waited too long for one opens one more."""
+        has_place = self._places.take(TURN_SECONDS)
+        try:
+            connection = self._take()
+            try:
+                yield connection
+            finally:
+                self._give_back(connection)
+        finally:
+            if has_place:
+                self._places.give()
+
+    def _take(self) -> BaseDatabaseWrapper:
         settings = connections.settings[DEFAULT_DB_ALIAS]
         with self._lock:
             while self._idle:
@@ -115,14 +132,14 @@ class _Kept:
         connection.execute_wrappers.append(_Writer())
         return connection
 
-    def give_back(self, connection: BaseDatabaseWrapper) -> None:
+    def _give_back(self, connection: BaseDatabaseWrapper) -> None:
         connection.execute_wrappers[0].end()
         if connection.in_atomic_block:
             return connection.close()  # not to be used again
         connection.close_if_unusable_or_obsolete()
         connection.queries_log.clear()  # with DEBUG it keeps the last 9000
         with self._lock:
-            if len(self._idle) < MAX_KEPT:
+            if len(self._idle) < MAX_OPEN:
                 self._idle.append(connection)
                 return
         connection.close()
@@ -146,18 +163,17 @@ def lent_connection() -> Iterator[None]:
     if getattr(_lent, "yes", False) or (own is not None and own.in_atomic_block):
         yield
         return
-    connection = _kept.take()
-    connections[DEFAULT_DB_ALIAS] = connection
-    _lent.yes = True
-    try:
-        yield
-    finally:
-        _lent.yes = False
-        if own is None:
-            del connections[DEFAULT_DB_ALIAS]
-        else:
-            connections[DEFAULT_DB_ALIAS] = own
-        _kept.give_back(connection)
+    with _kept.lent() as connection:
+        connections[DEFAULT_DB_ALIAS] = connection
+        _lent.yes = True
+        try:
+            yield
+        finally:
+            _lent.yes = False
+            if own is None:
+                del connections[DEFAULT_DB_ALIAS]
+            else:
+                connections[DEFAULT_DB_ALIAS] = own
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -104,14 +105,39 @@ def test_what_failed_in_a_transaction_is_rolled_back_and_the_connection_is_whole
     assert not ServerProcess.objects.filter(host="nowhere").exists()
 
 
-def test_no_more_connections_are_kept_than_are_useful(kept):
-    taken = [kept.take() for _ in range(database.MAX_KEPT + 2)]
-    for one in taken:
-        one.ensure_connection()
-        kept.give_back(one)
+@pytest.fixture
+def all_lent(kept):
+    """Every connection is lent; `give_back` ends the loan of one."""
+    with ExitStack() as loans:
+        taken = [ExitStack() for _ in range(database.MAX_OPEN)]
+        for loan in taken:
+            loans.push(loan)
+            loan.enter_context(kept.lent()).ensure_connection()
+        yield taken
 
-    assert len(kept._idle) == database.MAX_KEPT
-    assert sum(one.connection is None for one in taken) == 2
+
+def test_who_finds_every_connection_lent_waits_for_the_next(kept, all_lent):
+    thread = threading.Thread(target=lent)
+    thread.start()
+    while not kept._places._waiting:
+        threading.Event().wait(0.001)
+    assert thread.is_alive() and not kept._idle
+
+    all_lent[0].close()
+    thread.join(10)
+
+    assert not thread.is_alive() and len(kept._idle) == 1
+
+
+def test_who_has_waited_too_long_for_a_connection_opens_one_more(kept, all_lent, monkeypatch):
+    monkeypatch.setattr(database, "TURN_SECONDS", 0.01)
+
+    assert in_thread(lent) is not None
+
+    for loan in all_lent:
+        loan.close()
+    assert len(kept._idle) == database.MAX_OPEN
+    assert kept._places._free == database.MAX_OPEN
 
 
 def test_writers_have_their_turn_in_the_order_in_which_they_asked():
@@ -153,7 +179,7 @@ def test_a_transaction_gives_the_turn_back(fails):
     def write() -> None:
         with lent_connection(), transaction.atomic():
             ServerProcess.objects.create(host="here", pid=1)
-            assert database._writing._is_held
+            assert not database._writing._free
             if fails:
                 raise RuntimeError("on purpose")
 
@@ -163,14 +189,14 @@ def test_a_transaction_gives_the_turn_back(fails):
     else:
         in_thread(write)
 
-    assert not database._writing._is_held
+    assert database._writing._free
 
 
 def test_a_single_statement_gives_the_turn_back_at_once():
     def write() -> None:
         with lent_connection():
             ServerProcess.objects.filter(host="here").update(pid=2)
-            assert not database._writing._is_held
+            assert database._writing._free
 
     in_thread(write)
 
