@@ -105,6 +105,38 @@ def _print_stream(best: Result, arguments: argparse.Namespace) -> None:
     table(rows)
 
 
+# -- the knee ----------------------------------------------------------------------------------------------------------
+
+
+def knee(arguments: argparse.Namespace) -> Result:
+    """How many sessions hold the pace on one process: more and more of them, until their answers come late."""
+    arguments.turns = 1
+    runs: list[Result] = []
+    with processes.stub(arguments.tokens, arguments.tps) as api_base:
+        for sessions in arguments.sessions:
+            shape = {"turns": 1, "tokens": arguments.tokens, "tps": arguments.tps, "sessions": sessions}
+            shape["spread_seconds"] = arguments.tokens / arguments.tps  # as a server sees it that is always busy
+            with processes.chat_server(arguments.server, api_base) as server:
+                seen = processes.run("load", url=server.ws_url, pid=server.process.pid, html=arguments.html, **shape)
+            runs.append(summary(seen, arguments) | {"sessions": sessions})
+            if not holds_pace(runs[-1]):
+                break
+    rows = [("sessions", "last/ideal", "gap ms p99", "first ms p99", "CPU s/1000", "of a core", "holds the pace")]
+    for run in runs:
+        figures = (run["last_over_ideal"], run["gap_p99"] * 1000, run["first_p99"] * 1000, run["cpu_per_1000"])
+        shown = [f"{value:.{digits}f}" for value, digits in zip(figures, (2, 0, 0, 3), strict=True)]
+        rows.append((str(run["sessions"]), *shown, f"{run['cpu_share']:.2f}", "yes" if holds_pace(run) else "no"))
+    table(rows)
+    held = max((run["sessions"] for run in runs if holds_pace(run)), default=0)
+    print(f"{held} sessions at {arguments.tps} tokens/s hold the pace")
+    return {"held": held, "all": runs, "lost": sum(run["lost"] for run in runs)}
+
+
+def holds_pace(run: Result) -> bool:
+    """True if every last token came in time, and no page stood still."""
+    return run["last_over_ideal"] <= 1.1 and run["gap_p99"] <= 0.25
+
+
 # -- connections -------------------------------------------------------------------------------------------------------
 
 
@@ -230,6 +262,13 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     command.add_argument("--repeat", type=int, default=1, help="rounds; the one with the least CPU is shown")
     command.add_argument("--baseline", nargs="*", default=BASELINES, choices=BASELINES)
     command.add_argument("--setting", action="append", default=[], metavar="NAME=VALUE", help="of the environment")
+
+    command = commands.add_parser("knee", help=knee.__doc__)
+    command.set_defaults(run=knee)
+    command.add_argument("--sessions", type=int, nargs="+", default=(50, 75, 100, 125, 150, 200, 250, 300))
+    command.add_argument("--tokens", type=int, default=200, help="of each answer")
+    command.add_argument("--tps", type=int, default=50, help="tokens per second of each answer")
+    command.add_argument("--html", action="store_true", help="the page's mode: answers arrive rendered")
 
     command = commands.add_parser("connections", help=connections.__doc__)
     command.set_defaults(run=connections)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 
@@ -33,6 +35,24 @@ def test_a_small_run_loses_nothing_and_writes_its_figures(mode, tmp_path):
     assert set(best) == {"httpx", "chat"}
     assert best["chat"]["lost"] == 0
     assert all(run["cpu_per_1000"] > 0 for run in best.values())
+
+
+def test_the_knee_is_where_answers_begin_to_come_late(monkeypatch, capsys):
+    late = {20: 1.0, 40: 1.1, 80: 1.3}
+    run = {"gap_p99": 0.2, "first_p99": 0.1, "cpu_per_1000": 0.2, "cpu_share": 0.5, "lost": 0}
+    server = SimpleNamespace(ws_url="", process=SimpleNamespace(pid=0))
+    monkeypatch.setattr(command.processes, "stub", lambda *_: nullcontext(""))
+    monkeypatch.setattr(command.processes, "chat_server", lambda *_: nullcontext(server))
+    monkeypatch.setattr(command.processes, "run", lambda module, **plan: plan["sessions"])
+    monkeypatch.setattr(command, "summary", lambda seen, arguments: run | {"last_over_ideal": late[seen]})
+
+    assert command.main(["knee", "--sessions", "20", "40", "80", "160"]) == 0
+    assert "40 sessions at 50 tokens/s hold the pace" in capsys.readouterr().out
+
+
+def test_a_page_that_stands_still_does_not_hold_the_pace():
+    assert command.holds_pace({"last_over_ideal": 1.0, "gap_p99": 0.25})
+    assert not command.holds_pace({"last_over_ideal": 1.0, "gap_p99": 0.26})
 
 
 def test_lost_text_is_an_error(monkeypatch):
