@@ -469,12 +469,19 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
         if message["conversation"] == str(self.conversation_id):
             await self.dismiss(CLOSE_NOT_FOUND, error_event(NotFound("This conversation was deleted.")))
 
-    async def compare(self, newest_seq: int, state: str) -> None:
+    def compare(self, newest_seq: int, state: str) -> None:
+        """Look whether the database knows of more than this page."""
         if self.feed is not None:
-            await self.feed.compare(newest_seq, state)
+            self.feed.compare(newest_seq, state)
+
+    @property
+    def needs_tick(self) -> bool:
+        """True while the page lacks something, or does not read."""
+        feed = self.feed
+        return feed is not None and (feed.is_behind or not feed.is_open or bool(self.groups_left))
 
     async def tick(self) -> None:
-        """Once a second: close a page that does not read, and go on with one that was slow."""
+        """Close a page that does not read, and go on with one that was slow."""
         if self.feed is None:
             return
         if self.feed.is_stalled:

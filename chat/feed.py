@@ -122,8 +122,8 @@ class Feed:
             async with self._lock:
                 await self._pump()
 
-    async def compare(self, newest_seq: int, state: str) -> None:
-        """Catch up if the database knows of more than this connection was sent."""
+    def compare(self, newest_seq: int, state: str) -> None:
+        """Be behind if the database knows of more than this connection was sent."""
         if self._greet is None:
             return  # not open yet: nothing comes before `connection`
         told = self._status.get("state")
@@ -133,9 +133,7 @@ class Feed:
             return  # it is catching up already
         if newest_seq > self.seq or self._doubts >= 2:
             self._doubts = 0
-            async with self._lock:
-                self.is_behind = True
-                await self._pump()
+            self.is_behind = True
 
     async def resync(self, message_id: str) -> bool:
         """Send an open message anew from its beginning; False when it is not open."""

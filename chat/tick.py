@@ -79,8 +79,10 @@ class Tick:
 
     def _tick(self) -> list[dict[str, Any]]:
         """Renew, checkpoint, look. One transaction and one query."""
-        process = self._process
-        if not process.record.renew():  # another process took this one for dead
+        process, record = self._process, self._process.record
+        if record is None:
+            return []  # it has just ended
+        if not record.renew():  # another process took this one for dead
             process.lose()
             self._loop.call_soon_threadsafe(lambda: process.spawn(process.register_again()))
             return []
@@ -119,9 +121,10 @@ class Tick:
             return
         for row in rows:
             self._look_at(row)
-        for connections in list(process.connections.values()):
-            for connection in list(connections):
-                process.spawn(connection.tick())
+        for connections in process.connections.values():
+            for connection in connections:
+                if connection.needs_tick:
+                    process.spawn(connection.tick())
         process.end_unwatched()
 
     def _look_at(self, row: dict[str, Any]) -> None:
@@ -148,8 +151,8 @@ class Tick:
                 process.spawn(process.wake(id))
         waits = row["has_queued"] and row["state"] == Conversation.State.IDLE
         state = Conversation.State.RUNNING if waits else row["state"]
-        for connection in list(process.connections.get(id, ())):
-            process.spawn(connection.compare(row["newest_seq"], state))
+        for connection in process.connections.get(id, ()):
+            connection.compare(row["newest_seq"], state)
 
 
 def _look_for(ids: set[uuid.UUID]) -> list[dict[str, Any]]:

@@ -14,6 +14,6 @@ async def test_nothing_comes_before_the_connection_frame():
         frames.append(frame)
 
     feed = Feed(uuid.uuid4(), write, html=False, is_compatible=False)
-    await feed.compare(5, "running")  # the process's tick, while the socket is being opened
+    feed.compare(5, "running")  # the process's tick, while the socket is being opened
     await feed.catch_up()
     assert frames == [] and not feed.is_behind
