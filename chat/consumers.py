@@ -268,6 +268,10 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
                     await self.channel_layer.group_discard(group, self.channel_name)
         except Exception as error:
             logger.info("a group was not left: %s", type(error).__name__)
+    async def websocket_disconnect(self, message: dict[str, Any]) -> None:
+        """End. The stock method (channels 4.3.2, generic/websocket.py) hops through the process-wide sync thread."""
+        raise StopConsumer
+
 
     async def dismiss(self, code: int, *events: Event) -> None:
         """Say why, and close. Called by the process."""

@@ -12,7 +12,7 @@ import random
 import threading
 import time
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
@@ -31,6 +31,7 @@ from chat.tick import Tick
 
 logger = logging.getLogger("chat.process")
 
+RETURNS_PER_SECOND = 200  # a restarted server's pages are asked to come back no faster, on average
 WARM_SECONDS = 1.0  # the agent library is imported so long after the start
 
 
@@ -61,6 +62,7 @@ class Process:
         self.connections: dict[uuid.UUID, set[Connection]] = defaultdict(set)
         self.is_draining = False
         self._of_owner: dict[str, list[Connection]] = defaultdict(list)  # oldest first
+        self._of_address: Counter[str] = Counter()
         self._leaving: set[AgentSession] = set()  # their threads have not ended yet
         self._left: dict[uuid.UUID, float] = {}  # when the last connection of a conversation went
         self._resources: dict[uuid.UUID, dict[str, Any]] = defaultdict(dict)
@@ -93,7 +95,9 @@ class Process:
             return
         self.is_draining = True
         deadline = time.monotonic() + seconds
-        farewells = [self._farewell(connection) for group in list(self.connections.values()) for connection in group]
+        connections = [connection for group in self.connections.values() for connection in group]
+        within_ms = max(2000, 1000 * len(connections) // RETURNS_PER_SECOND)
+        farewells = [self._farewell(connection, within_ms) for connection in connections]
         await asyncio.gather(*farewells, return_exceptions=True)
         while any(not session.is_idle for session in self.sessions.values()) and time.monotonic() < deadline:
             await asyncio.sleep(0.05)
@@ -129,8 +133,8 @@ class Process:
         self._relay.end()
         self._relay.listen(self.record.id)
 
-    async def _farewell(self, connection: Connection) -> None:
-        retry_ms = random.randint(500, 2500)
+    async def _farewell(self, connection: Connection, within_ms: int) -> None:
+        retry_ms = 500 + random.randint(0, within_ms)
         await connection.dismiss(CLOSE_RESTART, {"type": "bye", "reason": "restart", "retry_ms": retry_ms})
 
     # == connections ================================================================================================
@@ -139,6 +143,7 @@ class Process:
         """Attach a connection; the owner's oldest gives way when there are too many."""
         self.connections[connection.conversation_id].add(connection)
         self._left.pop(connection.conversation_id, None)
+        self._of_address[connection.address] += 1
         mine = self._of_owner[connection.owner.id]
         mine.append(connection)
         if len(mine) > conf.MAX_SOCKETS:
@@ -154,6 +159,9 @@ class Process:
             del self.connections[connection.conversation_id]
             self._left[connection.conversation_id] = time.monotonic()
             self._tidy(connection.conversation_id)
+        self._of_address[connection.address] -= 1
+        if not self._of_address[connection.address]:
+            del self._of_address[connection.address]
         mine = self._of_owner[connection.owner.id]
         if connection in mine:
             mine.remove(connection)
@@ -179,7 +187,7 @@ class Process:
 
     def count_from(self, address: str) -> int:
         """Connections of one address."""
-        return sum(connection.address == address for group in self.connections.values() for connection in group)
+        return self._of_address[address]
 
     def is_full(self, conversation_id: uuid.UUID) -> bool:
         """True when one more agent has no place, and no idle one could make room."""

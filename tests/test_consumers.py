@@ -346,12 +346,27 @@ async def test_a_server_that_shuts_down_says_bye_and_takes_nobody_in():
     assert await late.closed() == 4012
 
 
+async def test_the_more_pages_there_are_the_longer_is_the_time_over_which_they_are_asked_back(page):
+    class Told:
+        owner = new_visitor()[0]
+
+        async def dismiss(self, code, *events):
+            self.retry_ms = events[0]["retry_ms"]
+
+    crowd = [Told() for _ in range(1000)]
+    here.connections["crowd"] = set(crowd)
+    await here.drain(0)
+    del here.connections["crowd"]
+    delays = [told.retry_ms for told in crowd]
+    assert min(delays) >= 500 and 4000 < max(delays) <= 5600
+
+
 async def test_nothing_is_left_of_a_page_that_went():
     page = Page()
     await page.open()
     assert here.connections
     await page.disconnect()
-    assert not here.connections and not here._of_owner
+    assert not here.connections and not here._of_owner and not here._of_address
 
 
 @pytest.mark.parametrize("error", [ConnectionResetError("gone"), Disconnected("gone")], ids=repr)
