@@ -40,7 +40,7 @@ from chat.exceptions import (
 )
 from chat.feed import Feed
 from chat.models import Conversation, group_of, text_or_none
-from chat.owners import Owner, new_visitor, owner_of_cookies, still_valid
+from chat.owners import Owner, has_session, new_visitor, owner_of_cookies, still_valid
 from chat.process import here
 from chat.protocol import (
     CLOSE_ABUSE,
@@ -190,9 +190,18 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
         self.feed = Feed(self.conversation_id, self._write, html=self.is_html, is_compatible=self.is_compatible)
         here.join(self)
         feed = self.feed  # the process may dismiss this connection at any await
-        await here.close_orphan(self.conversation_id)
-        await feed.open(self._greeting, after=_after_of(options))
+        await self._greet_page(feed, after=_after_of(options))
         self._hearing = asyncio.create_task(self._hear())  # not before `connection` is sent
+
+    async def _greet_page(self, feed: Feed, *, after: int | None) -> None:
+        """Send `connection` and what the page lacks, and see to what nobody has seen to."""
+        if self._is_new:
+            return await feed.open_new(self._greeting)
+        if self._is_orphan:
+            await here.close_orphan(self.conversation_id)
+        await feed.open(self._greeting, after=after)
+        if feed.has_queued:
+            here.wake_soon(self.conversation_id)
 
     def _check_profile(self, options: dict[str, str]) -> None:
         if self.is_compatible and not conf.COMPATIBLE_PROFILE:
@@ -202,13 +211,15 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
 
     async def _identify(self) -> None:
         """Find out who connects. Without the page's cookie an anonymous visitor is one of its own, for this socket."""
-        owner = await in_thread(owner_of_cookies, _cookies_of(self.scope))
+        cookies = _cookies_of(self.scope)
+        owner = await in_thread(owner_of_cookies, cookies) if has_session(cookies) else owner_of_cookies(cookies)
         if owner is None and not conf.ALLOW_ANONYMOUS:
             raise Refused(CLOSE_SIGN_IN, Unauthorized())
         self.owner = owner or new_visitor()[0]
 
     async def _choose_conversation(self, options: dict[str, str]) -> None:
         id = options.get("conversation")
+        self._is_new = id is None
         if id is None:
             self.agent = _agent_of(options.get("agent"))
             self.conversation_id, self._may_create = uuid.uuid4(), True
@@ -217,7 +228,7 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
             self.conversation_id = uuid.UUID(id)
         except ValueError:
             raise Refused(CLOSE_NOT_FOUND, NotFound()) from None
-        row = await in_thread(Conversation.objects.for_owner(self.owner).filter(id=self.conversation_id).first)
+        row, self._is_orphan = await in_thread(_find, self.owner, self.conversation_id)
         self._may_create = row is None
         self.agent = _agent_of_row(row) if row else self._agent_of_ticket(options.get("ticket", ""))
 
@@ -257,6 +268,10 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
             self._is_closed = True
             await super().close(code, reason)
 
+    async def websocket_disconnect(self, message: dict[str, Any]) -> None:
+        """End. The stock method (channels 4.3.2, generic/websocket.py) hops through the process-wide sync thread."""
+        raise StopConsumer
+
     async def _leave(self) -> None:
         feed, self.feed = self.feed, None
         if feed is None:
@@ -268,10 +283,6 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
                     await self.channel_layer.group_discard(group, self.channel_name)
         except Exception as error:
             logger.info("a group was not left: %s", type(error).__name__)
-    async def websocket_disconnect(self, message: dict[str, Any]) -> None:
-        """End. The stock method (channels 4.3.2, generic/websocket.py) hops through the process-wide sync thread."""
-        raise StopConsumer
-
 
     async def dismiss(self, code: int, *events: Event) -> None:
         """Say why, and close. Called by the process."""
@@ -511,6 +522,12 @@ def _authorised(owner: Owner, work: Callable[[], T]) -> T:
     if not still_valid({owner}):
         raise Unauthorized
     return work()
+
+
+def _find(owner: Owner, id: uuid.UUID) -> tuple[Conversation | None, bool]:
+    """The owner's conversation, and whether the process that ran its agent is dead. In an I/O thread."""
+    row = Conversation.objects.find(id, owner=owner)
+    return row, row is not None and row.is_orphan
 
 
 def _agent_of(key: str | None) -> AgentSpec:

@@ -16,7 +16,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from chat import markdown
@@ -25,10 +25,17 @@ from chat.bridge import in_thread
 from chat.models import Conversation, Message, iso, text_or_none
 from chat.process import here
 from chat.protocol import CHUNK_CHARS, CHUNKS, RECORDS, SNAPSHOT_CHARS, Event, Rate, Window, compatible, encode, size_of
+from chat.statements import Prepared
 
 RECORDS_PER_READ = 20
 MAX_BLOCK_BYTES = 200 * 1024  # of one block in a snapshot
 TOO_LONG_TO_SHOW = '<p class="plain">…</p>'  # until its record is there
+
+_next_records = Prepared(
+    lambda id, seq: Message.objects.filter(conversation=id, seq__gt=seq).order_by("seq")[:RECORDS_PER_READ],
+    uuid.UUID,
+    int,
+)
 
 Write = Callable[[str], Awaitable[None]]
 Greet = Callable[[Conversation | None, bool, bool], Event]  # (conversation, resumed, earlier) -> `connection`
@@ -43,6 +50,18 @@ class _Position:
     chars: int = 0
     reasoning_chars: int = 0
     blocks: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Stored:
+    """What the database knows of a conversation and the connection lacks, read in one go."""
+
+    conversation: Conversation | None = None
+    start: int = 0  # the record after which to send
+    resumed: bool = False
+    records: list[Event] = field(default_factory=list)  # the next ones
+    has_more: bool = False
+    snapshot: dict[str, Any]  # what is open, as far as it is stored
 
 
 class Feed:
@@ -60,7 +79,7 @@ class Feed:
         self._positions: dict[str, _Position] = {}
         self._closed: deque[str] = deque(maxlen=64)  # messages that this connection has whole
         self._told: deque[str] = deque(maxlen=256)  # open calls, tasks and questions that it knows of
-        self._status: Event = {}  # the last one sent
+        self._status: Event = {}  # the last one sent since `connection`
         self._doubts = 0  # ticks in a row at which the database knew of another state
         self._greet: Greet | None = None
         self._must_greet = False
@@ -76,6 +95,11 @@ class Feed:
     @property
     def is_stalled(self) -> bool:
         return self._flow.is_stalled(time.monotonic())
+
+    @property
+    def has_queued(self) -> bool:
+        """True if a turn waited when the page was told of the conversation's state."""
+        return bool(self._status.get("queued"))
 
     async def send(self, event: Event, frame: str | None = None) -> None:
         """Send one event, whatever the window says; in the compatible profile what stands for it."""
@@ -96,6 +120,13 @@ class Feed:
             self._greet = greet
             self._start_over(after)
             await self._pump()
+
+    async def open_new(self, greet: Greet) -> None:
+        """Send `connection` of a conversation that nobody can have written to yet: the database is not asked."""
+        async with self._lock:
+            self._greet = greet
+            self._start_over(None)
+            await self._send_all(_Stored(snapshot=_nothing_open()))
 
     async def deliver(self, message: dict[str, Any]) -> None:
         """Pass on a layer message, as far as it is new to this connection."""
@@ -229,6 +260,7 @@ class Feed:
 
     def _start_over(self, after: int | None) -> None:
         self.is_behind, self._must_greet, self._after = True, True, after
+        self._status = {}
         self._positions.clear()
         self._told.clear()
 
@@ -237,36 +269,50 @@ class Feed:
     async def _pump(self) -> None:
         """Send what is missing until there is nothing, or the window closes. Goes on where it stopped."""
         while self.is_behind and self.is_open:
-            conversation = await in_thread(self._read_conversation)
-            if self._must_greet:
-                await self._send_greeting(conversation)
-            if await self._pump_records(conversation) and await self._pump_open(conversation):
-                self.is_behind = False
+            await self._send_all(await in_thread(self._read))
 
-    def _read_conversation(self) -> Conversation | None:
-        return Conversation.objects.filter(id=self.conversation_id).first()
+    def _read(self) -> _Stored:
+        """Read what is missing, at most so many records. In an I/O thread."""
+        conversation = Conversation.objects.find(self.conversation_id)
+        if conversation is None:
+            return _Stored(snapshot=_nothing_open())
+        start, resumed = conversation.start_for(self._after) if self._must_greet else (self.seq, True)
+        events: list[Event] = []
+        if start < conversation.newest_seq:
+            events = [row.event() for row in _next_records(conversation.id, start)]
+        return _Stored(
+            conversation=conversation,
+            start=start,
+            resumed=resumed,
+            records=[with_html(event) for event in events] if self.is_html else events,
+            has_more=len(events) == RECORDS_PER_READ,
+            snapshot=_stored_snapshot(conversation, html=self.is_html),
+        )
 
-    async def _send_greeting(self, conversation: Conversation | None) -> None:
-        self.seq, resumed, earlier = await in_thread(_start_of, conversation, self._after)
-        self._must_greet = False
-        await self.send(self._greet(conversation, resumed, earlier))
-        snapshot = await self._snapshot(conversation)
-        self._note(snapshot["status"])
-        await self.send(snapshot["status"])
+    async def _send_all(self, stored: _Stored) -> None:
+        """Send what was read, and after it what runs, as far as the window allows."""
+        if self._must_greet:
+            self.seq, self._must_greet = stored.start, False
+            earlier = not stored.resumed and stored.start > 0
+            await self.send(self._greet(stored.conversation, stored.resumed, earlier))
+            await self._send_status(await self._snapshot(stored))
+        for event in stored.records:
+            if not self.is_open:
+                return
+            await self._send_record(event)
+        if not stored.has_more and await self._send_open(await self._snapshot(stored)):
+            self.is_behind = False
 
-    async def _pump_records(self, conversation: Conversation | None) -> bool:
-        """Send the missing records; False when the window closed on the way."""
-        while conversation is not None and (events := await in_thread(self._read_records, conversation)):
-            for event in events:
-                if not self.is_open:
-                    return False
-                await self._send_record(event)
-        return True
+    async def _snapshot(self, stored: _Stored) -> dict[str, Any]:
+        """What runs, from who runs it, or as far as it is stored."""
+        owner = stored.conversation.owner_process_id if stored.conversation else None
+        live = await here.snapshot(self.conversation_id, owner, html=self.is_html)
+        return live or stored.snapshot
 
-    def _read_records(self, conversation: Conversation) -> list[Event]:
-        """The next records. In an I/O thread."""
-        events = [row.event() for row in conversation.records(after=self.seq)[:RECORDS_PER_READ]]
-        return [with_html(event) for event in events] if self.is_html else events
+    async def _send_status(self, snapshot: dict[str, Any]) -> None:
+        if snapshot["status"] != self._status:
+            self._note(snapshot["status"])
+            await self.send(snapshot["status"])
 
     async def _send_record(self, event: Event) -> None:
         if event["type"] == "message" and (position := self._positions.get(event["message"]["id"])):
@@ -287,12 +333,9 @@ class Feed:
         self._note(end)
         await self.send(end)
 
-    async def _pump_open(self, conversation: Conversation | None) -> bool:
+    async def _send_open(self, snapshot: dict[str, Any]) -> bool:
         """Send what runs; False when the window closed on the way."""
-        snapshot = await self._snapshot(conversation)
-        if snapshot["status"] != self._status:
-            self._note(snapshot["status"])
-            await self.send(snapshot["status"])
+        await self._send_status(snapshot)
         for event in (*snapshot["tasks"], *snapshot["calls"]):
             if not self.is_open:
                 return False
@@ -309,11 +352,6 @@ class Feed:
         if id not in self._told:
             self._told.append(id)
             await self.send(event)
-
-    async def _snapshot(self, conversation: Conversation | None) -> dict[str, Any]:
-        owner = conversation.owner_process_id if conversation else None
-        snapshot = await here.snapshot(self.conversation_id, owner, html=self.is_html)
-        return snapshot or await in_thread(_stored_snapshot, conversation, html=self.is_html)
 
     async def _send_stream(self, view: StreamView) -> bool:
         """Send the part of an open message that this connection lacks; False when the window closed on the way."""
@@ -379,37 +417,29 @@ def _next_blocks(blocks: tuple[str, ...], position: _Position) -> list[str]:
     return taken
 
 
-def _start_of(conversation: Conversation | None, after: int | None) -> tuple[int, bool, bool]:
-    """(the record after which to send, resumed, whether earlier ones exist). In an I/O thread."""
-    if conversation is None:
-        return 0, False, False
-    rows, resumed = conversation.missing(after)
-    if resumed:
-        return after or 0, True, False
-    start = rows[0].seq - 1 if rows else 0
-    return start, False, start > 0
+def _nothing_open() -> dict[str, Any]:
+    """The snapshot of a conversation without a row."""
+    status = {"type": "status", "state": "idle", "agent": "", "turn": None, "queued": []}
+    return {"status": status, "streams": [], "calls": [], "tasks": [], "question": None}
 
 
-def _stored_snapshot(conversation: Conversation | None, *, html: bool) -> dict[str, Any]:
+def _stored_snapshot(conversation: Conversation, *, html: bool) -> dict[str, Any]:
     """What the database knows of a conversation whose agent cannot be asked: its state and its checkpoints."""
-    if conversation is None:
-        status = {"type": "status", "state": "idle", "agent": "", "turn": None, "queued": []}
-        return {"status": status, "streams": [], "calls": [], "tasks": [], "question": None}
-    rows = list(conversation.messages.filter(seq=None).order_by("created"))
-    running = conversation.running
-    queued = [str(turn.id) for turn in conversation.queued]
+    records = conversation.open_records if conversation.state != Conversation.State.IDLE else []
+    turns = conversation.open_turns
+    queued = [str(turn.id) for turn in turns if turn.begun is None]
     waits = conversation.state == Conversation.State.IDLE and queued
     status = {
         "type": "status",
         "state": Conversation.State.RUNNING if waits else conversation.state,
-        "agent": rows[-1].agent if rows else conversation.agent_name,
-        "turn": str(running.id) if running else None,
+        "agent": records[-1].agent if records else conversation.agent_name,
+        "turn": next((str(turn.id) for turn in turns if turn.begun), None),
         "queued": queued,
     }
     return {
         "status": status,
-        "streams": [_stored_view(row, html=html) for row in rows if row.kind == Message.Kind.ASSISTANT],
-        "calls": [row.call_event() for row in rows if row.kind == Message.Kind.TOOL],
+        "streams": [_stored_view(row, html=html) for row in records if row.kind == Message.Kind.ASSISTANT],
+        "calls": [row.call_event() for row in records if row.kind == Message.Kind.TOOL],
         "tasks": [],
         "question": conversation.question,
     }

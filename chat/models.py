@@ -72,8 +72,13 @@ class ServerProcess(models.Model):
 
 class ConversationManager(models.Manager["Conversation"]):
     def for_owner(self, owner: Owner) -> models.QuerySet[Conversation]:
-        """The conversations that `owner` may see; every query of a page goes through here."""
+        """The conversations that `owner` may see; every query of a page goes through here, `find` or `locked`."""
         return self.filter(owner.filter)
+
+    def find(self, id: uuid.UUID, *, owner: Owner | None = None) -> Conversation | None:
+        """Return the conversation, None if there is none, or none of this owner."""
+        conversation = _found.first(id)
+        return conversation if conversation and conversation.belongs_to(owner) else None
 
     def locked(self, id: uuid.UUID, *, fence: int | None = None, owner: Owner | None = None) -> Conversation:
         """Return the conversation, locked until the transaction ends, if it is at this fence and of this owner.
@@ -81,9 +86,7 @@ class ConversationManager(models.Manager["Conversation"]):
         Raises: Conversation.DoesNotExist.
         """
         conversation = _locked.first(id)
-        if conversation is None or fence not in (None, conversation.fence):
-            raise Conversation.DoesNotExist
-        if owner and (owner.user_id, owner.visitor) != (conversation.user_id, conversation.visitor):
+        if conversation is None or fence not in (None, conversation.fence) or not conversation.belongs_to(owner):
             raise Conversation.DoesNotExist
         return conversation
 
@@ -143,6 +146,10 @@ class Conversation(models.Model):
         """Whose it is; without what only a request knows (name, HTTP session)."""
         return Owner(user_id=self.user_id, visitor=self.visitor)
 
+    def belongs_to(self, owner: Owner | None) -> bool:
+        """True if it is of this owner; None: whoever's it is."""
+        return owner is None or (owner.user_id, owner.visitor) == (self.user_id, self.visitor)
+
     @property
     def agent_name(self) -> str:
         spec = agents().get(self.agent_key)
@@ -162,6 +169,16 @@ class Conversation(models.Model):
     def running(self) -> Message | None:
         """The turn that an agent has begun and not ended."""
         return next((turn for turn in self.open_turns if turn.begun), None)
+
+    @property
+    def open_records(self) -> list[Message]:
+        """What is in progress, oldest first: checkpoints. Nothing is while the state is idle."""
+        return _open_records(self.id)
+
+    @property
+    def is_orphan(self) -> bool:
+        """True if the process that ran its agent is dead."""
+        return self.owner_process_id is not None and not ServerProcess.is_alive(self.owner_process_id)
 
     # -- writing: each inside a transaction that holds the lock -----------------------------------------------------
 
@@ -198,7 +215,7 @@ class Conversation(models.Model):
 
     def close_open(self, status: str) -> list[Message]:
         """Turn everything that is in progress into records with `status`; return them in order."""
-        records = _open_records(self.id)
+        records = self.open_records
         turn = self.running
         if turn and not any(record.is_answer and record.turn == turn.id for record in records):
             records.append(Message(kind=Message.Kind.ASSISTANT, turn=turn.id, agent=self.agent_name))
@@ -234,20 +251,25 @@ class Conversation(models.Model):
 
     def newest(self, limit: int = NEWEST_RECORDS, *, before: int | None = None) -> list[Message]:
         """The newest records (older than `before`), extended back to the start of a turn, oldest first."""
-        rows = list(self.records(before=before).order_by("-seq")[:limit])[::-1]
-        while rows:
-            turns = {row.turn for row in rows if row.turn and row.kind != Message.Kind.HEAD}
-            start = self.messages.filter(id__in=turns, seq__lt=rows[0].seq).aggregate(first=models.Min("seq"))["first"]
-            if start is None:
-                break
-            rows = list(self.records(after=start - 1, before=rows[0].seq)) + rows
-        return rows
+        return list(self.records(after=self._before_newest(limit, before), before=before))
 
-    def missing(self, after: int | None) -> tuple[list[Message], bool]:
-        """The records for a page that has those up to `after`: all that it lacks and True, or the newest and False."""
+    def _before_newest(self, limit: int = NEWEST_RECORDS, before: int | None = None) -> int:
+        """The `seq` after which the newest records begin, without reading their texts."""
+        records = self.records(before=before).order_by("-seq")
+        rows = records.values_list("seq", "turn", "kind")[:limit]
+        first = before or self.newest_seq + 1
+        while rows:
+            first = min(seq for seq, *_ in rows)
+            turns = {turn for _, turn, kind in rows if turn and kind != Message.Kind.HEAD}
+            start = self.messages.filter(id__in=turns, seq__lt=first).aggregate(first=models.Min("seq"))["first"]
+            rows = records.filter(seq__gte=start, seq__lt=first).values_list("seq", "turn", "kind") if start else ()
+        return first - 1
+
+    def start_for(self, after: int | None) -> tuple[int, bool]:
+        """The record after which to send to a page that has those up to `after`; False: it gets the newest anew."""
         if after is not None and 0 <= after <= self.newest_seq and self.newest_seq - after <= RESUME_RECORDS:
-            return list(self.records(after=after)), True
-        return self.newest(), False
+            return after, True
+        return self._before_newest(), False
 
     def turns_to(self, head: uuid.UUID | None) -> list[uuid.UUID]:
         """The ids of the turns of the transcript that ends with `head`, first to last."""
@@ -549,6 +571,7 @@ class ContentView(models.Model):
 OUTCOME = ("seq", "status", "content", "reasoning", "finish_reason", "duration_ms", "usage", "error")
 OUTCOME += ("tool_calls", "sources")
 
+_found = Prepared(lambda id: Conversation.objects.filter(id=id), uuid.UUID)
 _locked = Prepared(lambda id: Conversation.objects.select_for_update().filter(id=id), uuid.UUID)
 _open_turns = Prepared(lambda id: Message.objects.filter(OPEN_TURN, conversation=id).order_by("seq"), uuid.UUID)
 _open_records = Prepared(

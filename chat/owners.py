@@ -67,11 +67,18 @@ def owner_of_request(request: HttpRequest) -> Owner | None:
     return _visitor(request.COOKIES)
 
 
+def has_session(cookies: Mapping[str, str]) -> bool:
+    """True if only the database knows whose cookies these are."""
+    return bool(cookies.get(settings.SESSION_COOKIE_NAME))
+
+
 def owner_of_cookies(cookies: Mapping[str, str]) -> Owner | None:
-    """Return who opens a socket with these cookies; None: nobody that may chat. Reads the database: not on the loop."""
-    session_key = cookies.get(settings.SESSION_COOKIE_NAME)
-    if session_key:
-        session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
+    """Return who opens a socket with these cookies; None: nobody that may chat.
+
+    Reads the database if `has_session(cookies)`: not on the loop then.
+    """
+    if has_session(cookies):
+        session = import_module(settings.SESSION_ENGINE).SessionStore(cookies[settings.SESSION_COOKIE_NAME])
         user = get_user(SimpleNamespace(session=session))
         if user.is_authenticated:
             return _signed_in(user, session)

@@ -200,7 +200,7 @@ class Process:
 
     # == commands ===================================================================================================
 
-    def wake_soon(self, conversation_id: uuid.UUID, turn: uuid.UUID) -> None:
+    def wake_soon(self, conversation_id: uuid.UUID, turn: uuid.UUID | None = None) -> None:
         """Wake in the background: the turn is committed, and the tick is there if this fails."""
         self.spawn(self.wake(conversation_id, turn))
 
@@ -449,7 +449,7 @@ here = Process()
 
 
 def _has_queued(conversation_id: uuid.UUID) -> bool:
-    conversation = Conversation.objects.filter(id=conversation_id).first()
+    conversation = Conversation.objects.find(conversation_id)
     return bool(conversation and conversation.queued)
 
 

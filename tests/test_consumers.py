@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import uuid
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -12,9 +13,10 @@ from channels.testing import WebsocketCommunicator
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, get_user_model
 from django.contrib.sessions.backends.db import SessionStore
 
-from chat import models
+from chat import commands, models
+from chat.bridge import in_thread
 from chat.consumers import ABUSE_FRAMES
-from chat.owners import COOKIE, new_visitor
+from chat.owners import COOKIE, new_visitor, owner_of_cookies
 from chat.process import here
 from chat.routing import websocket_application
 from tests.test_protocol import BAD_FRAMES
@@ -308,6 +310,65 @@ async def test_a_user_who_may_not_chat_any_more_is_refused_at_once_and_closed_so
     async with asyncio.timeout(5):
         assert await idle.closed() == 4401
     assert not await sync_to_async(models.Message.objects.exists)()
+
+
+# -- what opening costs ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def trips(monkeypatch):
+    """What is done in I/O threads while pages open."""
+    made = []
+
+    def count(function, *args, **kwargs):
+        made.append(function.__name__)
+        return in_thread(function, *args, **kwargs)
+
+    monkeypatch.setattr("chat.consumers.in_thread", count)
+    monkeypatch.setattr("chat.feed.in_thread", count)
+    return made
+
+
+@sync_to_async
+def say(cookie, content):
+    """Store a visitor's message, which nobody answers yet; return it."""
+    owner = owner_of_cookies({COOKIE: cookie})
+    said = commands.accept_message(owner, uuid.uuid4(), content=content, client_id=None, new_agent="assistant")
+    return said.message
+
+
+async def test_a_visitor_s_new_page_asks_the_database_nothing(page, trips):
+    new = Page(cookies={COOKIE: new_visitor()[1]})
+    assert (await new.open())["ticket"] and (await new.next())["state"] == "idle"
+    assert trips == []
+    await new.disconnect()
+
+
+async def test_a_stored_page_asks_once_before_it_joins_its_group_and_once_after(page, trips):
+    cookie = new_visitor()[1]
+    turn = await say(cookie, "hello")
+    await sync_to_async(turn.end)()
+    stored = Page(f"v=1&conversation={turn.conversation_id}&after=0", cookies={COOKIE: cookie})
+    assert (await stored.open())["seq"] == 1
+    assert (await stored.next_of("message"))["message"]["content"] == "hello"
+    assert trips == ["_find", "_read"]
+    await stored.disconnect()
+
+
+async def test_a_turn_that_waits_is_woken_when_its_page_opens(page, monkeypatch):
+    woken = []
+    monkeypatch.setattr(here, "wake_soon", woken.append)
+    monkeypatch.setattr(here, "wake", lambda id: asyncio.sleep(0))  # the tick would do it as well, later
+    cookie = new_visitor()[1]
+    turn = await say(cookie, "hello")
+    waiting = Page(f"v=1&conversation={turn.conversation_id}", cookies={COOKIE: cookie})
+    await waiting.open()
+    assert (await waiting.next())["queued"]
+    await waiting.next_of("message")
+    await waiting.say(type="ping")
+    await waiting.next_of("pong")
+    assert woken == [turn.conversation_id]
+    await waiting.disconnect()
 
 
 async def test_the_oldest_of_too_many_sockets_gives_way(settings):

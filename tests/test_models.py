@@ -287,9 +287,27 @@ def test_the_newest_records_begin_with_a_turn(alice, settings):
     rows = conversation.newest(5)
     assert texts(rows) == ["u37", "a37", "u38", "a38", "u39", "a39"]
     assert texts(conversation.newest(3, before=rows[0].seq)) == ["u35", "a35", "u36", "a36"]
-    assert conversation.missing(78) == (list(conversation.records(after=78)), True)
-    assert conversation.missing(81)[1] is False
-    assert conversation.missing(None)[1] is False
+
+
+def test_a_conversation_is_found_by_its_owner_alone(alice, mallory):
+    id = say(alice, uuid.uuid4(), "u1").conversation.id
+    assert Conversation.objects.find(id).id == Conversation.objects.find(id, owner=alice).id == id
+    assert Conversation.objects.find(id, owner=mallory) is None
+    assert Conversation.objects.find(uuid.uuid4(), owner=alice) is None
+
+
+def test_a_page_resumes_unless_it_lacks_too_much(alice, settings, monkeypatch):
+    settings.CHAT_TURNS_PER_MINUTE = 1000
+    monkeypatch.setattr("chat.models.RESUME_RECORDS", 10)
+    monkeypatch.setattr("chat.models.NEWEST_RECORDS", 50)
+    id = uuid.uuid4()
+    for number in range(40):
+        answer(say(alice, id, f"u{number}"), f"a{number}")
+    conversation = Conversation.objects.get(id=id)
+    assert conversation.start_for(80) == (80, True)
+    assert conversation.start_for(70) == (70, True)
+    for after in (None, -1, 69, 81):
+        assert conversation.start_for(after) == (30, False)
 
 
 def test_numbers_are_unique_and_an_owner_is_needed(alice):
