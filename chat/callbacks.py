@@ -133,7 +133,7 @@ def _next_turn(now: Here, task: Task) -> ChatDocument | None:
         this.has_hung_up = True
         return None
     task.response_sequence.clear()
-    this.forget_documents()
+    this.forget_turn()
     task._init_message_counter()  # loops are looked for in one turn: a user may ask the same thing again and again
     return _hear(now, task, message.content)
 

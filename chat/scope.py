@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakValueDictionary
 
 from langroid import Task
 from langroid.agent.base import Agent
@@ -127,12 +128,18 @@ class Run:
     failed: tuple[BaseException, Failure, int] | None = None  # the newest failed model call, with its depth
     objects: set[str] = field(default_factory=set)  # what Langroid registered meanwhile
 
-    def forget_documents(self) -> None:
-        """Remove the past turn's documents from Langroid's registry, which only grows. The history lives without."""
+    def forget_turn(self) -> None:
+        """Let go of what the past turn left in Langroid's registry, which only grows.
+
+        The history lives without its documents. An agent that a tool has made is still found by its id as long as
+        somebody else has it; most tools make one for a single question.
+        """
         for key in list(self.objects):
-            if isinstance(ObjectRegistry.get(key), ChatDocument):
-                ObjectRegistry.remove(key)
-                self.objects.discard(key)
+            value = ObjectRegistry.get(key)
+            if isinstance(value, Agent):
+                _agents_of_tools[key] = value
+            ObjectRegistry.remove(key)
+        self.objects.clear()
 
     def forget_all(self) -> None:
         """Remove from the registry what was made in this run, and what the factory had made for it."""
@@ -250,9 +257,12 @@ def own_frame(now: Here, agent: Agent) -> Iterator[Here]:
         yield there
 
 
+_agents_of_tools: WeakValueDictionary[str, Agent] = WeakValueDictionary()  # of past turns
+
+
 def _note_objects() -> None:
     """Remember what Langroid registers, to remove it at the end: many of its documents name no agent."""
-    original = ObjectRegistry.add.__func__
+    original, look_up = ObjectRegistry.add.__func__, ObjectRegistry.get.__func__
 
     def add(cls: type[ObjectRegistry], obj: Any) -> str:
         key: str = original(cls, obj)
@@ -260,7 +270,10 @@ def _note_objects() -> None:
             now.run.objects.add(key)
         return key
 
-    ObjectRegistry.add = classmethod(add)
+    def get(cls: type[ObjectRegistry], obj_id: str) -> Any:
+        return look_up(cls, obj_id) or _agents_of_tools.get(obj_id)
+
+    ObjectRegistry.add, ObjectRegistry.get = classmethod(add), classmethod(get)
 
 
 _note_objects()

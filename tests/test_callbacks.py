@@ -842,6 +842,36 @@ def test_the_registry_does_not_grow_with_the_turns(stub):
         assert len(set(sizes[1:])) == 1
 
 
+def test_the_agents_that_tools_make_do_not_gather(stub):
+    with chatting(task_of(agent_on(stub, tools=[delegate(stub, *["[[tokens=1]]"] * 4)]))) as chat:
+        sizes = []
+        for _ in range(4):
+            chat.say("[[tool=delegate then.tokens=1]]")
+            sizes.append(len(ObjectRegistry.registry))
+        assert len(set(sizes)) == 1
+
+
+def test_an_agent_that_a_tool_keeps_is_found_by_its_id_as_long_as_it_is_kept(stub):
+    kept = []
+
+    class Keep(ToolMessage):
+        request: str = "keep"
+        purpose: str = "to make an agent for later"
+
+        def handle(self) -> str:
+            kept.append(agent_on(stub, name="Kept"))
+            return "done"
+
+    with chatting(task_of(agent_on(stub, tools=[Keep]))) as chat:
+        chat.say("[[tool=keep then.tokens=1]]")
+        chat.say("[[tokens=1]]")
+        id = kept[0].id
+        assert ChatAgent.from_id(id) is kept[0]
+        kept.clear()
+        gc.collect()
+        assert ChatAgent.from_id(id) is None
+
+
 def test_the_same_question_may_be_asked_forever():
     with chatting(task_of(mock_agent(lambda _: "the same"))) as chat:
         for _ in range(60):

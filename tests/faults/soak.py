@@ -30,6 +30,7 @@ TURNS = (
     ("plain", "[[error=401]]"),
 )
 SAMPLE_EVERY = 50
+CONTEXT_TOKENS = 2000  # a history grows until it fills the model's context: here that is over before the first sample
 
 
 @dataclass
@@ -116,6 +117,7 @@ async def run(*, turns: int, pages: int, kind: str, folder: Path, warm_up: int =
     with ExitStack() as stack:
         stub = stack.enter_context(StubServer())
         environment = {"CHAT_API_BASE": stub.url, "CHAT_API_KEY": "sk-test-key", "CHAT_MODEL": "gpt-4o-mini"}
+        environment["CHAT_CONTEXT_TOKENS"] = str(CONTEXT_TOKENS)
         server = stack.enter_context(Server(folder, kind=kind, **environment))
         return await soak(server, turns=turns, pages=pages, warm_up=warm_up)
 
