@@ -2,8 +2,8 @@
 
     python -m tests.faults.soak --turns 1000 [--pages 4] [--kind uvicorn]
 
-Pages take turns of several shapes, come and go, and stop some. After a warm-up the server's figures are read once
-every 50 turns; the slope of the line through them is printed per 1,000 turns.
+Pages take turns of several shapes, come and go, and stop some. After a warm-up of 100 turns for each page, and 200 at
+least, the server's figures are read once every 50 turns; the slope of the line through them is printed per 1,000 turns.
 """
 
 from __future__ import annotations
@@ -113,13 +113,13 @@ async def _turn(page: Page, number: int) -> None:
     page.accepted.clear()
 
 
-async def run(*, turns: int, pages: int, kind: str, folder: Path, warm_up: int = 200) -> Soak:
+async def run(*, turns: int, pages: int, kind: str, folder: Path, warm_up: int | None = None) -> Soak:
     with ExitStack() as stack:
         stub = stack.enter_context(StubServer())
         environment = {"CHAT_API_BASE": stub.url, "CHAT_API_KEY": "sk-test-key", "CHAT_MODEL": "gpt-4o-mini"}
         environment["CHAT_CONTEXT_TOKENS"] = str(CONTEXT_TOKENS)
         server = stack.enter_context(Server(folder, kind=kind, **environment))
-        return await soak(server, turns=turns, pages=pages, warm_up=warm_up)
+        return await soak(server, turns=turns, pages=pages, warm_up=warm_up or max(200, 100 * pages))
 
 
 async def main() -> None:
