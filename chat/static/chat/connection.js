@@ -6,8 +6,8 @@ import { FINAL_CODES, socketUrl } from "chat/protocol.js";
 
 const ACK_FRAMES = 8;
 const ACK_CHARS = 16_000; // at most 64 KiB of UTF-8, whatever the characters
-const PING_MS = 25_000;
-const PONG_MS = 15_000;
+const QUIET_MS = 8_000; // after so long without a frame the server is asked whether it is there
+const PONG_MS = 7_000; // so a dead socket is noticed 15 s after its last frame
 const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 30_000;
 const STEADY_MS = 5_000; // a socket that lived so long was a good one: the next failure starts from the first delay
@@ -49,11 +49,10 @@ export class Connection {
     this.frames = this.acked = this.chars = 0;
     this.openedAt = null;
     this.onLink({ phase: "connecting" });
-    this.deadline = setTimeout(() => this.#lost(socket, 1006), OPENING_MS);
+    this.silence = setTimeout(() => this.#lost(socket, 1006), OPENING_MS);
     socket.onopen = () => {
       this.openedAt = Date.now();
       this.#heard();
-      this.pinger = setInterval(() => this.#ping(), PING_MS);
     };
     socket.onmessage = ({ data }) => this.#receive(data);
     socket.onclose = ({ code }) => this.#lost(socket, code);
@@ -93,14 +92,17 @@ export class Connection {
   }
 
   #heard() {
-    clearTimeout(this.deadline);
-    this.deadline = null;
+    clearTimeout(this.silence);
+    this.isAsked = false;
+    this.silence = setTimeout(() => this.#ping(), QUIET_MS);
   }
 
   #ping() {
-    if (!this.send({ type: "ping" }) || this.deadline) return;
+    if (this.isAsked || !this.send({ type: "ping" })) return;
+    this.isAsked = true;
+    clearTimeout(this.silence);
     const { socket } = this;
-    this.deadline = setTimeout(() => this.#lost(socket, 1006), PONG_MS);
+    this.silence = setTimeout(() => this.#lost(socket, 1006), PONG_MS);
   }
 
   /** A laptop that was asleep may hold a dead socket, or wait for a moment long past. */
@@ -124,9 +126,8 @@ export class Connection {
 
   #leave() {
     clearTimeout(this.retry);
-    clearTimeout(this.deadline);
-    clearInterval(this.pinger);
-    this.retry = this.deadline = null;
+    clearTimeout(this.silence);
+    this.retry = null;
     const { socket } = this;
     this.socket = null;
     socket?.close();
