@@ -594,9 +594,8 @@ def title_of(content: str) -> str:
     return line[:TITLE_CHARS].rsplit(" ", 1)[0].rstrip(" ,.;:") + "…"
 
 
-def iso(moment: Any) -> str:
-    """ISO 8601 in UTC with milliseconds; a database default not read back yet counts as now."""
-    moment = moment if isinstance(moment, datetime) else datetime.now(UTC)
+def iso(moment: datetime) -> str:
+    """ISO 8601 in UTC with milliseconds."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

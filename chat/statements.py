@@ -107,18 +107,25 @@ def insert(row: models.Model) -> None:
     found = _execute(
         _insert_sql(connection.vendor, type(row), tuple(given), tuple(made)), row, given, is_read=bool(made)
     )
-    for field, value in zip(made, found, strict=True):
-        setattr(row, field.attname, _converted(field, value))
+    _read_back(row, made, found)
     row._state.adding, row._state.db = False, connection.alias
 
 
 def update(row: models.Model, *names: str) -> None:
-    """Store these fields of a stored row; `Now()` is the only expression that they may hold."""
+    """Store these fields of a stored row. `Now()` is the only expression that they may hold; its value is read back:
+    the database's clock counts, and nothing made of the row has this process's.
+    """
     fields = [row._meta.get_field(name) for name in names]
-    are_now = tuple(isinstance(getattr(row, field.attname), Now) for field in fields)
-    sql = _update_sql(connection.vendor, type(row), names, are_now)
-    given = [field for field, is_now in zip(fields, are_now, strict=True) if not is_now]
-    _execute(sql, row, [*given, row._meta.pk])
+    made = [field for field in fields if isinstance(getattr(row, field.attname), Now)]
+    given = [field for field in fields if field not in made]
+    sql = _update_sql(connection.vendor, type(row), tuple(given), tuple(made))
+    found = _execute(sql, row, [*given, row._meta.pk], is_read=bool(made))
+    _read_back(row, made, found)
+
+
+def _read_back(row: models.Model, fields: Sequence[models.Field], values: Sequence[Any]) -> None:
+    for field, value in zip(fields, values, strict=True):
+        setattr(row, field.attname, _converted(field, value))
 
 
 def _execute(sql: str, row: models.Model, fields: list[models.Field], *, is_read: bool = False) -> Sequence[Any]:
@@ -144,18 +151,27 @@ def _converters(field: models.Field) -> tuple[list[Callable[..., Any]], Any]:
 def _insert_sql(
     vendor: str, model: type[models.Model], given: tuple[models.Field, ...], made: tuple[models.Field, ...]
 ) -> str:
-    quote = connection.ops.quote_name
-    columns, returned = (", ".join(quote(field.column) for field in fields) for fields in (given, made))
     values = ", ".join(["%s"] * len(given))
-    sql = f"INSERT INTO {quote(model._meta.db_table)} ({columns}) VALUES ({values})"
-    return f"{sql} RETURNING {returned}" if made else sql
+    return f"INSERT INTO {_quoted(model)} ({_columns(given)}) VALUES ({values}){_returning(made)}"
 
 
 @functools.cache
-def _update_sql(vendor: str, model: type[models.Model], names: tuple[str, ...], are_now: tuple[bool, ...]) -> str:
-    quote = connection.ops.quote_name
+def _update_sql(
+    vendor: str, model: type[models.Model], given: tuple[models.Field, ...], now: tuple[models.Field, ...]
+) -> str:
     compiler = model._base_manager.all().query.get_compiler(connection=connection)
-    now, _ = compiler.compile(Now())
-    columns = [quote(model._meta.get_field(name).column) for name in names]
-    changes = (f"{column} = {now if is_now else '%s'}" for column, is_now in zip(columns, are_now, strict=True))
-    return f"UPDATE {quote(model._meta.db_table)} SET {', '.join(changes)} WHERE {quote(model._meta.pk.column)} = %s"
+    clock, _ = compiler.compile(Now())
+    changes = [f"{_columns([field])} = %s" for field in given] + [f"{_columns([field])} = {clock}" for field in now]
+    return f"UPDATE {_quoted(model)} SET {', '.join(changes)} WHERE {_columns([model._meta.pk])} = %s{_returning(now)}"
+
+
+def _quoted(model: type[models.Model]) -> str:
+    return connection.ops.quote_name(model._meta.db_table)
+
+
+def _columns(fields: Sequence[models.Field]) -> str:
+    return ", ".join(connection.ops.quote_name(field.column) for field in fields)
+
+
+def _returning(fields: Sequence[models.Field]) -> str:
+    return f" RETURNING {_columns(fields)}" if fields else ""

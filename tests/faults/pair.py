@@ -100,15 +100,17 @@ def paused(process: subprocess.Popen[bytes]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def started(folder: Path, *, api_base: str, kind: str = "uvicorn", **settings: str) -> Iterator[Pair]:
-    """Start the pair, with a PostgreSQL and a Redis of its own."""
+def started(
+    folder: Path, *, api_base: str, kind: str = "uvicorn", of_b: dict[str, str] | None = None, **settings: str
+) -> Iterator[Pair]:
+    """Start the pair, with a PostgreSQL and a Redis of its own; `of_b` is the environment of B alone."""
     with ExitStack() as stack:
         postgres = stack.enter_context(programs.postgres_server())
         redis = stack.enter_context(programs.redis_server())
         environment = {"CHAT_API_BASE": api_base, "CHAT_API_KEY": "sk-test-key", "CHAT_MODEL": "gpt-4o-mini"}
         environment |= {"DATABASE_URL": postgres.url, "REDIS_URL": redis.url, "SECRET_KEY": "of-the-pair", **settings}
         a = stack.enter_context(Server(folder, kind=kind, **environment))
-        b = Server(folder, kind=kind, **environment)
+        b = Server(folder, kind=kind, **environment, **(of_b or {}))
         stack.callback(b.stop)
         b.start(migrate=False)
         pair = Pair(a, b, Store(postgres.url), redis, postgres)
