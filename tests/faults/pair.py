@@ -30,6 +30,7 @@ class Pair:
     store: Store
     redis: programs.Server
     postgres: programs.Server
+    settings: dict[str, str]  # of a further process
     more: ExitStack = field(default_factory=ExitStack)
 
     async def page(self, server: Server, *, of: Page | None = None, agent: str = "plain", **options: str) -> Page:
@@ -113,6 +114,6 @@ def started(
         b = Server(folder, kind=kind, **environment, **(of_b or {}))
         stack.callback(b.stop)
         b.start(migrate=False)
-        pair = Pair(a, b, Store(postgres.url), redis, postgres)
+        pair = Pair(a, b, Store(postgres.url), redis, postgres, environment)
         stack.enter_context(pair.more)
         yield pair
