@@ -91,7 +91,7 @@ def test_update_changes_the_named_fields_alone(conversation):
     assert stored(row) == before | {"content": "new", "usage": None, "turn": None}
 
 
-def test_update_knows_the_databases_clock(conversation):
+def test_update_stores_and_reads_back_the_database_s_clock(conversation):
     row = message(conversation)
     insert(row)
 
@@ -101,6 +101,7 @@ def test_update_knows_the_databases_clock(conversation):
     after = stored(row)
     assert after["content"] == "done"
     assert abs((after["ended"] - datetime.now(UTC)).total_seconds()) < 60
+    assert row.ended == after["ended"]
 
 
 def test_update_stores_money(conversation):
