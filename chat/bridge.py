@@ -447,11 +447,27 @@ def _taken_from(outbox: Outbox) -> Event | None:
 
 
 def tell(group: str, message: Event) -> None:
-    """Send one message to a group, from the loop. Does not wait; lost when the layer is away."""
-    if breaker.is_closed(time.monotonic()):
-        task = asyncio.ensure_future(_tell(group, message))
-        _running.add(task)
-        task.add_done_callback(_finished)
+    """Send one message to a group, from the loop or from a view's thread. Lost when the layer is away."""
+    if not breaker.is_closed(time.monotonic()):
+        return
+    if not _is_in_loop():
+        return async_to_sync(_tell)(group, message)
+    task = asyncio.ensure_future(_tell(group, message))
+    _running.add(task)
+    task.add_done_callback(_finished)
+
+
+def _is_in_loop() -> bool:
+    """True in a thread whose event loop runs.
+
+    Not to be asked in the `except` block itself: asgiref (3.12, sync.py:379) keeps the exception in whose handler it is
+    called, with all that the thread works on, until the next full garbage collection.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 async def _tell(group: str, message: Event) -> None:
