@@ -96,6 +96,11 @@ class _Events(openai.Stream[Any]):
         super().__init__(**kwargs)
         self._decoder = _Reads(self.response)
 
+    def __iter__(self) -> Iterator[list[Event]]:
+        # Langroid stops reading before the end. The SDK's own loop (_streaming.py:51) leaves `__stream__` waiting then,
+        # in a cycle with this object: the request, with the whole history in it, stays for the garbage collector.
+        yield from self._iterator
+
     def __stream__(self) -> Iterator[list[Event]]:
         try:
             for read in self._iter_events():  # of the SDK: its exceptions for those of httpx

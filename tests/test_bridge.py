@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import queue
 import threading
 import time
 import uuid
+import weakref
 
 import pytest
 from channels.layers import get_channel_layer
 
 from chat import bridge
 from chat.bridge import Inbox, InboxClosed, Outbox, in_thread, start_thread
+from chat.models import Message
 from chat.protocol import CHUNK_CHARS
 from tests.client import patch_blocks
 
@@ -258,6 +261,26 @@ def _open(breaker):
 
 
 # -- the inbox -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def no_garbage_collector():
+    gc.disable()
+    yield
+    gc.enable()
+
+
+async def test_telling_a_group_keeps_nothing_of_who_tells(no_garbage_collector):
+    """Else the agent's frames, with the records in them, wait in a cycle for a full collection."""
+    known = []
+
+    def told():
+        message = Message()
+        known.append(weakref.ref(message))
+        bridge.tell("group.nobody", {"type": "chat.owner"})
+
+    await agent(told)
+    assert known[0]() is None
 
 
 def test_the_inbox_is_bounded_and_says_so():

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import random
+import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -37,6 +39,7 @@ class Model:
 
     def __init__(self, parts: Sequence[bytes], *, status: int = 200, cut: bool = False, **config: Any) -> None:
         self.requests: list[httpx2.Request] = []
+        self.bodies: list[weakref.ref[_Body]] = []
         self.streamed: list[tuple[str, str]] = []
         self._parts, self._status, self._cut = parts, status, cut
         options = {"chat_model": "stub", "api_key": "sk-x", "api_base": "http://stub/v1", "cache_config": None}
@@ -48,9 +51,9 @@ class Model:
 
     def _answer(self, request: httpx2.Request) -> httpx2.Response:
         self.requests.append(request)
-        return httpx2.Response(
-            self._status, headers={"content-type": "text/event-stream"}, stream=_Body(self._parts, self._cut)
-        )
+        body = _Body(self._parts, self._cut)
+        self.bodies.append(weakref.ref(body))
+        return httpx2.Response(self._status, headers={"content-type": "text/event-stream"}, stream=body)
 
     def chat(self, messages: list[LLMMessage] | None = None, **options: Any) -> dict[str, Any]:
         messages = messages or [LLMMessage(role=Role.USER, content="hello")]
@@ -220,6 +223,19 @@ def test_the_request_is_the_one_that_the_sdk_makes(monkeypatch):
     assert {k: v for k, v in ours.headers.items() if k not in differs} == {
         k: v for k, v in theirs.headers.items() if k not in differs
     }
+
+
+@pytest.mark.parametrize("name", ["text", "tools", "inline thoughts", "more after done", "without done"])
+def test_an_answer_leaves_nothing_for_the_garbage_collector(name, monkeypatch):
+    """Langroid stops reading before the end. What is left of the request then has the whole history in it."""
+    monkeypatch.setattr(OpenAIGPT, "_chat_completions_with_backoff_body", fast)
+    model = Model(ANSWERS[name])
+    gc.disable()
+    try:
+        model.chat()
+        assert [body() for body in model.bodies] == [None]
+    finally:
+        gc.enable()
 
 
 def texts(*parts: str) -> list[dict[str, Any]]:
