@@ -9,6 +9,7 @@ import socket
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from urllib.parse import quote
 
 import pytest
@@ -18,6 +19,7 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 
 from tests.client import Client
 from tests.servers import Server
+from webui_project.closing import CLOSE_SECONDS
 
 KIB, MIB = 2**10, 2**20
 OTHERS_SECONDS = 2.0
@@ -123,17 +125,42 @@ def frame_of(first: int, second: int, rest: bytes = b"") -> bytes:
     ],
 )
 def test_what_is_no_websocket_ends_its_connection_only(server, frame):
-    key = "dGhlIHNhbXBsZSBub25jZQ=="
-    lines = ["GET /ws/chat/?v=1 HTTP/1.1", "Host: 127.0.0.1", "Upgrade: websocket", "Connection: Upgrade"]
-    lines += [f"Sec-WebSocket-Key: {key}", "Sec-WebSocket-Version: 13", "", ""]
+    with raw_websocket(server) as raw:
+        raw.sendall(frame)
+        read_to_the_end(raw)
+    assert urllib.request.urlopen(f"{server.url}/healthz", timeout=5).status == 200
+
+
+def test_a_client_that_is_closed_has_some_seconds_to_read_why(server):
+    """A busy page answers a close late. Autobahn's own second may be over at once."""
+    nothing = "&conversation=00000000-0000-4000-8000-000000000000"
+    with raw_websocket(server, nothing) as raw:
+        received = b""
+        while not received.endswith(frame_of(0x88, 2, (4404).to_bytes(2))):
+            received += raw.recv(65536)
+        closed = time.monotonic()
+        read_to_the_end(raw)
+    assert CLOSE_SECONDS - 2 < time.monotonic() - closed < CLOSE_SECONDS + 2
+
+
+@contextlib.contextmanager
+def raw_websocket(server, query: str = "") -> Iterator[socket.socket]:
+    """A connection with which the server has begun to speak WebSocket."""
+    lines = [f"GET /ws/chat/?v=1{query} HTTP/1.1", "Host: 127.0.0.1", "Upgrade: websocket", "Connection: Upgrade"]
+    lines += ["Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13", "", ""]
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as raw:
         raw.sendall("\r\n".join(lines).encode())
-        assert b" 101 " in raw.recv(4096).split(b"\r\n")[0]
-        raw.sendall(frame)
-        with contextlib.suppress(ConnectionResetError):
-            while raw.recv(65536):
-                pass
-    assert urllib.request.urlopen(f"{server.url}/healthz", timeout=5).status == 200
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += raw.recv(1)
+        assert b" 101 " in head.split(b"\r\n")[0]
+        yield raw
+
+
+def read_to_the_end(raw: socket.socket) -> None:
+    with contextlib.suppress(ConnectionResetError):
+        while raw.recv(65536):
+            pass
 
 
 async def test_no_compression_is_negotiated(server):
@@ -158,11 +185,11 @@ async def test_a_flood_is_closed_and_others_are_served_meanwhile(server, other, 
             with contextlib.suppress(ConnectionClosed):
                 for _ in range(2_000):
                     await client.send_raw(frame)
+                    await asyncio.sleep(0)  # this client and the other one read, however fast the server is
 
         flooding = asyncio.create_task(flood())
         waits = [await echo(other) for _ in range(3)]
-        # Autobahn drops a client that does not answer the close within a second, and then the code may not arrive.
-        assert await client.closed(timeout=30) in (code, 1006)
+        assert await client.closed(timeout=30) == code
         await flooding
     assert max(waits) < OTHERS_SECONDS
 
