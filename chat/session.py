@@ -58,6 +58,7 @@ from chat.statements import insert, update
 logger = logging.getLogger("chat.session")
 
 INBOX_CAPACITY = 1000  # turn ids; the database is the queue
+_NO_AGENT = object()  # whose memory nothing is known of yet
 
 
 class AgentSession:
@@ -86,6 +87,7 @@ class AgentSession:
         self.inbox = Inbox(INBOX_CAPACITY)
         self.idle_since = time.monotonic()
         self.is_gone = False  # abandoned: nothing that the thread says counts any more
+        self._remembers: Any = _NO_AGENT  # the turn with which the agent's memory ends
         self._ended = ended
         self._answers = Inbox(INBOX_CAPACITY)
         self._asking = threading.Lock()  # one question at a time
@@ -105,6 +107,7 @@ class AgentSession:
         self._usage = Usage()  # of the turn
         self._failed: Failure | None = None
         self._answered = False  # the turn has a record of the root agent
+        self._was_told = False  # the root agent's model was asked: its memory has the turn's message
         self._wake_for(self._queued)
 
     def __repr__(self) -> str:
@@ -305,8 +308,9 @@ class AgentSession:
         """The transcript before the first turn that waits. Read without the lock: nothing moves before that turn."""
         with self._database() as conversation:
             waiting = conversation.queued
+        self._remembers = waiting[0].follows if waiting else conversation.head
         with connected():
-            return conversation.transcript(waiting[0].follows if waiting else conversation.head)
+            return conversation.transcript(self._remembers)
 
     def _refuse(self, error: Exception) -> None:
         """The agent cannot start: every turn that waits ends with the reason."""
@@ -319,6 +323,7 @@ class AgentSession:
 
     def _fail_waiting(self, failure: Failure) -> None:
         """End every turn that waits: the next agent would fare no better, and be started for ever."""
+        self._remembers = _NO_AGENT
         while not self.inbox.empty() and self.next_message():
             self.turn_failed(failure)
             self._end_turn()
@@ -408,10 +413,13 @@ class AgentSession:
         """
         with self._database() as conversation:
             waiting = conversation.queued
-            if waiting:
+            knows_all = not waiting or self._remembers in (_NO_AGENT, waiting[0].follows)
+            if waiting and knows_all:
                 waiting[0].begin()
                 conversation.state, conversation.stop_turn = Conversation.State.RUNNING, None
                 update(conversation, "state", "stop_turn")
+        if not knows_all:  # a turn ended before the agent had heard of it: a fresh one gets the transcript with it
+            return self.close(ChatSession.EndReason.REPLACED)
         if not waiting:
             return self.forget(turn)
         message = waiting[0]
@@ -421,6 +429,7 @@ class AgentSession:
             self._turn, self._state = turn, Conversation.State.RUNNING
             self._works = self.spec.name if self.spec else ""
             self._stopping, self._failed, self._answered, self._usage = False, None, False, Usage()
+            self._was_told = False
             while not self._answers.empty() and not self._closing:
                 self._answers.get()  # answers that came too late
         self._emit_status()
@@ -442,6 +451,8 @@ class AgentSession:
             waiting = [turn.id for turn in conversation.queued]
         for record in closed:
             self._send_closed(record)
+        if self._was_told or not (self._stopping or self._failed):
+            self._remembers = turn
         with self._lock:
             self._turn, self._queued, self._question = None, waiting, None
             self._state, self._stopping = Conversation.State.IDLE, False
@@ -534,6 +545,7 @@ class AgentSession:
     def llm_started(self, message_id: str, place: Place, *, may_call_tools: bool) -> None:
         self._check()
         with self._lock:
+            self._was_told = self._was_told or place.depth == 0
             self._calls[message_id] = (place, may_call_tools)
             changed, self._works = self._works != place.agent, place.agent
         if changed:

@@ -1,0 +1,120 @@
+"""The live agent's side of the fence: whose conversation another process has claimed can say nothing any more."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable
+
+import pytest
+
+from chat.activity import AgentGone, Failure, LlmOutcome, Place, Question, ToolOutcome, ToolRun
+from chat.bridge import Flusher, start_thread
+from chat.commands import accept_message
+from chat.models import Message, ServerProcess
+from chat.owners import Owner
+from chat.ownership import claim, stop_waiting
+from chat.session import AgentSession
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+OWNER = Owner(visitor="f" * 64)
+PLACE = Place(agent="A")
+ANSWER, TOOL, OTHER = (str(uuid.uuid4()) for _ in range(3))
+FAILURE = Failure(code="internal", details="It failed.", incident="x")
+RUN = ToolRun(id=TOOL, name="square", args={}, message_id=None, place=PLACE)
+
+# What an agent may say next, in the middle of a turn with an open answer and an open tool.
+WRITES: dict[str, Callable[[AgentSession], object]] = {
+    "the answer ends": lambda session: session.llm_ended(ANSWER, LlmOutcome(content="half and whole")),
+    "a tool starts": lambda session: session.tool_started(ToolRun(**{**vars(RUN), "id": OTHER})),
+    "a tool ends": lambda session: session.tool_ended(TOOL, ToolOutcome(result="49")),
+    "a question": lambda session: session.ask(Question(prompt="May I?", agent="A")),
+    "the turn fails": lambda session: session.turn_failed(FAILURE),
+    "the turn ends": lambda session: session.next_message(),
+}
+
+
+@pytest.fixture
+async def session(settings) -> AgentSession:
+    """An agent in the middle of a turn, without its thread."""
+    settings.CHAT_AGENTS = {"mock": {"FACTORY": "tests.agents.mock", "NAME": "A"}}
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "chat.layers.InMemoryLayer"}}
+    id = uuid.uuid4()
+
+    def begin() -> tuple:
+        accept_message(OWNER, id, content="hello", client_id=None, new_agent="mock")
+        process = ServerProcess.objects.create(host="one", pid=1)
+        return claim(id, process), process
+
+    claimed, process = await asyncio.to_thread(begin)
+    session = AgentSession(claimed, resources={}, ended=lambda _: None)
+
+    def work() -> None:
+        session.next_message()
+        session.llm_started(ANSWER, PLACE, may_call_tools=False)
+        session.llm_text(ANSWER, "half")
+        session.tool_started(RUN)
+
+    Flusher.of_loop().end()  # what waits to be sent stays in the outbox, for the tests to see
+    await start_thread(work, name="agent-test")
+    session.outbox.take()
+    await asyncio.to_thread(process.end)
+    return session
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+async def test_a_former_owner_stores_nothing_and_sends_nothing(session, write):
+    other = await asyncio.to_thread(ServerProcess.objects.create, host="two", pid=2)
+    await asyncio.to_thread(claim, session.conversation_id, other)
+    before = await asyncio.to_thread(rows)
+
+    def say() -> None:
+        with pytest.raises(AgentGone):
+            write(session)
+
+    await start_thread(say, name="agent-test")
+    assert await asyncio.to_thread(rows) == before
+    assert session.outbox.take() is None
+    assert session.halted and session.closing
+
+
+@pytest.mark.parametrize("what", sorted(WRITES.keys() - {"a question"}))  # that one leaves no record
+async def test_the_owner_itself_stores_and_sends_it(session, what):
+    before = await asyncio.to_thread(rows)
+    session.close("grace")  # nothing waits for a message
+    await start_thread(lambda: WRITES[what](session), name="agent-test")
+    assert await asyncio.to_thread(rows) != before
+    assert session.outbox.take()
+
+
+def rows() -> list[dict]:
+    return list(Message.objects.order_by("id").values())
+
+
+@pytest.mark.parametrize("begins", [False, True], ids=["before it begins", "before the model is asked"])
+async def test_an_agent_that_has_not_heard_of_a_stopped_message_gives_way_to_one_that_has(session, begins):
+    """Else its memory would lack what the page shows."""
+    heard: list[str] = []
+
+    def work() -> None:
+        session._history()  # of nothing
+        session.llm_ended(ANSWER, LlmOutcome(content="half"))
+        session.tool_ended(TOOL, ToolOutcome())
+        say("second")
+        if begins:
+            heard.append(session.next_message().content)
+            session.stop()
+        else:
+            session._end_turn()
+            stop_waiting(session.conversation_id)
+        say("third")
+        heard.append(session.next_message())
+
+    def say(text: str) -> None:
+        session.submit(accept_message(OWNER, session.conversation_id, content=text, client_id=None).turn)
+
+    await start_thread(work, name="agent-test")
+    assert heard == (["second", None] if begins else [None])
+    assert session.closing and session.has_waiting
+    assert await Message.objects.filter(content="third", begun=None).aexists()
