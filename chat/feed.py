@@ -364,10 +364,10 @@ class Feed:
         kind = "stream_more"
         if position is None or position.next is not None:  # new, or chunks were lost: all of it
             kind, position = "stream_start", _Position()
-            self._positions[id] = position
         while position.next is None:
             if not self.is_open:
                 return False
+            self._positions[id] = position  # with its first part: before, the page knows nothing of the message
             await self.send(_next_part(view, position, kind))
             kind = "stream_more"
         return True

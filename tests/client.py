@@ -141,6 +141,7 @@ class Client:
             self.streams[id] = {key: event[key] for key in ("n", "reasoning", "reasoning_n")}
             self.streams[id] |= {"text": event["content"], "blocks": list(event.get("blocks", []))}
         elif kind == "stream_more":
+            assert event["message_id"] in self.streams, "more of what is not open"
             stream = self.streams[event["message_id"]]
             stream["text"] += event["content"]
             stream["reasoning"] += event["reasoning"]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import uuid
+from typing import Any
 
+from chat.backlog import StreamView
 from chat.feed import Feed
+from chat.protocol import SNAPSHOT_CHARS, Window
 
 
 async def test_nothing_comes_before_the_connection_frame():
@@ -17,3 +21,24 @@ async def test_nothing_comes_before_the_connection_frame():
     feed.compare(5, "running")  # the process's tick, while the socket is being opened
     await feed.catch_up()
     assert frames == [] and not feed.is_behind
+
+
+async def test_an_open_message_begins_with_its_start_also_where_the_window_was_full():
+    frames: list[dict[str, Any]] = []
+
+    async def write(frame: str) -> None:
+        frames.append(json.loads(frame))
+
+    feed = Feed(uuid.uuid4(), write, html=False, is_compatible=False)
+    start = {"type": "stream_start", "message_id": str(uuid.uuid4())}
+    text = "x" * (2 * SNAPSHOT_CHARS)
+    view = StreamView(start=start, text=text, n=7, reasoning="", reasoning_n=0, blocks=None)
+    for _ in range(Window.FRAMES):
+        await feed.send({"type": "pong"})
+
+    assert not await feed._send_stream(view)
+    await feed.ack(Window.FRAMES)
+    assert await feed._send_stream(view)
+    sent = frames[Window.FRAMES :]
+    assert [frame["type"] for frame in sent] == ["stream_start", "stream_more"]
+    assert "".join(frame["content"] for frame in sent) == text
