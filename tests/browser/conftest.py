@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route, sync_playwright
 
 from tests import programs
 from tests.browser.chat import Chat
 from tests.servers import Server
 from tests.stub_llm import StubServer
+
+STATIC = Path(__file__).parents[2] / "chat" / "static"
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +79,22 @@ def server(stub: StubServer, tmp_path_factory: pytest.TempPathFactory, pytestcon
 @pytest.fixture
 def chat(page: Page, server: Server) -> Chat:
     return Chat(page, server.url).open()
+
+
+@pytest.fixture
+def modules(page: Page) -> Page:
+    """A blank page that can import the modules by their names."""
+    names = [path.relative_to(STATIC).as_posix() for path in STATIC.glob("chat/*.js")]
+    import_map = json.dumps({"imports": {name: f"/{name}" for name in names}})
+    blank = f'<!DOCTYPE html><title>blank</title><script type="importmap">{import_map}</script>'
+
+    def serve(route: Route) -> None:
+        name = route.request.url.removeprefix("http://blank.test/")
+        if name in names:
+            route.fulfill(path=STATIC / name, content_type="text/javascript")
+        else:
+            route.fulfill(body=blank, content_type="text/html")
+
+    page.route("**/*", serve)
+    page.goto("http://blank.test/")
+    return page

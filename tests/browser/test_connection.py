@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 
+from tests import programs
 from tests.browser.chat import ANSWER_MS, Chat
 from tests.browser.conftest import watch
+from tests.faults.store import Store
 from tests.servers import Server
 
 RICH = r"# T\n\n1. one\n2. two\n\n   more\n\n```python\nx = 1\n```\n\n| a | b |\n|--|--|\n| 1 | 2 |\n\n"
@@ -53,18 +55,83 @@ def test_what_is_sent_while_the_server_is_away_goes_out_once_when_it_is_back(pag
     assert told == ['before [[text="one"]]', "one", 'meanwhile [[text="two"]]']
 
 
-def test_a_server_that_dies_in_mid_answer_leaves_what_was_written(page: Page, own_server):
+def test_a_server_that_dies_in_mid_answer_leaves_what_was_written(page: Page, own_server, tmp_path):
+    store = Store(tmp_path / "chat.sqlite3")
     chat = Chat(page, own_server.url).open()
     chat.say("[[tokens=600 tps=40]]")
     chat.writing()
-    page.wait_for_timeout(1500)  # the text is stored once a second
     written = chat.replies.last.locator(".prose").inner_text()
+    stored = "SELECT 1 FROM chat_message WHERE seq IS NULL AND content LIKE ?"
+    programs.wait_until(lambda: store.query(stored, f"{written}%"))
     own_server.kill()
     own_server.start(migrate=False)
     chat.answered()
     kept = chat.replies.last.locator(".prose").inner_text()
-    assert len(kept) > 30 and (kept.startswith(written[:30]))
+    assert kept.startswith(written)
     expect(chat.replies.last).to_contain_text("Interrupted")
+
+
+class Network:
+    """What is between a page and its server. `is_dead`: it swallows what either sends, and closes nothing."""
+
+    def __init__(self, page: Page) -> None:
+        self.is_dead = False
+        page.route_web_socket("**/ws/chat/**", self._route)
+
+    def _route(self, near: WebSocketRoute) -> None:
+        far = near.connect_to_server()
+        near.on_message(lambda frame: self.is_dead or far.send(frame))
+        far.on_message(lambda frame: self.is_dead or near.send(frame))
+
+
+def test_a_page_whose_network_dies_without_a_word_notices_and_comes_back(page: Page, server):
+    network = Network(page)
+    chat = Chat(page, server.url).open()
+    chat.say("[[tokens=3]]")
+    chat.answered()
+    network.is_dead = True
+    expect(page.locator("#pill")).not_to_have_text("Connected", timeout=15_500)
+    network.is_dead = False
+    chat.connected()
+    chat.say("[[tokens=3]]")
+    chat.answered(2)
+
+
+# A `Connection` with a socket that does what the test says. `told`: the phases of its link, and what it sent.
+CONNECTION = """async () => {
+    const { Connection } = await import("chat/connection.js");
+    window.told = [];
+    window.WebSocket = class {
+        static OPEN = 1;
+        readyState = 1;
+        send(frame) { told.push(JSON.parse(frame).type); }
+        close() {}
+    };
+    const target = () => ({ path: "/ws/chat/" });
+    window.connection = new Connection({ target, onFrame() {}, onLink: ({ phase }) => told.push(phase) });
+    connection.open();
+    connection.socket.onopen();
+}"""
+
+
+def test_a_silent_server_is_asked_after_8_seconds_and_given_up_after_15(modules: Page):
+    modules.clock.install()
+    modules.clock.pause_at(modules.evaluate("() => Date.now() + 1000"))
+    modules.evaluate(CONNECTION)
+
+    def told_after(milliseconds: int) -> list[str]:
+        modules.clock.run_for(milliseconds)
+        return modules.evaluate("() => told.splice(0)")
+
+    assert told_after(7_999) == ["connecting"]
+    assert told_after(1) == ["ping"]
+    modules.evaluate("""() => connection.socket.onmessage({ data: '{"type":"pong"}' })""")
+    assert told_after(7_999) == []
+    modules.evaluate("""() => connection.socket.onmessage({ data: '{"type":"status"}' })""")
+    assert told_after(7_999) == []
+    assert told_after(1) == ["ping"]
+    assert told_after(6_999) == []
+    assert told_after(1) == ["waiting"]
 
 
 def test_a_reload_in_mid_answer_makes_the_same_elements_as_none(chat, context):

@@ -2,34 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Route
+from playwright.sync_api import Page
 
-STATIC = Path(__file__).parents[2] / "chat" / "static"
 Event = dict[str, Any]
-
-
-@pytest.fixture
-def modules(page: Page) -> Page:
-    """A blank page that can import the modules by their names."""
-    names = [path.relative_to(STATIC).as_posix() for path in STATIC.glob("chat/*.js")]
-    import_map = json.dumps({"imports": {name: f"/{name}" for name in names}})
-    blank = f'<!DOCTYPE html><title>blank</title><script type="importmap">{import_map}</script>'
-
-    def serve(route: Route) -> None:
-        name = route.request.url.removeprefix("http://blank.test/")
-        if name in names:
-            route.fulfill(path=STATIC / name, content_type="text/javascript")
-        else:
-            route.fulfill(body=blank, content_type="text/html")
-
-    page.route("**/*", serve)
-    page.goto("http://blank.test/")
-    return page
 
 
 def play(page: Page, *events: Event) -> Any:

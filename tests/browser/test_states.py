@@ -98,6 +98,7 @@ def test_each_state_is_accessible_and_nothing_sticks_out(look, page, server):
 @pytest.mark.parametrize("code", [4401, 4404, 4409])
 def test_the_page_says_why_it_was_closed(page, server, code):
     sockets = Sockets(page)
+    page.clock.install()
     chat = Chat(page, server.url).open()
     chat.say("[[tokens=2]]")
     chat.answered()
@@ -107,7 +108,7 @@ def test_the_page_says_why_it_was_closed(page, server, code):
     expect(page.locator("#pill")).to_have_text(words[code])
     check(page, words[code])
     sockets.is_cut = False
-    page.wait_for_timeout(1000)  # longer than the longest wait before a first new attempt
+    page.clock.run_for(60_000)
     assert len(sockets.opened) == before
 
 
