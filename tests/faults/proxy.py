@@ -5,7 +5,7 @@ async with Proxy(server.port) as proxy:            # or several ports: each new 
     proxy.cut()                                    # every connection is reset now
     proxy.cut_after = 5000                         # or after so many bytes of the server
     proxy.hold()                                   # nothing is read from the server: a page that does not read
-    proxy.half_open = True                         # all is swallowed, and nobody is told of a close
+    proxy.vanish()                                 # those there are swallow all, and tell nobody of a close
     proxy.latency_seconds = 0.1                    # each way
 """
 
@@ -15,15 +15,23 @@ import asyncio
 import contextlib
 import itertools
 import socket
+from dataclasses import dataclass
 
 PIECE_BYTES = 65536
+
+
+@dataclass(eq=False)
+class _Line:
+    """One connection through the proxy. `down` carries what the server sends, and ends when the server closes."""
+
+    has_vanished: bool = False
+    down: asyncio.Task[None] | None = None
 
 
 class Proxy:
     """Listens on a free port of this machine while its `async with` lasts."""
 
     def __init__(self, *ports: int) -> None:
-        self.half_open = False
         self.latency_seconds = 0.0
         self.cut_after: int | None = None  # bytes of the server, of one connection
         self.received = 0  # bytes from the server, ever
@@ -31,6 +39,7 @@ class Proxy:
         self._next = itertools.cycle(ports)
         self._flowing = asyncio.Event()
         self._flowing.set()
+        self._lines: set[_Line] = set()
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
 
@@ -54,6 +63,15 @@ class Proxy:
         for writer in self._writers:
             writer.transport.abort()
 
+    def vanish(self) -> None:
+        """Take both sides of every connection away from each other, without a word to either. New ones work."""
+        for line in self._lines:
+            line.has_vanished = True
+
+    async def left_by_the_server(self) -> None:
+        """Wait until the server has closed every connection whose client has vanished."""
+        await asyncio.gather(*(line.down for line in self._lines if line.has_vanished))
+
     def hold(self) -> None:
         """Stop reading from the server."""
         self._flowing.clear()
@@ -66,19 +84,21 @@ class Proxy:
             server_reader, server_writer = await self._connect()
         except OSError:  # nothing listens there just now
             return writer.transport.abort()
-        pair = {writer, server_writer}
+        line, pair = _Line(), {writer, server_writer}
+        self._lines.add(line)
         self._writers |= pair
-        up = asyncio.create_task(self._forward(reader, server_writer))
-        down = asyncio.create_task(self._forward(server_reader, writer, is_counted=True))
+        up = asyncio.create_task(self._forward(line, reader, server_writer))
+        down = line.down = asyncio.create_task(self._forward(line, server_reader, writer, is_counted=True))
         try:
             await asyncio.wait((up, down), return_when=asyncio.FIRST_COMPLETED)
-            while self.half_open:
-                await asyncio.sleep(0.05)  # one side has gone, and the other one does not hear of it
+            if line.has_vanished:
+                await asyncio.wait((up, down))  # each side has to find out by itself
         finally:
             for task in (up, down):
                 task.cancel()
             for each in pair:
                 each.close()  # what it has been given is still sent
+            self._lines.discard(line)
             self._writers -= pair
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -94,7 +114,7 @@ class Proxy:
         return await asyncio.open_connection(sock=server, limit=PIECE_BYTES)
 
     async def _forward(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_counted: bool = False
+        self, line: _Line, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_counted: bool = False
     ) -> None:
         count = 0
         with contextlib.suppress(ConnectionError):
@@ -106,7 +126,7 @@ class Proxy:
                     return
                 if self.latency_seconds:
                     await asyncio.sleep(self.latency_seconds)
-                if self.half_open:
+                if line.has_vanished:
                     continue
                 if is_counted:
                     self.received += len(data)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+import time
 import uuid
 from contextlib import closing
 from pathlib import Path
@@ -24,6 +26,13 @@ class Store:
                 return connection.execute(sql, values).fetchall()
         with psycopg.connect(self._where, connect_timeout=5) as connection:
             return connection.execute(sql.replace("?", "%s"), values).fetchall()
+
+    async def until(self, wanted: list[tuple[Any, ...]], sql: str, *values: Any, seconds: float = 10) -> None:
+        """Wait until a query has the wanted rows. Raises: AssertionError with those it has when it is too late."""
+        deadline = time.monotonic() + seconds
+        while (rows := await asyncio.to_thread(self.query, sql, *values)) != wanted:
+            assert time.monotonic() < deadline, f"{rows} after {seconds} s: {sql}"
+            await asyncio.sleep(0.05)  # a database tells nobody
 
     def id(self, text: str) -> str:
         return uuid.UUID(text).hex if isinstance(self._where, Path) else text

@@ -96,20 +96,6 @@ async def test_a_connection_cut_in_the_middle_of_a_frame_loses_nothing(server):
         assert proxy.received > 5000
 
 
-async def test_a_half_open_connection_is_left_and_the_turn_comes_whole_to_the_next_one(server):
-    async with Proxy(server.port) as proxy:
-        page = await ask(server, url=proxy.ws_url)
-        await page.event("stream_token", after=0)
-        proxy.half_open = True
-        page.cut()
-        await page.closed()
-        proxy.half_open = False
-        await page.come_back()
-        await page.settled()
-        await check(page, server)
-        await page.close()
-
-
 async def test_a_slow_line_changes_nothing(server):
     async with Proxy(server.port) as proxy:
         proxy.latency_seconds = 0.1
