@@ -30,6 +30,7 @@ class Pair:
     store: Store
     redis: programs.Server
     postgres: programs.Server
+    settings: dict[str, str]  # of a further process
     more: ExitStack = field(default_factory=ExitStack)
 
     async def page(self, server: Server, *, of: Page | None = None, agent: str = "plain", **options: str) -> Page:
@@ -100,17 +101,19 @@ def paused(process: subprocess.Popen[bytes]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def started(folder: Path, *, api_base: str, kind: str = "uvicorn", **settings: str) -> Iterator[Pair]:
-    """Start the pair, with a PostgreSQL and a Redis of its own."""
+def started(
+    folder: Path, *, api_base: str, kind: str = "uvicorn", of_b: dict[str, str] | None = None, **settings: str
+) -> Iterator[Pair]:
+    """Start the pair, with a PostgreSQL and a Redis of its own; `of_b` is the environment of B alone."""
     with ExitStack() as stack:
         postgres = stack.enter_context(programs.postgres_server())
         redis = stack.enter_context(programs.redis_server())
         environment = {"CHAT_API_BASE": api_base, "CHAT_API_KEY": "sk-test-key", "CHAT_MODEL": "gpt-4o-mini"}
         environment |= {"DATABASE_URL": postgres.url, "REDIS_URL": redis.url, "SECRET_KEY": "of-the-pair", **settings}
         a = stack.enter_context(Server(folder, kind=kind, **environment))
-        b = Server(folder, kind=kind, **environment)
+        b = Server(folder, kind=kind, **environment, **(of_b or {}))
         stack.callback(b.stop)
         b.start(migrate=False)
-        pair = Pair(a, b, Store(postgres.url), redis, postgres)
+        pair = Pair(a, b, Store(postgres.url), redis, postgres, environment)
         stack.enter_context(pair.more)
         yield pair
