@@ -72,6 +72,7 @@ class Client:
             f"{self.url}?{urlencode(options)}",
             additional_headers={"Cookie": cookie} if cookie else None,
             max_size=2**21,
+            max_queue=None,  # websockets 17 may not hear of the end of a connection whose reading it has paused
             compression=None,
             open_timeout=20,
         )
@@ -222,12 +223,15 @@ class Client:
 
     async def idle(self, *, after: int = 0, timeout: float = 20) -> None:
         """Wait until no turn runs and none waits, and every user message has been answered for."""
-        await self.wait(lambda _: True, after=0, timeout=timeout)
+        await self.until(lambda: self._is_idle(after) or self.close_code, timeout=timeout)
+
+    async def until(self, holds: Callable[[], Any], *, timeout: float = 20) -> None:
+        """Wait until this holds, asked at each frame and at the close. Raises on a broken rule, or in time."""
         try:
             async with asyncio.timeout(timeout), self._news:
-                await self._news.wait_for(lambda: self._is_broken() or self._is_idle(after) or self.close_code)
+                await self._news.wait_for(lambda: self._is_broken() or holds())
         except TimeoutError:
-            raise AssertionError(f"not idle in {timeout} s; last: {self.events[-6:]}") from None
+            raise AssertionError(f"not in {timeout} s: {self.status} {self.events[-6:]}") from None
         self.check()
 
     def _is_broken(self) -> bool:

@@ -7,10 +7,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import json
 import time
+import urllib.request
 import uuid
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
@@ -120,12 +123,7 @@ class Page(Client):
         assert self.is_settled, f"closed with {self.close_code}"
 
     async def settled_or_closed(self, *, timeout: float = 20) -> None:
-        try:
-            async with asyncio.timeout(timeout), self._news:
-                await self._news.wait_for(lambda: self._is_broken() or self.is_settled or self.close_code)
-        except TimeoutError:
-            raise AssertionError(f"not settled in {timeout} s: {self.status} {self.events[-5:]}") from None
-        self.check()
+        await self.until(lambda: self.is_settled or self.close_code, timeout=timeout)
 
     @property
     def is_settled(self) -> bool:
@@ -142,14 +140,28 @@ class Page(Client):
 
 
 async def reread(page: Page, url: str | None = None) -> list[Event]:
-    """The records as another page of the same owner gets them now."""
+    """The records as another page of the same owner gets them now, the earlier ones as it would ask for them."""
     options = {name: value for name, value in page.options.items() if name in ("html", "agent")}
     async with Page(url or page.url, cookies=page.cookies, conversation=page.conversation, **options) as other:
-        newest = other.events[0]["seq"]
-        if newest:
-            await other.wait(lambda event: event.get("seq") == newest and event["type"] in RECORDS)
+        first = other.events[0]
+        if first["seq"]:
+            await other.wait(lambda event: event.get("seq") == first["seq"] and event["type"] in RECORDS)
         other.check()
-        return other.transcript
+        records, earlier = other.transcript, first["earlier"]
+        while earlier:
+            answer = await asyncio.to_thread(_earlier, other, records[0]["seq"])
+            records, earlier = answer["records"] + records, answer["earlier"]
+        return records
+
+
+def _earlier(page: Page, before: int) -> Event:
+    """The records before one, over HTTP."""
+    site = page.url.replace("ws://", "http://").removesuffix("/ws/chat/")
+    query = {"before": before, "html": page.options.get("html", "0")}
+    address = f"{site}/api/conversations/{page.conversation}/records?{urlencode(query)}"
+    cookie = "; ".join(f"{name}={value}" for name, value in page.cookies.items())
+    with urllib.request.urlopen(urllib.request.Request(address, headers={"Cookie": cookie}), timeout=10) as answer:
+        return json.load(answer)
 
 
 async def check_transcript(page: Page, url: str | None = None) -> None:
