@@ -500,6 +500,7 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
         if self.feed is None:
             return
         if self.feed.is_stalled:
+            logger.info("conversation %s: a page that reads nothing is closed", self.conversation_id)
             return await self.dismiss(CLOSE_TOO_SLOW, {"type": "bye", "reason": "too slow", "retry_ms": 1000})
         if self.groups_left:
             await self._join_groups()

@@ -8,13 +8,19 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
 ROOT = Path(__file__).resolve().parent.parent
 READY_SECONDS = 30
+
+# With these a C library gives memory back as soon as it is freed: what a process has is then what it holds.
+FRUGAL = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "131072"}
 
 COMMANDS = {
     "daphne": "-m daphne -b 127.0.0.1 -p {port} --websocket_connect_timeout 20 --ping-interval 10 --ping-timeout 15"
@@ -30,6 +36,33 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+class Memory(threading.Thread):
+    """Looks at the memory of a process a hundred times a second."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self._status = Path(f"/proc/{pid}/status")
+        self._ends = threading.Event()
+        self._before = self._peak = self._resident_mib()
+
+    @property
+    def growth_mib(self) -> float:
+        """How much more it had at its peak than at first."""
+        return self._peak - self._before
+
+    def run(self) -> None:
+        while not self._ends.wait(0.01):
+            self._peak = max(self._peak, self._resident_mib())
+
+    def stop(self) -> None:
+        self._ends.set()
+        self.join()
+
+    def _resident_mib(self) -> float:
+        rows = dict(line.split(":", 1) for line in self._status.read_text().splitlines())
+        return int(rows["VmRSS"].split()[0]) / 1024
 
 
 class Server:
@@ -112,6 +145,16 @@ class Server:
             except OSError:
                 assert time.monotonic() < deadline, f"the server is not ready:\n{self.log}"
                 time.sleep(0.05)  # nothing tells when a port begins to listen
+
+    @contextmanager
+    def memory(self) -> Iterator[Memory]:
+        """Watch how the resident memory of the process grows while the block runs."""
+        memory = Memory(self.process.pid)
+        memory.start()
+        try:
+            yield memory
+        finally:
+            memory.stop()
 
     def signal(self, signum: int) -> None:
         self.process.send_signal(signum)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 import socket
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
+from tests.client import Client
 from tests.servers import Server
 
 MIB = 2**20
@@ -30,18 +31,21 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     server = Server(folder, kind=request.param, settings="webui_project.settings", **production)
     server.manage("collectstatic", "--noinput", "--verbosity", "0")
     with server:
+        asyncio.run(talk(server))
         yield server
+
+
+async def talk(server: Server) -> None:
+    """Have a turn: afterwards everything is loaded, also what the server loads in the background, and memory rests."""
+    async with Client(server.ws_url, cookies=server.visitor()) as client:
+        await client.say("hello")
+        await client.idle()
+        assert client.answer()
 
 
 def get(address: str) -> tuple[str, dict[str, str]]:
     with urllib.request.urlopen(address, timeout=10) as response:
         return response.read().decode(), {name.lower(): value for name, value in response.headers.items()}
-
-
-def memory_mib(pid: int) -> float:
-    """Resident memory of a process."""
-    rows = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-    return int(rows["VmRSS"].split()[0]) / 1024
 
 
 def test_static_files_have_names_by_content_and_are_kept_for_ever(server):
@@ -78,8 +82,7 @@ def in_chunks(sent: socket.socket) -> None:
 
 @pytest.mark.parametrize("post", [announced, in_chunks], ids=lambda post: post.__name__)
 def test_a_body_of_400_mib_is_refused_and_takes_no_memory(server, post: Callable[[socket.socket], None]):
-    before = memory_mib(server.process.pid)
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as sent:
+    with server.memory() as memory, socket.create_connection(("127.0.0.1", server.port), timeout=20) as sent:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # refused while it was being sent
             post(sent)
         try:
@@ -88,7 +91,7 @@ def test_a_body_of_400_mib_is_refused_and_takes_no_memory(server, post: Callable
             answer = b""
 
     assert b" 413 " in answer.split(b"\r\n")[0] or not answer
-    assert memory_mib(server.process.pid) - before < 100  # far below the body; the first requests need memory too
+    assert memory.growth_mib < 20
     assert get(f"{server.url}/healthz")[0]
 
 
