@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import sqlite3
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -188,7 +187,7 @@ async def test_a_deleted_conversation_is_nowhere(stub, tmp_path):
 
             assert await asyncio.to_thread(delete, server, page.conversation, cookies) == 204  # while it answers
             assert await page.closed() == 4404
-            await asyncio.to_thread(wait_until_aborted, stub)
+            await asyncio.to_thread(stub.wait, open=0)  # the model's request is over too
 
             redis_client = redis.Redis.from_url(layer.url)
             found = {key: redis_client.dump(key) for key in redis_client.scan_iter()}
@@ -197,13 +196,6 @@ async def test_a_deleted_conversation_is_nowhere(stub, tmp_path):
             assert SENTINEL.encode() not in bytes_of(tmp_path)  # database, log of the server, whatever it writes
         server.stop()
         assert SENTINEL.encode() not in bytes_of(tmp_path)
-
-
-def wait_until_aborted(stub) -> None:
-    deadline = time.monotonic() + 5
-    while stub.stats().open:
-        assert time.monotonic() < deadline, "the model's request goes on"
-        time.sleep(0.02)
 
 
 async def test_an_agent_of_another_process_stops_for_a_deletion(stub, redis_url, tmp_path):
@@ -217,7 +209,7 @@ async def test_an_agent_of_another_process_stops_for_a_deletion(stub, redis_url,
 
             assert await asyncio.to_thread(delete, second, page.conversation, cookies) == 204
             assert await page.closed() == 4404
-            await asyncio.to_thread(wait_until_aborted, stub)
+            await asyncio.to_thread(stub.wait, open=0)  # the model's request is over too
         first.stop()
         second.stop()
         assert SENTINEL.encode() not in bytes_of(tmp_path)

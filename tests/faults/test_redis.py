@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 
 import pytest
@@ -13,6 +14,8 @@ from tests.faults.pair import Pair
 
 PASSES_SECONDS = 2.5  # from process to process without Redis
 ANSWERS_SECONDS = 1.0  # the longest that a page's frame may wait
+RECOVERS_SECONDS = 5.0  # from Redis's return to live text
+STOPPED_SECONDS = float(os.environ.get("FAULTS_REDIS_STOPPED_SECONDS", "8"))  # 30 for the figure in the documents
 
 
 @pytest.fixture(scope="module")
@@ -74,21 +77,17 @@ async def check_without_redis(pair: Pair, one: Page, two: Page) -> None:
 
 async def check_live_again(pair: Pair, one: Page, two: Page) -> None:
     """Chunks flow from A to the page at B as they did, also to one that has joined since."""
+    back = time.monotonic()
     late = await pair.page(pair.b, of=one)
-    for _ in range(6):
-        marks = len(two.events), len(late.events)
-        await one.say("again [[tokens=100 tps=50]]")
-        await asyncio.gather(one.settled(), two.settled(), late.settled())
-        await two.wait(lambda event: event.get("seq") == max(one.records))
-        await late.wait(lambda event: event.get("seq") == max(one.records))
-        chunks = [
-            sum(event["type"] == "stream_token" for event in page.events[mark:])
-            for page, mark in zip((two, late), marks, strict=True)
-        ]
-        if min(chunks) > 10:
-            break
-    else:
-        pytest.fail(f"live chunks at B's pages: {chunks}")
+    marks = len(two.events), len(late.events)
+    await one.say("again [[tokens=400 tps=50]]")
+    await two.event("stream_token", after=marks[0])  # by the layer: the database has no chunks
+    await late.event("stream_token", after=marks[1])
+    assert time.monotonic() - back < RECOVERS_SECONDS
+    await asyncio.gather(one.settled(), two.settled(), late.settled())
+    for page, mark in ((two, marks[0]), (late, marks[1])):
+        await page.wait(lambda event: event.get("seq") == max(one.records))
+        assert sum(event["type"] == "stream_token" for event in page.events[mark:]) > 10
     for page in (one, two, late):
         await check_transcript(page)
         await page.close()
@@ -101,10 +100,10 @@ async def _within(work, seconds: float):
     return result
 
 
-async def test_redis_stops_for_eight_seconds(pair):
+async def test_redis_stops_for_a_while(pair):
     one, two = await open_pages(pair)
     with pair.redis_paused():
-        until = time.monotonic() + 8
+        until = time.monotonic() + STOPPED_SECONDS
         await check_without_redis(pair, one, two)
         await asyncio.sleep(max(0.0, until - time.monotonic()))  # the fault's length, not a wait for anything
     await check_live_again(pair, one, two)

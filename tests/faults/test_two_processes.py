@@ -7,12 +7,15 @@ import time
 
 import pytest
 
+from tests import programs
+from tests.client import Event
 from tests.faults import pair as pairs
 from tests.faults.page import Page, check_transcript
 from tests.faults.pair import Pair, paused
+from tests.servers import Server
 
 QUESTION = "[[tool=ask_user then.tokens=5]]"
-LEASE_SECONDS = 4
+CLAIMS = 6  # conversations of one dead process
 
 
 @pytest.fixture(scope="module")
@@ -147,57 +150,159 @@ async def test_two_processes_that_claim_at_once_start_one_agent(pair):
     await close(one, two)
 
 
-async def test_a_paused_owner_that_wakes_writes_nothing(pair):
+async def test_a_paused_owner_that_wakes_writes_nothing(pair, stub):
     """A's process stops for longer than its lease; B claims; A goes on and finds that nothing is its own."""
+    stub.reset()
     one = await pair.page(pair.a)
     await one.post("[[tokens=1000 tps=50]]")
     await one.event("stream_token", after=0)
     two = await pair.page(pair.b, of=one)
     shown = await two.event("stream_token", after=0)
+    two.crashed = one.crashed = True  # the last second of the answer that A was writing
     with paused(pair.a.process):
         stopped = time.monotonic()
         await two.wait(lambda event: event.get("seq") == 2, timeout=10)
         assert time.monotonic() - stopped < 10
         assert two.messages()[-1]["status"] == "interrupted"
+        assert two.messages()[-1]["id"] == shown["message_id"]
         await two.say("go on [[tokens=30 tps=40]]")
         await two.event("stream_token", after=len(two.events))
-    await two.settled()
-    two.crashed = True  # the last second of the answer that A was writing
-    rows = pair.store.query(
-        "SELECT seq, status, content FROM chat_message WHERE conversation_id = ? ORDER BY seq", one.conversation
-    )
-    assert [(seq, status) for seq, status, _ in rows] == [
-        (1, "complete"),
-        (2, "interrupted"),
-        (3, "complete"),
-        (4, "complete"),
-    ]
-    await one.wait(lambda event: event.get("seq") == 4, timeout=10)
+        await two.settled()
+        stored = rows(pair, one)
+        assert [seq for seq, *_ in stored] == [1, 2, 3, 4]
+        assert stub.stats().open == 1  # A's, as far as it knows
+    await asyncio.to_thread(stub.wait, open=0)  # it has woken, and given up
+    left = f"conversation {one.conversation}: agent ended"
+    await asyncio.to_thread(programs.wait_until, lambda: left in pair.a.log)
+    assert rows(pair, one) == stored
     pair.store.check(one.conversation)
-    assert shown["message_id"] == two.messages()[0]["id"]
-    one.crashed = True
     await two.say("still one owner [[tokens=3]]")
     await two.settled()
     await one.wait(lambda event: event.get("seq") == 6)
     await close(one, two)
 
 
-async def test_the_conversation_of_a_killed_process_goes_on_in_the_other(pair):
-    one = await pair.page(pair.a)
-    await one.say("my name is Ann [[tokens=3]]")
+def rows(pair: Pair, page: Page) -> list[tuple]:
+    """All that is stored of a conversation."""
+    sql = "SELECT seq, m.* FROM chat_message m WHERE conversation_id = ? ORDER BY seq, id"
+    return pair.store.query(sql, page.conversation)
+
+
+async def killed(server: Server, *pages: Page) -> float:
+    """Kill a process under the turns of these pages, which are at the other one; return the moment."""
+    for page in pages:
+        page.crashed = True
+    await asyncio.to_thread(server.kill)
+    return time.monotonic()
+
+
+def reads(stub) -> list[tuple[str, str]]:
+    """What the model was told last, without its instructions: role, and text without the orders."""
+    told = [message for message in stub.last()["messages"] if message["role"] != "system"]
+    return [(message["role"], (message.get("content") or "").partition(" [[")[0]) for message in told]
+
+
+async def test_the_conversation_of_a_killed_process_goes_on_in_turns_in_the_other(pair, stub):
+    """What waited, and what was sent to nobody, is answered in order; the model knows all of it, tools included."""
+    one = await pair.page(pair.a, agent="tools")
+    await one.say('first [[tool=square args={"number":7} then.text="49"]]')
     await one.settled()
-    two = await pair.page(pair.b, of=one)
-    await one.post("[[tokens=1000 tps=50]]")
-    await two.event("stream_token", after=0)
-    await two.post("and then? [[tokens=3]]")
-    two.crashed = True
-    await asyncio.to_thread(pair.a.kill)
-    killed = time.monotonic()
+    two = await pair.page(pair.b, of=one, agent="tools")
+    await one.post("second [[tokens=1000 tps=50]]")
+    await two.wait(lambda _: any(len(text) > 600 for text in two.texts.values()))  # of two seconds
+    await one.say('third [[text="3"]]')
     try:
+        moment = await killed(pair.a, two)
+        assert (await two.say('fourth [[text="4"]]'))["type"] == "accepted"  # nobody owns it, and nobody knows
         await two.wait(lambda _: any(m["status"] == "interrupted" for m in two.messages()), timeout=10)
         await two.settled()
-        assert time.monotonic() - killed < 10
-        assert [message["status"] for message in two.messages()] == ["complete", "interrupted", "complete"]
+        assert time.monotonic() - moment < 10
+        first, second, third, fourth = two.messages("user")
+        answers = [(message["turn"], message["status"], message["content"]) for message in two.messages()]
+        assert [answers[0], *answers[2:]] == [
+            (first["id"], "complete", "49"),
+            (third["id"], "complete", "3"),
+            (fourth["id"], "complete", "4"),
+        ]
+        turn, status, kept = answers[1]
+        assert (turn, status) == (second["id"], "interrupted") and len(kept) > 200
+        assert reads(stub) == [
+            *[("user", "first"), ("assistant", ""), ("tool", "49"), ("assistant", "49")],
+            *[("user", "second"), ("assistant", kept), ("user", "third"), ("assistant", "3"), ("user", "fourth")],
+        ]
     finally:
         await asyncio.to_thread(pair.a.start, migrate=False)
     await close(two)
+
+
+async def test_a_question_in_a_tool_is_closed_when_its_process_dies(pair):
+    """Nobody could take the answer: what was open ends as interrupted, and the next message is answered."""
+    one = await pair.page(pair.a, agent="tools")
+    await one.say(QUESTION)
+    two = await pair.page(pair.b, of=one, agent="tools")
+    asked = await two.event("input_request", after=0)
+    try:
+        moment = await killed(pair.a, two)
+        late = await pair.page(pair.b, of=one, agent="tools")  # shown as long as it is open
+        assert (await late.event("input_request", after=0))["request_id"] == asked["request_id"]
+        for page in (two, late):
+            await page.settled()
+        assert time.monotonic() - moment < 10
+        answer = await refused_answer(two, asked)
+        assert answer["error"] == "not_found"
+        ((result,), (message,)) = ([r for r in two.transcript if r["type"] == "tool_result"], two.messages())
+        assert result["status"] == message["status"] == "interrupted"
+        await two.say("and now? [[tokens=3]]")
+        await two.settled()
+        await late.wait(lambda event: event.get("seq") == max(two.records))
+        pair.store.check(one.conversation)
+    finally:
+        await asyncio.to_thread(pair.a.start, migrate=False)
+    await close(two, late)
+
+
+async def test_a_question_that_nobody_was_there_to_see_is_answered_after_a_reload_in_the_other_process(pair, stub):
+    one = await pair.page(pair.a, agent="tools")
+    await one.say(QUESTION)
+    asked = await one.event("input_request", after=0)
+    one.cut()
+    await one.closed()
+    two = await pair.page(pair.b, of=one, agent="tools")
+    again = await two.event("input_request", after=0)
+    assert again == asked and two.status["state"] == "waiting"
+    await two.send(type="answer", request_id=asked["request_id"], approved=False, content="too dear")
+    await two.settled()
+    assert [record["result"] for record in two.transcript if "result" in record] == ["too dear|False|None"]
+    assert reads(stub)[-1] == ("tool", "too dear|False|None")
+    assert (await refused_answer(two, asked))["error"] == "conflict"
+    await close(two)
+
+
+async def refused_answer(page: Page, question: Event) -> Event:
+    mark = len(page.events)
+    await page.send(type="answer", request_id=question["request_id"], approved=True)
+    return await page.event("error", after=mark)
+
+
+async def test_two_processes_that_claim_of_a_dead_one_start_one_agent(pair, stub, tmp_path):
+    """A third process dies with conversations whose pages are at both others: both see it at the same tick."""
+    third = Server(tmp_path, kind="uvicorn", **pair.settings)
+    await asyncio.to_thread(third.start, migrate=False)
+    owners = [await pair.page(third) for _ in range(CLAIMS)]
+    pages = []
+    for number, page in enumerate(owners):
+        await page.post(f"{number} [[tokens=1000 tps=30]]")
+        await page.event("stream_token", after=0)
+        pages.append((await pair.page(pair.a, of=page), await pair.page(pair.b, of=page)))
+    for one, two in pages:
+        await asyncio.gather(one.event("stream_token", after=0), two.event("stream_token", after=0))
+        await one.say(f"waits {one.conversation} [[tokens=5]]")
+    await killed(third, *(page for each in pages for page in each))
+    for one, two in pages:
+        await asyncio.gather(one.settled(), two.settled())
+        assert [message["status"] for message in two.messages()] == ["interrupted", "complete"]
+        sessions = "SELECT count(*) FROM chat_chatsession WHERE conversation_id = ?"
+        assert pair.store.query(sessions, one.conversation) == [(2,)]
+        newest = [body["messages"][-1]["content"] for body in stub.requests()]
+        assert newest.count(f"waits {one.conversation} [[tokens=5]]") == 1
+        await close(one, two)
