@@ -1,10 +1,11 @@
 """Open many sockets, restart the server under them, and see them all come back.
 
-    python -m tests.faults.storm --sockets 5000 [--kind uvicorn]
+    python -m tests.faults.storm --sockets 5000 [--kind uvicorn] [--stored]
 
-Every socket is a conversation's page that was told `bye` with its `retry_ms`, and then comes back with full-jitter
-backoff. Passes when all are back within 120 s, less than 1 % of the attempts fail after the server answers again, the
-server's memory is within 20 % of what it was, and the model was asked for nothing.
+Every socket is the page of a conversation: an empty one, or with `--stored` one with a turn in the database. It was
+told `bye`, comes back after the `retry_ms` of that, and after a failure with full-jitter backoff. Passes when all are
+back within 120 s, less than 1 % of the attempts fail after the server answers again, the server's memory is within 20 %
+of what it was, and the model was asked for nothing.
 """
 
 from __future__ import annotations
@@ -34,6 +35,31 @@ BACK_SECONDS = 120
 PER_VISITOR = 10
 OPENING = 100  # at the same time, at first
 BACKOFF_SECONDS = (0.5, 30.0)
+RESUME = {"conversation": "session_id", "ticket": "ticket"}  # option and field of `connection`
+
+# For `manage.py shell`: prints the ids of so many new conversations of each visitor, with one turn of two records.
+STORE = """
+import json, os, uuid
+from django.conf import settings
+from django.db.models.functions import Now
+from chat.models import Conversation, Message
+from chat.owners import COOKIE, owner_of_cookies
+
+conversations, messages = [], []
+for cookies in json.loads((settings.DATA_DIR / "visitors.json").read_text()):
+    for _ in range({count}):
+        turn = uuid.uuid4()
+        conversation = Conversation(
+            **owner_of_cookies(cookies).fields, agent_key="plain", title="hello", newest_seq=2, read_seq=2, head=turn
+        )
+        conversations.append(conversation)
+        common = {{"conversation": conversation, "turn": turn}}
+        messages.append(Message(id=turn, seq=1, kind="user", content="hello", begun=Now(), ended=Now(), **common))
+        messages.append(Message(seq=2, kind="assistant", content="hi", agent="Plain", **common))
+Conversation.objects.bulk_create(conversations)
+Message.objects.bulk_create(messages)
+print(*(conversation.id for conversation in conversations))
+"""
 
 
 @dataclass
@@ -42,6 +68,7 @@ class Storm:
 
     sockets: int
     opened_seconds: float = 0.0
+    told_seconds: float = 0.0  # from SIGTERM until the last socket was closed
     back_seconds: float = 0.0
     attempts: int = 0
     failures: int = 0  # of those, after the server answered again
@@ -62,19 +89,22 @@ class Storm:
 
     def __str__(self) -> str:
         return (
-            f"{self.sockets} sockets opened in {self.opened_seconds:.0f} s, {self.told} told to come back, all back in "
-            f"{self.back_seconds:.1f} s ({self.attempts} attempts, {self.failures} failed); server "
-            f"{self.rss_before_mb:.0f} -> {self.rss_after_mb:.0f} MB; {self.model_calls} model calls"
+            f"{self.sockets} sockets opened in {self.opened_seconds:.0f} s, {self.told} told to come back within "
+            f"{self.told_seconds:.1f} s, all back in {self.back_seconds:.1f} s ({self.attempts} attempts, "
+            f"{self.failures} failed); server {self.rss_before_mb:.0f} -> {self.rss_after_mb:.0f} MB; "
+            f"{self.model_calls} model calls"
         )
 
 
 class Socket:
     """One page, as small as can be."""
 
-    def __init__(self, server: Server, cookies: dict[str, str]) -> None:
+    def __init__(self, server: Server, cookies: dict[str, str], conversation: str | None) -> None:
         self._url = server.ws_url
         self._headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
         self._options = {"v": "1"}
+        if conversation:
+            self._options |= {"conversation": conversation, "after": "2"}
         self._socket: ClientConnection | None = None
 
     async def open(self) -> None:
@@ -89,7 +119,7 @@ class Socket:
         first = json.loads(await asyncio.wait_for(self._socket.recv(), 30))
         if first["type"] != "connection":
             raise ConnectionResetError(first.get("error"))
-        self._options |= {"conversation": first["session_id"], "ticket": first["ticket"]}
+        self._options |= {name: first[key] for name, key in RESUME.items() if key in first}
 
     async def told(self) -> float | None:
         """Read until the close; return the seconds that `bye` asked to wait, None without it."""
@@ -115,10 +145,17 @@ def raise_limit(files: int) -> None:
         sys.exit(f"{files} open files are needed and {hard} allowed: {error}")
 
 
-async def storm(server: Server, stub: StubServer, *, sockets: int) -> Storm:
+def store(server: Server, visitors: list[dict[str, str]]) -> list[str]:
+    """Make a stored conversation for each socket of these visitors; return their ids."""
+    (server.data_dir / "visitors.json").write_text(json.dumps(visitors))
+    return server.manage("shell", "--verbosity", "0", "--command", STORE.format(count=PER_VISITOR)).split()
+
+
+async def storm(server: Server, stub: StubServer, *, sockets: int, stored: bool = False) -> Storm:
     result = Storm(sockets)
     visitors = [await asyncio.to_thread(server.visitor) for _ in range(0, sockets, PER_VISITOR)]
-    pages = [Socket(server, visitors[number // PER_VISITOR]) for number in range(sockets)]
+    ids = await asyncio.to_thread(store, server, visitors) if stored else [None] * sockets
+    pages = [Socket(server, visitors[number // PER_VISITOR], ids[number]) for number in range(sockets)]
     slots = asyncio.Semaphore(OPENING)
 
     async def open_first(page: Socket) -> None:
@@ -130,8 +167,10 @@ async def storm(server: Server, stub: StubServer, *, sockets: int) -> Storm:
     result.opened_seconds = time.monotonic() - started
     result.rss_before_mb = look(server, 0).rss_mb
     farewells = [asyncio.create_task(page.told()) for page in pages]
+    started = time.monotonic()
     server.signal(signal.SIGTERM)
     waits = await asyncio.gather(*farewells)
+    result.told_seconds = time.monotonic() - started
     result.told = sum(wait is not None for wait in waits)
     await asyncio.to_thread(server.wait, 30)
     await asyncio.to_thread(server.start, migrate=False)
@@ -157,18 +196,19 @@ async def storm(server: Server, stub: StubServer, *, sockets: int) -> Storm:
     return result
 
 
-async def run(*, sockets: int, kind: str, folder: Path) -> Storm:
+async def run(*, sockets: int, kind: str, folder: Path, stored: bool = False) -> Storm:
     with ExitStack() as stack:
         stub = stack.enter_context(StubServer())
         environment = {"CHAT_API_BASE": stub.url, "CHAT_API_KEY": "sk-test-key", "CHAT_MODEL": "gpt-4o-mini"}
         server = stack.enter_context(Server(folder, kind=kind, **environment))
-        return await storm(server, stub, sockets=sockets)
+        return await storm(server, stub, sockets=sockets, stored=stored)
 
 
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sockets", type=int, default=5000)
     parser.add_argument("--kind", default="daphne", choices=("daphne", "uvicorn"))
+    parser.add_argument("--stored", action="store_true", help="conversations that have a turn")
     options = vars(parser.parse_args())
     raise_limit(2 * options["sockets"] + 1000)
     with tempfile.TemporaryDirectory(prefix="storm-") as folder:
