@@ -15,10 +15,11 @@ langroid_setup.load()
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from langroid import Task
-from langroid.agent.chat_agent import ChatAgent
+from langroid.agent.chat_agent import CHAT_HISTORY_BUFFER, ChatAgent
 from langroid.language_models.base import LLMFunctionCall, LLMMessage, OpenAIToolCall, Role
 
 if TYPE_CHECKING:
@@ -132,6 +133,30 @@ def _native(call: Call) -> OpenAIToolCall:
 def _replace(agent: ChatAgent, messages: list[LLMMessage]) -> None:
     agent.clear_history(0)
     agent.init_message_history()
+    messages = _fitting(agent, messages)
     agent.message_history += messages
     agent.oai_tool_calls = []
     agent.oai_tool_id2call = {call.id: call for message in messages for call in message.tool_calls or []}
+
+
+def _fitting(agent: ChatAgent, messages: list[LLMMessage]) -> list[LLMMessage]:
+    """Leave out the oldest turns that Langroid would drop before the next request.
+
+    It counts the whole history again for each turn that it drops (langroid 0.69.16, agent/chat_agent.py:2088): that
+    takes minutes for a conversation of some thousand turns.
+    """
+    if agent.llm is None or agent.config.context_overflow_strategy != "drop_turns":
+        return messages
+    length, config = agent.llm.chat_context_length(), agent.config.llm
+    sizes = [agent._message_num_tokens(message) for message in messages]
+    total = agent.chat_num_tokens() + sum(sizes)
+    if total <= length - config.model_max_output_tokens:
+        return messages
+    turns = [at for at, message in enumerate(messages) if message.role == Role.USER]
+    start = end = turns[0] if turns else 0
+    for start_of_turn, start_of_next in pairwise(turns):
+        if total <= length - config.min_output_tokens - CHAT_HISTORY_BUFFER:
+            break
+        total -= sum(sizes[start_of_turn:start_of_next])
+        end = start_of_next
+    return messages[:start] + messages[end:]

@@ -305,12 +305,14 @@ def _make_tools_once() -> None:
 
 
 BYTES_PER_TOKEN = 4  # of English; three bytes, that is one character, of Chinese are most of a token
+MESSAGE_TOKENS = 4  # what a message costs beside its text: its role, and the marks around it
 
 
 def _count_tokens_by_length() -> None:
     """Count a message's tokens where Langroid decides whether the history fits (agent/chat_agent.py:2631).
 
-    It counts words there: a text without blanks would be a single one, and the model's server would refuse the history.
+    It counts the words of the text there. A text without blanks would be a single one, a tool call nothing: the model's
+    server would refuse the history, and one of short turns would grow to tens of thousands of messages.
     """
     from langroid.agent.chat_agent import ChatAgent
 
@@ -318,6 +320,12 @@ def _count_tokens_by_length() -> None:
 
     @functools.wraps(count_words)
     def count(self: Any, message: Any) -> int:
-        return max(count_words(self, message), len((message.content or "").encode(errors="replace")) // BYTES_PER_TOKEN)
+        text = max(count_words(self, message), _tokens(message.content or ""))
+        functions = [call.function for call in message.tool_calls or ()] + [message.function_call]
+        return MESSAGE_TOKENS + text + sum(_tokens(f"{f.name}{f.arguments or {}}") for f in functions if f)
 
     ChatAgent._message_num_tokens = count
+
+
+def _tokens(text: str) -> int:
+    return len(text.encode(errors="replace")) // BYTES_PER_TOKEN

@@ -215,3 +215,51 @@ def test_no_records_leave_the_agent_as_it_was_made():
     agent = mock_agent(lambda text: text)
     history.install(task_of(agent), [])
     assert agent.message_history == []
+
+
+def long_conversation(turns: int) -> list[Message]:
+    """A greeting, then turns of which each is about 130 tokens; every third calls a tool."""
+    rows: list[dict[str, Any]] = [{"kind": "assistant", "content": "Welcome"}]
+    for number in range(turns):
+        rows += [{"kind": "user", "content": f"turn {number}"}, {"kind": "assistant", "id": uuid.uuid4()}]
+        rows[-1]["content"] = "word " * (100 if number % 3 else 0)
+        if number % 3 == 0:
+            args = {"n": number, "why": "word " * 80}
+            rows.append({"kind": "tool", "tool_name": "square", "tool_args": args, "caller_id": rows[-1]["id"]})
+    return records(*rows)
+
+
+def bounded_agent(stub: StubServer, native: bool) -> ChatAgent:
+    agent = agent_on(stub, native=native, chat_context_length=6000, max_output_tokens=1000, min_output_tokens=1000)
+    agent.config.context_overflow_strategy = "drop_turns"
+    return agent
+
+
+@pytest.mark.parametrize("native", [True, False])
+@pytest.mark.parametrize("turns", [10, 60])
+def test_what_does_not_fit_is_left_out_as_langroid_would_drop_it(stub, monkeypatch, turns, native):
+    rows = long_conversation(turns)
+    histories = []
+    for fitting in (lambda agent, messages: messages, history._fitting):
+        monkeypatch.setattr(history, "_fitting", fitting)
+        agent = bounded_agent(stub, native)
+        history.install(task_of(agent), rows)
+        agent._prep_llm_messages("the next")
+        histories.append([(m["role"], m["content"], len(m["calls"])) for m in for_the_model(agent)])
+    theirs, ours = histories
+    first, rest = slice(2), slice(2 - len(theirs), None)  # the system's and the greeting; what Langroid has kept
+    assert (ours[first], ours[rest]) == (theirs[first], theirs[rest])
+    assert theirs[rest][0][0] == "user"
+    # Langroid drops only from CHAT_HISTORY_BUFFER tokens above what it drops to.
+    assert len(theirs) <= len(ours) <= len(theirs) + 6
+    assert agent.chat_num_tokens() <= 6000 - 1000
+    assert (ours[2][1] == "turn 0") is (turns == 10)
+
+
+def test_each_message_of_a_long_conversation_is_counted_a_few_times_only(stub, monkeypatch):
+    counted, count = [], ChatAgent._message_num_tokens
+    monkeypatch.setattr(ChatAgent, "_message_num_tokens", lambda *args: counted.append(1) or count(*args))
+    rows, agent = long_conversation(1000), bounded_agent(stub, True)
+    history.install(task_of(agent), rows)
+    agent._prep_llm_messages("the next")
+    assert len(rows) <= len(counted) < 2 * len(rows)

@@ -427,3 +427,28 @@ assert "nested_expr" in inspect.getsource(parse_json.get_json_candidates)
 def test_the_root_logger_is_ours():
     names = {type(handler).__module__ for handler in logging.getLogger().handlers}
     assert not any(name.startswith("colorlog") for name in names)
+
+
+# -- what a message costs ----------------------------------------------------------------------------------------------
+
+
+def test_a_message_costs_its_text_its_tool_calls_and_the_marks_around_it():
+    from langroid import ChatAgent, ChatAgentConfig
+    from langroid.language_models.base import LLMFunctionCall, LLMMessage, OpenAIToolCall, Role
+    from langroid.language_models.mock_lm import MockLMConfig
+
+    agent = ChatAgent(ChatAgentConfig(llm=MockLMConfig()))
+    words_alone = ChatAgent._message_num_tokens.__wrapped__
+    function = LLMFunctionCall(name="square", arguments={"why": "because " * 100})
+    call = OpenAIToolCall(id="1", type="function", function=function)
+
+    def costs(**fields: Any) -> tuple[int, int]:
+        message = LLMMessage(role=Role.ASSISTANT, **fields)
+        return words_alone(agent, message), agent._message_num_tokens(message)
+
+    assert costs(content="a b c d") == (4, 8)
+    assert costs(content="x" * 400) == (1, 104)
+    assert costs(content="零" * 100) == (1, 79)
+    for fields in ({"tool_calls": [call]}, {"function_call": function}):
+        words, tokens = costs(content=None, **fields)
+        assert words == 0 and 200 < tokens < 220
