@@ -448,7 +448,8 @@ def test_a_unit_names_commands_and_variables_that_exist(unit):
 
     assert set(re.findall(r"manage\.py (\w+)", text)) <= set(get_commands())
     assigned = " ".join(re.findall("^Environment=(.*)$", text, re.M))
-    assert {name.removesuffix("_FILE") for name in re.findall(r"(\w+)=", assigned)} <= known_variables()
+    names = {name.removesuffix("_FILE") for name in re.findall(r"(?:^| )(\w+)=", assigned)}
+    assert names <= known_variables() | {"GLIBC_TUNABLES"}
     for unit_name in re.findall(r"langroid-chat[@\w.-]*\.(?:service|target|timer)", text):
         assert (unit.parent / unit_name).exists(), unit_name
 
@@ -459,6 +460,8 @@ def test_the_container_starts_the_server_as_the_unit_does():
     outside = ["--host", "0.0.0.0", "--port", "8000", "--forwarded-allow-ips", "*"]
 
     assert command == ["uvicorn", *outside, *command_of_unit()[4:]]
+    heap = re.search(r"\bGLIBC_TUNABLES=\S+", text)[0]
+    assert f"\nEnvironment={heap}\n" in (DEPLOY / "systemd/langroid-chat@.service").read_text()
     for source in re.findall(r"^COPY (\S+)", text, re.M):
         assert (ROOT / source).exists()
 
