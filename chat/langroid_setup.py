@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import gc
 import hashlib
 import importlib
 import inspect
@@ -48,9 +49,10 @@ def load() -> ModuleType:
             if "langroid" in sys.modules:
                 logger.warning("langroid was imported before chat.langroid_setup, which could not keep it quiet")
             provide_encodings()
-            with _unnoticed():
-                langroid = importlib.import_module("langroid")
-            _prepare()
+            with _uncollected():
+                with _unnoticed():
+                    langroid = importlib.import_module("langroid")
+                _prepare()
             _langroid = langroid
     return _langroid
 
@@ -68,6 +70,24 @@ def warm() -> None:
 
 
 # -- the import --------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep what the block makes out of the garbage collector's way, for ever.
+
+    Langroid and what it imports are 300,000 objects. Each full collection looks at all of them, which holds up every
+    thread for 0.1-0.4 s, and the import itself is enough for several.
+    """
+    is_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        if is_enabled:
+            gc.enable()
+
 
 # Langroid's settings have these names in the environment, without a prefix (utils/configuration.py:13). CHAT_MODEL is
 # also ours, and would be forced upon every agent of the process; DEBUG would print every prompt.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -427,6 +428,11 @@ assert "nested_expr" in inspect.getsource(parse_json.get_json_candidates)
 def test_the_root_logger_is_ours():
     names = {type(handler).__module__ for handler in logging.getLogger().handlers}
     assert not any(name.startswith("colorlog") for name in names)
+
+
+def test_the_garbage_collector_looks_at_nothing_of_langroid():
+    assert gc.isenabled() and gc.get_freeze_count() > 200_000
+    assert not any(each is vars(langroid) for each in gc.get_objects())
 
 
 # -- what a message costs ----------------------------------------------------------------------------------------------
