@@ -19,6 +19,7 @@ import hashlib
 import importlib
 import inspect
 import logging
+import operator
 import os
 import sys
 import tempfile
@@ -326,25 +327,35 @@ def _make_tools_once() -> None:
 
 BYTES_PER_TOKEN = 4  # of English; three bytes, that is one character, of Chinese are most of a token
 MESSAGE_TOKENS = 4  # what a message costs beside its text: its role, and the marks around it
+_COUNTED = "_chat_counted"  # in a message: what was counted, and its tokens
 
 
 def _count_tokens_by_length() -> None:
     """Count a message's tokens where Langroid decides whether the history fits (agent/chat_agent.py:2631).
 
     It counts the words of the text there. A text without blanks would be a single one, a tool call nothing: the model's
-    server would refuse the history, and one of short turns would grow to tens of thousands of messages.
+    server would refuse the history, and one of short turns would grow to tens of thousands of messages. And it counts
+    the whole history some six times for each request: the count is kept with the message.
     """
     from langroid.agent.chat_agent import ChatAgent
 
     count_words = ChatAgent._message_num_tokens
 
-    @functools.wraps(count_words)
     def count(self: Any, message: Any) -> int:
         text = max(count_words(self, message), _tokens(message.content or ""))
         functions = [call.function for call in message.tool_calls or ()] + [message.function_call]
         return MESSAGE_TOKENS + text + sum(_tokens(f"{f.name}{f.arguments or {}}") for f in functions if f)
 
-    ChatAgent._message_num_tokens = count
+    @functools.wraps(count_words)
+    def counted(self: Any, message: Any) -> int:
+        counts = (message.content, message.tool_calls, message.function_call, message.files)
+        known, tokens = vars(message).get(_COUNTED, ((), 0))
+        if len(known) != len(counts) or any(map(operator.is_not, known, counts)):
+            tokens = count(self, message)
+            vars(message)[_COUNTED] = counts, tokens  # no field: pydantic copies it, and writes it nowhere
+        return tokens
+
+    ChatAgent._message_num_tokens = counted
 
 
 def _tokens(text: str) -> int:

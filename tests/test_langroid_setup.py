@@ -458,3 +458,22 @@ def test_a_message_costs_its_text_its_tool_calls_and_the_marks_around_it():
     for fields in ({"tool_calls": [call]}, {"function_call": function}):
         words, tokens = costs(content=None, **fields)
         assert words == 0 and 200 < tokens < 220
+
+
+def test_a_message_is_counted_again_only_when_it_has_changed(monkeypatch):
+    from langroid import ChatAgent, ChatAgentConfig
+    from langroid.language_models.base import LLMFunctionCall, LLMMessage, OpenAIToolCall, Role
+    from langroid.language_models.mock_lm import MockLMConfig
+
+    agent = ChatAgent(ChatAgentConfig(llm=MockLMConfig()))
+    texts, num_tokens = [], agent.parser.num_tokens
+    monkeypatch.setattr(agent.parser, "num_tokens", lambda text: texts.append(text) or num_tokens(text))
+    message = LLMMessage(role=Role.ASSISTANT, content="one two three")
+    before = message.model_dump_json()
+
+    assert [agent._message_num_tokens(message) for _ in range(3)] == [7, 7, 7]
+    assert texts == ["one two three"] and message.model_dump_json() == before
+    message.content = "one two three four"
+    assert agent._message_num_tokens(message.model_copy()) == agent._message_num_tokens(message) == 8
+    message.tool_calls = [OpenAIToolCall(id="1", function=LLMFunctionCall(name="a_long_name_of_a_tool"))]
+    assert agent._message_num_tokens(message) > 12
