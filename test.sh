@@ -5,7 +5,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 source scripts/venv.sh
 
 # program of the tests -> Debian package
-declare -A packages=([redis-server]=redis-server [postgres]=postgresql [nginx]=nginx [chromium]=chromium)
+declare -A packages=([redis-server]=redis-server [postgres]=postgresql [nginx]=nginx [chromium]=chromium
+    [systemd-analyze]=systemd)
 
 missing_programs() {
     "$python" -m tests.programs "${!packages[@]}"
@@ -39,5 +40,5 @@ install_programs() {
 
 prepare_venv requirements-dev.txt
 install_programs
-workers=$(nproc 2>/dev/null || echo 2)
-exec "$python" -m pytest -n $((workers > 2 ? workers : 2)) --dist loadfile "$@" # a file's tests share servers
+cores=$(nproc 2>/dev/null || echo 2)
+exec "$python" -m pytest -n $((cores + 1)) --dist loadfile "$@" # they often wait; a file's tests share servers
