@@ -125,7 +125,8 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
     )
 elif _database["ENGINE"] == "django.db.backends.postgresql":
     _database.setdefault("OPTIONS", {}).setdefault(
-        "pool", {"min_size": 1, "max_size": env.int("DATABASE_POOL_SIZE", 20), "timeout": 3}  # then a page is refused
+        "pool",
+        {"min_size": 1, "max_size": env.int("DATABASE_POOL_SIZE", 20), "timeout": 3},  # then a page is refused
     )
     _database["CONN_HEALTH_CHECKS"] = True  # a restart of the server breaks every connection in the pool
 
