@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -39,12 +40,13 @@ def _playwright_chromium() -> str | None:
 
 def require(program: str) -> str:
     """Return the path of `program`; without it skip the test, or fail it where CI=true."""
-    path = find(program)
-    if path:
-        return path
+    return find(program) or _missing(f"{program} is not installed")
+
+
+def _missing(what: str) -> NoReturn:
     if os.environ.get("CI") == "true":
-        pytest.fail(f"{program} is not installed")
-    pytest.skip(f"{program} is not installed")
+        pytest.fail(what)
+    pytest.skip(what)
 
 
 def free_port() -> int:
@@ -142,7 +144,7 @@ def _unprivileged() -> pwd.struct_passwd:
     for name in ("postgres", "nobody"):
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(name)
-    pytest.skip("PostgreSQL does not run as root, and there is no other account")
+    _missing("PostgreSQL does not run as root, and there is no other account")
 
 
 def end(process: subprocess.Popen, number: int = signal.SIGTERM) -> None:
