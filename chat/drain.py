@@ -26,13 +26,14 @@ Drain = Callable[[float], Coroutine[Any, Any, None]]  # lets turns go on for so 
 def drain_before_exit(loop: asyncio.AbstractEventLoop, drain: Drain) -> None:
     """Drain before whatever ends the process goes on.
 
-    In the main thread the signals are caught ahead of the server's own handlers. Under runserver's reloader the
-    loop runs in another thread and the main thread just exits: there it is done at exit, while daemon threads
-    still run.
+    In the main thread the signals are caught ahead of the server's own handlers; one that the process ignores, as a
+    shell has it for what runs in the background, stays ignored. Under runserver's reloader the loop runs in another
+    thread and the main thread just exits: there it is done at exit, while daemon threads still run.
     """
     if threading.current_thread() is threading.main_thread():
         for signum in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(signum, _drain_first(loop, drain, signum))
+            if signal.getsignal(signum) != signal.SIG_IGN:
+                signal.signal(signum, _drain_first(loop, drain, signum))
     else:
         atexit.register(_drain_at_exit, loop, drain)
 

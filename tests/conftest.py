@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,9 @@ import pytest
 from tests import programs
 from tests.servers import COMMANDS, Server
 from tests.stub_llm import StubServer
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as a shell has it for what runs in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what the tests start is to heed Ctrl-C
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

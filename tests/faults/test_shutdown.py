@@ -54,10 +54,10 @@ def check_left_nothing(server, tmp_path) -> Store:
 
 @KINDS
 async def test_sigterm_tells_every_page_and_interrupts_what_does_not_end_in_time(start, tmp_path, kind):
-    server = start(kind=kind, CHAT_DRAIN_SECONDS="1")
+    server = start(kind=kind, CHAT_DRAIN_SECONDS="5")
     pages = await open_pages(server, LONG, None, LONG, None, None)
     closed, gone = await end(server, signal.SIGTERM, pages)
-    assert closed < 1 and 1 <= gone < 3
+    assert closed < 4 and 5 <= gone < 15
     store = check_left_nothing(server, tmp_path)
     for page in (pages[0], pages[2]):
         ((status, content),) = store.query(
@@ -69,10 +69,10 @@ async def test_sigterm_tells_every_page_and_interrupts_what_does_not_end_in_time
 
 @KINDS
 async def test_a_turn_that_ends_in_time_is_finished(start, tmp_path, kind):
-    server = start(kind=kind, CHAT_DRAIN_SECONDS="5")
+    server = start(kind=kind, CHAT_DRAIN_SECONDS="20")
     pages = await open_pages(server, "[[tokens=60 tps=40]]")
-    closed, gone = await end(server, signal.SIGTERM, pages)
-    assert closed < 1 and gone < 4
+    _, gone = await end(server, signal.SIGTERM, pages)
+    assert gone < 15
     store = check_left_nothing(server, tmp_path)
     ((status, content),) = store.query("SELECT status, content FROM chat_message WHERE kind = 'assistant'")
     assert status == "complete" and len(content.split()) == 60
@@ -80,11 +80,26 @@ async def test_a_turn_that_ends_in_time_is_finished(start, tmp_path, kind):
 
 @KINDS
 async def test_ctrl_c_waits_for_no_turn(start, tmp_path, kind):
-    server = start(kind=kind, CHAT_DRAIN_SECONDS="10")
+    server = start(kind=kind, CHAT_DRAIN_SECONDS="20")
     pages = await open_pages(server, LONG, None)
-    closed, gone = await end(server, signal.SIGINT, pages)
-    assert closed < 1 and gone < 2
+    _, gone = await end(server, signal.SIGINT, pages)
+    assert gone < 15
     check_left_nothing(server, tmp_path)
+
+
+async def test_a_signal_that_its_starter_lets_it_ignore_drains_nothing(start):
+    """As a shell does for Ctrl-C with what runs in its background."""
+    heeded = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        server = start()
+    finally:
+        signal.signal(signal.SIGINT, heeded)
+    (page,) = await open_pages(server, None)
+    server.signal(signal.SIGINT)
+    for _ in range(2):
+        assert (await page.say("[[tokens=3]]"))["type"] == "accepted"
+        await page.settled()
+    await page.close()
 
 
 async def test_a_page_returns_by_itself_to_the_restarted_server(start):
