@@ -13,6 +13,7 @@ twice.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import uuid
 from collections.abc import Callable
@@ -43,6 +44,7 @@ class Client:
         self.ticket: str | None = None
         self.close_code: int | None = None
         self.socket: ClientConnection | None = None
+        self._asked = 0  # where in `events` this page was when it last asked for something
         self._frames = 0
         self._unacked = 0
         self._news = asyncio.Condition()
@@ -77,8 +79,8 @@ class Client:
             open_timeout=20,
         )
         self._reader = asyncio.create_task(self._read(self.socket))
-        mark = len(self.events)
-        return await self.event("connection", "error", after=mark)
+        self._asked = len(self.events)
+        return await self.event("connection", "error", after=self._asked)
 
     async def close(self) -> None:
         if self.socket:
@@ -119,7 +121,8 @@ class Client:
             self._news.notify_all()
         if self.acks and self._unacked >= ACK_EVERY:
             self._unacked = 0
-            await self.send(type="ack", frames=self._frames)
+            with contextlib.suppress(ConnectionClosed):  # what came before the close is still to be read
+                await self.socket.send(json.dumps({"type": "ack", "frames": self._frames}))
 
     # -- what a page keeps --------------------------------------------------------------------------------------------
 
@@ -179,9 +182,10 @@ class Client:
     # -- talking ------------------------------------------------------------------------------------------------------
 
     async def send(self, **frame: Any) -> None:
-        await self.socket.send(json.dumps(frame))
+        await self.send_raw(json.dumps(frame))
 
     async def send_raw(self, data: str | bytes) -> None:
+        self._asked = len(self.events)
         await self.socket.send(data)
 
     async def say(self, content: str, *, message_id: str | None = None, **fields: Any) -> Event:
@@ -217,13 +221,14 @@ class Client:
             raise AssertionError(f"nothing came in {timeout} s; last: {self.events[-6:]}") from None
 
     async def event(self, *types: str, after: int | None = None, timeout: float = 20) -> Event:
-        """Return the next event of these types; `after`: from that index on."""
-        start = len(self.events) if after is None else after
+        """Return the first event of these types since this page last asked for something, or from index `after` on."""
+        start = self._asked if after is None else after
         return await self.wait(lambda event: event["type"] in types, after=start, timeout=timeout)
 
-    async def idle(self, *, after: int = 0, timeout: float = 20) -> None:
-        """Wait until no turn runs and none waits, and every user message has been answered for."""
-        await self.until(lambda: self._is_idle(after) or self.close_code, timeout=timeout)
+    async def idle(self, *, after: int | None = None, timeout: float = 20) -> None:
+        """Wait until no turn runs and none waits, and all that this page asked for has been answered for."""
+        start = self._asked if after is None else after
+        await self.until(lambda: self._is_idle(start) or self.close_code, timeout=timeout)
 
     async def until(self, holds: Callable[[], Any], *, timeout: float = 20) -> None:
         """Wait until this holds, asked at each frame and at the close. Raises on a broken rule, or in time."""

@@ -170,7 +170,7 @@ async def test_a_question_waits_for_its_answer(server, kind, answer, expected):
         assert (question["kind"], question["prompt"]) == (kind, "May I?")
         assert client.status["state"] == "waiting"
         await client.send(type="answer", request_id=question["request_id"], message_id="a1", **answer)
-        await client.idle(after=len(client.events))
+        await client.idle()
         (result,) = client.of("tool_result")
         assert result["result"] == expected
         stored = client.messages("user")[-1]
@@ -182,12 +182,11 @@ async def test_an_open_question_is_shown_again_after_a_reload(server):
         await client.say("[[tool=ask_user]]")
         question = await client.event("input_request", after=0)
         client.cut()
-        mark = len(client.events)
         await client.reconnect()
-        again = await client.event("input_request", after=mark)
+        again = await client.event("input_request")
         assert again["request_id"] == question["request_id"]
         await client.send(type="answer", request_id=question["request_id"], approved=True)
-        await client.idle(after=len(client.events))
+        await client.idle()
         assert client.of("tool_result")[0]["result"].startswith("Approved")
 
 
@@ -261,9 +260,9 @@ async def test_stop_is_idle_in_time_and_the_next_message_is_answered(server, stu
         await client.event(event, after=4)
         if event == "status":
             await asyncio.to_thread(stub.wait, requests=1)
-        mark, asked = len(client.events), time.monotonic()
+        asked = time.monotonic()
         await client.command("stop")
-        await client.idle(after=mark)
+        await client.idle()
         assert time.monotonic() - asked < 1.5
         assert client.messages()[-1]["status"] == "stopped" or client.of("tool_result")[-1]["status"] == "stopped"
         assert not client.streams
@@ -278,12 +277,12 @@ async def test_a_stop_while_the_agent_is_being_made_ends_the_turn_and_what_waits
     async with connect(server, "slow_start") as client:
         await client.say("one")
         await client.say("two")
-        mark, asked = len(client.events), time.monotonic()
+        asked = time.monotonic()
         await client.command("stop")
-        stopped = await client.wait(lambda event: event["type"] == "message" and event["seq"] == 3, after=mark)
+        stopped = await client.wait(lambda event: event["type"] == "message" and event["seq"] == 3)
         assert time.monotonic() - asked < 1.5
         assert (stopped["message"]["status"], stopped["message"]["content"]) == ("stopped", "")
-        await client.idle(after=mark)
+        await client.idle()
         assert [message["content"] for message in client.messages()] == ["", "You said: two"]
 
 
@@ -304,9 +303,6 @@ async def test_edit_regenerate_branch_and_clear_change_what_the_model_knows(clie
     def known():
         return [m["content"] for m in stub.last()["messages"] if m["role"] == "user"]
 
-    async def turn_over():
-        await client.idle(after=len(client.events))
-
     await client.say("first [[tokens=2]]")
     await client.idle()
     await client.say("second [[tokens=2]]")
@@ -314,23 +310,21 @@ async def test_edit_regenerate_branch_and_clear_change_what_the_model_knows(clie
     first, second = [message["id"] for message in client.messages("user")]
 
     await client.command("edit", message_id=second, content="second edited [[tokens=2]]")
-    await turn_over()
+    await client.idle()
     assert known() == ["first [[tokens=2]]", "second edited [[tokens=2]]"]
 
     await client.command("regenerate", message_id=first)
-    await turn_over()
+    await client.idle()
     assert known() == ["first [[tokens=2]]"]
 
-    mark = len(client.events)
     await client.command("branch", turn=second)
-    assert (await client.event("head", after=mark))["turn"] == second
+    assert (await client.event("head"))["turn"] == second
     await client.say("third [[tokens=2]]")
     await client.idle()
     assert known() == ["first [[tokens=2]]", "second [[tokens=2]]", "third [[tokens=2]]"]
 
-    mark = len(client.events)
     await client.command("clear")
-    assert (await client.event("head", after=mark))["turn"] is None
+    assert (await client.event("head"))["turn"] is None
     await client.say("fourth [[tokens=2]]")
     await client.idle()
     assert known() == ["fourth [[tokens=2]]"]
@@ -355,11 +349,10 @@ async def test_messages_sent_while_the_agent_works_are_answered_in_turns(client,
 
 async def test_the_transcript_cannot_be_changed_while_a_turn_runs(client):
     await client.say("[[tokens=300 tps=100]]")
-    mark = len(client.events)
     await client.command("clear")
-    assert (await client.event("error", after=mark))["error"] == "busy"
+    assert (await client.event("error"))["error"] == "busy"
     await client.command("stop")
-    await client.idle(after=mark)
+    await client.idle()
 
 
 # -- coming back -----------------------------------------------------------------------------------------------------
@@ -458,8 +451,8 @@ async def test_a_page_that_comes_late_gets_a_long_text_in_parts(server):
             await late.wait(lambda _: len(next(iter(late.streams.values()))["text"]) >= 40 * 4096)
             assert late.streams == client.streams
             await late.command("stop")
-            await late.idle(after=len(late.events))
-            await client.idle(after=4)
+            await late.idle()
+            await client.idle()
             assert late.messages() == client.messages()
 
 
@@ -472,11 +465,10 @@ async def test_a_page_that_does_not_acknowledge_is_served_again_when_it_does(ser
         async with other:
             await other.idle(timeout=30)
         assert slow._frames <= 66 and 2 not in slow.records
-        mark = len(slow.events)
         await slow.send(type="ack", frames=slow._frames)
-        again = await slow.event("connection", after=mark)
+        again = await slow.event("connection")
         assert again["resumed"] is True
-        await slow.wait(lambda event: event["type"] == "message" and event["seq"] == 2, after=mark)
+        await slow.wait(lambda event: event["type"] == "message" and event["seq"] == 2)
         assert slow.messages() == other.messages()
 
 

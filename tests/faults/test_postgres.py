@@ -32,7 +32,7 @@ async def open_pages(pair: Pair) -> tuple[Page, Page]:
     await two.say("hello [[tokens=2]]")
     await two.settled()
     await one.post("[[tokens=300 tps=50]]")
-    await one.event("stream_token", after=len(one.events))
+    await one.event("stream_token")
     return one, two
 
 
