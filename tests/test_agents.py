@@ -342,7 +342,7 @@ def test_a_plain_agent_of_a_developers_own_is_stopped_at_once(stub):
         chat.stop()
         chat.rest()
         assert time.monotonic() - start < 0.5
-        assert stub.wait(open=0, timeout=1).aborted == 1
+        assert stub.wait(open=0).aborted == 1
         assert chat.say("[[tokens=1]]")[-1].endswith("complete stop: a")
 
 

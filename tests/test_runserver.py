@@ -17,6 +17,7 @@ import pytest
 
 from tests import programs
 from tests.client import Client
+from tests.pace import SLACK
 from tests.servers import Server
 
 ROOT = Path(__file__).parent.parent
@@ -135,7 +136,7 @@ def test_a_signal_to_the_parent_ends_all_its_processes_cleanly(site, server, num
 
     server.send_signal(number)
 
-    assert server.wait(3) == 0
+    assert server.wait(3 * SLACK) == 0
     assert not is_alive(pid)
     assert (site.folder / "ended").read_text() == "cleanly"
     assert "Traceback" not in site.output
@@ -147,7 +148,7 @@ def test_a_signal_to_both_processes_ends_them_cleanly(site, server):
     os.kill(pid, signal.SIGINT)  # as a terminal does at Ctrl-C
     server.send_signal(signal.SIGINT)
 
-    assert server.wait(3) == 0
+    assert server.wait(3 * SLACK) == 0
     assert (site.folder / "ended").read_text() == "cleanly"
     assert "Traceback" not in site.output
 
@@ -193,7 +194,7 @@ def test_a_server_with_an_error_can_be_ended(site):
 
     server.terminate()
 
-    server.wait(3)
+    server.wait(3 * SLACK)
 
 
 @pytest.mark.parametrize("options", [(), ("--noreload",)], ids=["reloader", "noreload"])
@@ -227,7 +228,7 @@ async def test_pages_are_told_before_the_server_ends(tmp_path, kind, tell, numbe
         async with Client(server.ws_url) as page:
             tell(server.process.pid, number)
 
-            assert await page.closed(timeout=1) == 4012
+            assert await page.closed(timeout=1 * SLACK) == 4012
             assert page.of("bye")
-        assert server.wait(3) == 0
+        assert server.wait(3 * SLACK) == 0
         assert "Traceback" not in server.log

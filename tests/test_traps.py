@@ -8,6 +8,7 @@ import time
 import pytest
 
 from tests.client import Client
+from tests.pace import SLACK
 
 TOOL = '{"request":"square","number":9}'
 WORDS = [
@@ -44,7 +45,7 @@ BOMBS = {
     "16 kB of quotes and braces": '{"' * 8_000,
     "16 kB of half a tool": '{"request":"square",' * 800,
 }
-OTHERS_SECONDS = 2.0  # a bomb held all of the process for 45 seconds
+OTHERS_SECONDS = 2.0 * SLACK  # a bomb held all of the process for 45 seconds
 
 
 def connect(server, agent):

@@ -10,13 +10,15 @@ import pytest
 from tests.faults.page import Page, check_transcript
 from tests.faults.proxy import Proxy
 from tests.faults.store import Store
+from tests.pace import SLACK
 from tests.servers import Server
 
 KINDS = ("daphne", "runserver", "uvicorn")
 LEAVES_SECONDS = 50
 GRACE_SECONDS = 2
 TICK_SECONDS = 2  # the process looks once a second for agents without a page
-TURN_SECONDS = LEAVES_SECONDS + GRACE_SECONDS + TICK_SECONDS + 6
+DETACHES_SECONDS = (GRACE_SECONDS + TICK_SECONDS) * SLACK
+TURN_SECONDS = int(LEAVES_SECONDS + DETACHES_SECONDS) + 6
 
 
 @pytest.mark.timeout(180)
@@ -54,7 +56,7 @@ async def check(server: Server, proxy: Proxy, store: Store) -> None:
     assert left > 10, "the server was told"
     ended = "SELECT end_reason FROM chat_chatsession WHERE conversation_id = ? AND ended IS NOT NULL"
     session = store.id(idle.conversation)
-    await store.until([("grace",)], ended, session, seconds=GRACE_SECONDS + TICK_SECONDS)  # the page has been detached
+    await store.until([("grace",)], ended, session, seconds=DETACHES_SECONDS)  # the page has been detached
 
     await busy.come_back()
     assert busy.status["state"] == "running"

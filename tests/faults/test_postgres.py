@@ -11,6 +11,7 @@ import pytest
 from tests.faults import pair as pairs
 from tests.faults.page import Page, check_transcript
 from tests.faults.pair import Pair
+from tests.pace import SLACK, assert_within
 
 AWAY_SECONDS = float(os.environ.get("FAULTS_POSTGRES_AWAY_SECONDS", "6"))  # 20 for the figure in the documents
 ENDS_SECONDS = 10.0  # from the database's end or return to a turn that has ended or goes on
@@ -40,16 +41,16 @@ async def check_recovered(pair: Pair, one: Page, two: Page) -> None:
     """By itself: the turn is over, the next message is answered, nothing is half stored."""
     started = time.monotonic()
     one.crashed = True  # whatever could not be stored
-    await one.settled(timeout=ENDS_SECONDS + 6)
+    await one.settled(timeout=(ENDS_SECONDS + 6) * SLACK)
     assert one.messages()[-1]["status"] in ("complete", "interrupted")
     for page in (one, two):
         await say_until_accepted(page, f"and now? {time.monotonic()} [[tokens=3]]")
-        await page.settled(timeout=ENDS_SECONDS)
+        await page.settled(timeout=ENDS_SECONDS * SLACK)
         assert page.messages()[-1]["status"] == "complete"
         await check_transcript(page)
         pair.store.check(page.conversation)
         await page.close()
-    assert time.monotonic() - started < ENDS_SECONDS + 10
+    assert_within(ENDS_SECONDS + 10, since=started)
 
 
 async def say_until_accepted(page: Page, content: str) -> None:
@@ -75,7 +76,7 @@ async def test_what_is_sent_while_it_is_away_is_refused_with_a_time_to_retry(pai
     gone = time.monotonic()
     answer = await two.say("is anybody there?", message_id="while-away")
     assert answer["type"] == "error" and answer["error"] in ("internal", "busy") and answer["retry_ms"] > 0
-    assert time.monotonic() - gone < REFUSES_SECONDS
+    assert_within(REFUSES_SECONDS, since=gone)
     await asyncio.sleep(max(0.0, gone + AWAY_SECONDS - time.monotonic()))  # the fault's length
     assert not two.accepted.get("while-away")
     await asyncio.to_thread(pair.start_postgres)

@@ -11,6 +11,7 @@ import pytest
 from tests.faults import pair as pairs
 from tests.faults.page import Page, check_transcript
 from tests.faults.pair import Pair
+from tests.pace import SLACK, assert_within
 
 PASSES_SECONDS = 2.5  # from process to process without Redis
 ANSWERS_SECONDS = 1.0  # the longest that a page's frame may wait
@@ -72,7 +73,7 @@ async def check_without_redis(pair: Pair, one: Page, two: Page) -> None:
         await _within(late.wait(lambda event: event.get("seq") == 6), PASSES_SECONDS)
         await late.close()
     assert one.messages()[-1]["status"] == "stopped"
-    assert max(first.longest, second.longest) < ANSWERS_SECONDS
+    assert max(first.longest, second.longest) < ANSWERS_SECONDS * SLACK
 
 
 async def check_live_again(pair: Pair, one: Page, two: Page) -> None:
@@ -83,7 +84,7 @@ async def check_live_again(pair: Pair, one: Page, two: Page) -> None:
     await one.say("again [[tokens=400 tps=50]]")
     await two.event("stream_token", after=marks[0])  # by the layer: the database has no chunks
     await late.event("stream_token", after=marks[1])
-    assert time.monotonic() - back < RECOVERS_SECONDS
+    assert_within(RECOVERS_SECONDS, since=back)
     await asyncio.gather(one.settled(), two.settled(), late.settled())
     for page, mark in ((two, marks[0]), (late, marks[1])):
         await page.wait(lambda event: event.get("seq") == max(one.records))
@@ -96,7 +97,7 @@ async def check_live_again(pair: Pair, one: Page, two: Page) -> None:
 async def _within(work, seconds: float):
     started = time.monotonic()
     result = await work
-    assert time.monotonic() - started < seconds, f"{time.monotonic() - started:.1f} s"
+    assert_within(seconds, since=started)
     return result
 
 
