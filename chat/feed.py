@@ -290,23 +290,34 @@ class Feed:
         )
 
     async def _send_all(self, stored: _Stored) -> None:
-        """Send what was read, and after it what runs, as far as the window allows."""
+        """Send what was read, and after it what runs, as far as the window allows. It may have to be read again."""
         if self._must_greet:
+            if (snapshot := await self._snapshot(stored)) is None:
+                return
             self.seq, self._must_greet = stored.start, False
             earlier = not stored.resumed and stored.start > 0
             await self.send(self._greet(stored.conversation, stored.resumed, earlier))
-            await self._send_status(await self._snapshot(stored))
+            await self._send_status(snapshot)
         for event in stored.records:
             if not self.is_open:
                 return
             await self._send_record(event)
-        if not stored.has_more and await self._send_open(await self._snapshot(stored)):
+        if stored.has_more or (snapshot := await self._snapshot(stored)) is None:
+            return
+        if await self._send_open(snapshot):
             self.is_behind = False
 
-    async def _snapshot(self, stored: _Stored) -> dict[str, Any]:
-        """What runs, from who runs it, or as far as it is stored."""
-        owner = stored.conversation.owner_process_id if stored.conversation else None
+    async def _snapshot(self, stored: _Stored) -> dict[str, Any] | None:
+        """What runs, from who runs it, or as far as it is stored.
+
+        None when it has gone on to records that were not there to be read: the page would hear of the end of a turn
+        before it has the answer.
+        """
+        row = stored.conversation
+        owner = row.owner_process_id if row else None
         live = await here.snapshot(self.conversation_id, owner, html=self.is_html)
+        if live and row and live.get("newest_seq", 0) > row.newest_seq:  # absent: from the version before this
+            return None
         return live or stored.snapshot
 
     async def _send_status(self, snapshot: dict[str, Any]) -> None:

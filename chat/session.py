@@ -103,6 +103,7 @@ class AgentSession:
         self._calls: dict[str, tuple[Place, bool]] = {}  # model calls without text yet: place, may_call_tools
         self._open: dict[str, Message] = {}  # open messages and tool runs, as stored
         self._tasks: dict[str, Event] = {}  # running sub-tasks
+        self._newest_seq = 0  # of the records that were sent
         self._question: Event | None = None
         self._usage = Usage()  # of the turn
         self._failed: Failure | None = None
@@ -230,6 +231,7 @@ class AgentSession:
         with self._lock:
             return {
                 "status": self._status(),
+                "newest_seq": self._newest_seq,
                 "streams": views,
                 "calls": [row.call_event() for row in self._open.values() if row.kind == Message.Kind.TOOL],
                 "tasks": list(self._tasks.values()),
@@ -682,6 +684,7 @@ class AgentSession:
         with self._database() as conversation:
             conversation.append(row)
         with self._lock:
+            self._newest_seq = row.seq
             self._open.pop(str(row.id), None)
 
     def _close_open(self, conversation: Conversation, status: str) -> list[Message]:
@@ -693,6 +696,7 @@ class AgentSession:
     def _send_closed(self, record: Message) -> None:
         """Send a record that was closed from outside the callback layer."""
         with self._lock:
+            self._newest_seq = record.seq
             row = self._open.pop(str(record.id), None)
         if row is not None and row.kind == Message.Kind.ASSISTANT:
             self.outbox.close(str(record.id), record.content, record.reasoning, record.event())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import uuid
 from collections.abc import Callable
 
@@ -11,9 +12,12 @@ import pytest
 from chat.activity import AgentGone, Failure, LlmOutcome, Place, Question, ToolOutcome, ToolRun
 from chat.bridge import Flusher, start_thread
 from chat.commands import accept_message
-from chat.models import Message, ServerProcess
+from chat.feed import Feed
+from chat.models import Conversation, Message, ServerProcess
 from chat.owners import Owner
 from chat.ownership import claim, stop_waiting
+from chat.process import here
+from chat.protocol import RECORDS
 from chat.session import AgentSession
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -86,6 +90,40 @@ async def test_the_owner_itself_stores_and_sends_it(session, what):
     await start_thread(lambda: WRITES[what](session), name="agent-test")
     assert await asyncio.to_thread(rows) != before
     assert session.outbox.take()
+
+
+@pytest.mark.parametrize("is_open", [False, True], ids=["opens", "catches up"])
+async def test_a_page_that_reads_while_a_turn_ends_hears_of_its_records_before_its_end(session, monkeypatch, is_open):
+    """What it reads is older than the agent's state, which it asks for afterwards."""
+    read, frames = Feed._read, []
+
+    async def write(frame: str) -> None:
+        frames.append(json.loads(frame))
+
+    def read_and_let_the_turn_end(feed: Feed) -> object:
+        stored = read(feed)
+        if not session.closing:
+            session.close("grace")  # nothing waits for a message
+            session.tool_ended(TOOL, ToolOutcome())
+            session.llm_ended(ANSWER, LlmOutcome(content="half and whole"))
+            session.next_message()
+        return stored
+
+    def greet(conversation: Conversation, *_: bool) -> dict:
+        return {"type": "connection", "seq": conversation.newest_seq}
+
+    monkeypatch.setitem(here.sessions, session.conversation_id, session)
+    feed = Feed(session.conversation_id, write, html=False, is_compatible=False)
+    if is_open:
+        await feed.open(greet, after=None)
+        feed.is_behind = True
+    monkeypatch.setattr(Feed, "_read", read_and_let_the_turn_end)
+    await (feed.catch_up() if is_open else feed.open(greet, after=None))
+
+    ends = [at for at, frame in enumerate(frames) if frame.get("state") == "idle"]
+    assert len(ends) == 1
+    assert max(frame["seq"] for frame in frames[: ends[0]] if "seq" in frame) == 3
+    assert [frame["seq"] for frame in frames if frame["type"] in RECORDS] == [1, 2, 3]
 
 
 def rows() -> list[dict]:

@@ -42,6 +42,7 @@ class Page(Client):
         self.texts: dict[str, str] = {}  # the longest text shown of each answer
         self.shown: dict[str, list[Shown]] = {}
         self.cut_at: int | None = None  # cut the socket when so many frames have come on this connection
+        self.stored = 0  # the newest record when it connected
         self.crashed = False  # the server was killed: what was open may have lost its last second
 
     # -- what it sees -----------------------------------------------------------------------------------------------
@@ -58,7 +59,9 @@ class Page(Client):
         if kind == "message":
             assert event["message"]["id"] not in self.streams, "the record came before the stream's end"
         super()._apply(event)
-        if kind == "accepted":
+        if kind == "connection":
+            self.stored = event["seq"]
+        elif kind == "accepted":
             self.outbox.pop(event["client_id"], None)
             self.accepted[event["client_id"]] = event
         if (id := event.get("message_id")) in self.streams and not self.streams[id]["blocks"]:
@@ -121,7 +124,8 @@ class Page(Client):
     def is_settled(self) -> bool:
         answered = {message["turn"] for message in self.messages() if message["depth"] == 0}
         asked = {event["turn"] for event in self.accepted.values()}
-        return not self.outbox and not self.streams and self.status.get("state") == "idle" and asked <= answered
+        has_all = max(self.records, default=0) >= self.stored and asked <= answered
+        return has_all and not self.outbox and not self.streams and self.status.get("state") == "idle"
 
     # -- what it holds ----------------------------------------------------------------------------------------------
 
