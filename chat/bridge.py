@@ -408,10 +408,9 @@ class Flusher:
             outboxes = [outbox for outbox, due in self._due.items() if due <= now]
             for outbox in outboxes:
                 del self._due[outbox]
-            messages, self._loose = self._loose, []
-        for outbox in outboxes:
-            if message := _taken_from(outbox):
-                messages.append((outbox.group, message))
+            loose, self._loose = self._loose, []
+        taken = [(outbox.group, message) for outbox in outboxes if (message := _taken_from(outbox))]
+        messages = taken + loose  # what a conversation's list is told of comes after it
         if messages:
             self._send(messages)
         cost = (time.monotonic() - now) / max(len(outboxes), 1)

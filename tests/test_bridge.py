@@ -270,6 +270,21 @@ def no_garbage_collector():
     gc.enable()
 
 
+async def test_a_list_of_conversations_hears_of_one_after_its_own_page(outbox):
+    """Both in one group here, so that their order can be seen."""
+
+    def end_a_turn():
+        outbox.emit({"type": "status", "state": "idle"})
+        outbox.flush()
+        outbox.tell(outbox.group, {"type": "chat.owner"})
+
+    async with Listener(outbox) as listener, asyncio.timeout(20):
+        for _ in range(20):
+            await agent(end_a_turn)
+            told = [(await listener.layer.receive(listener.channel))["type"] for _ in range(2)]
+            assert told == ["chat.events", "chat.owner"]
+
+
 async def test_telling_a_group_keeps_nothing_of_who_tells(no_garbage_collector):
     """Else the agent's frames, with the records in them, wait in a cycle for a full collection."""
     known = []

@@ -10,6 +10,7 @@ import pytest
 from tests import programs
 from tests.client import Event
 from tests.faults import pair as pairs
+from tests.faults.cuts import check_random_cuts
 from tests.faults.page import Page, check_transcript
 from tests.faults.pair import Pair, paused
 from tests.pace import assert_within
@@ -100,20 +101,11 @@ async def test_a_page_at_b_sees_html_grow(pair, joins):
     await close(one, two)
 
 
-async def test_a_page_behind_a_round_robin_sees_every_token_once_wherever_it_comes_back(pair):
+@pytest.mark.parametrize("mode", [{}, {"html": "1"}], ids=["text", "html"])
+async def test_sockets_cut_at_random_frames_behind_a_round_robin_lose_nothing(pair, mode):
+    """Each connection is at the other process than the last one was."""
     async with pair.proxy() as proxy:
-        page = Page(proxy.ws_url, cookies=await asyncio.to_thread(pair.a.visitor))
-        await page.connect()
-        await page.post("[[tokens=150 tps=50]]")
-        for _ in range(6):
-            await page.event("stream_token")
-            page.cut()
-            await page.closed()
-            await page.come_back()
-        await page.settled()
-        (answer,) = page.messages()
-        assert page.streamed[answer["id"]] == answer["content"] and len(answer["content"].split()) == 150
-        await close(page)
+        await check_random_cuts(pair.a, proxy.ws_url, **mode)
 
 
 async def test_two_tabs_at_two_processes_send_at_once_and_are_answered_in_turns(pair):
