@@ -7,6 +7,7 @@ application = with_chat(application)
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -106,5 +107,9 @@ def with_chat(application: Any) -> ProtocolTypeRouter:
 
     The agent library is imported in the background, a second later: the first page does not wait for it.
     """
+    if "daphne.ws_protocol" in sys.modules:  # what serves, or may serve; it loads all of Twisted
+        from chat.daphne_protocol import close_patiently
+
+        close_patiently()
     warm_soon()
     return ProtocolTypeRouter({"http": application, "websocket": websocket_application})

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 LEVELS = [
     "activity backlog conf csp database exceptions exports failures formulas holdback json_scan markdown protocol"
     " rendering statements templatetags",
-    "bridge layers redis_layer",
+    "bridge daphne_protocol layers redis_layer",
     "commands download erasure models owners ownership migrations retention",
     "agents callbacks fast_stream history langroid_setup mock_model model_calls model_request scope tool_calls",
     "drain process relay session tick",

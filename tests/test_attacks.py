@@ -17,10 +17,10 @@ from websockets.asyncio.client import connect as ws_connect
 from websockets.exceptions import ConnectionClosed
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
+from chat.daphne_protocol import CLOSE_SECONDS
 from tests.client import Client
 from tests.pace import SLACK, assert_within
 from tests.servers import Server
-from webui_project.closing import CLOSE_SECONDS
 
 KIB, MIB = 2**10, 2**20
 OTHERS_SECONDS = 2.0 * SLACK

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from chat.daphne_protocol import CLOSE_SECONDS
 from tests import programs
 from tests.client import Client
 
@@ -101,6 +102,15 @@ def test_the_app_comes_from_the_wheel(project):
     found = subprocess.run(command, cwd=folder, env=system, capture_output=True, text=True).stdout
 
     assert found.startswith(str(folder / "venv"))
+
+
+def test_under_daphne_a_page_that_is_closed_has_time_to_hear_why(project):
+    folder, system = project
+    ask = "import mysite.asgi, daphne.ws_protocol as d; print(d.WebSocketFactory.protocol.closeHandshakeTimeout)"
+
+    found = subprocess.run(["venv/bin/python", "-c", ask], cwd=folder, env=system, capture_output=True, text=True)
+
+    assert found.stdout == f"{CLOSE_SECONDS}\n", found.stderr
 
 
 def test_page_and_static_files_are_served(address):

@@ -13,8 +13,6 @@ from django.conf import settings  # noqa: E402
 
 from chat.routing import with_chat  # noqa: E402
 from webui_project.body_limit import BodyLimit, limit_daphne  # noqa: E402
-from webui_project.closing import close_patiently  # noqa: E402
 
 limit_daphne(settings.MAX_BODY_BYTES)
-close_patiently()
 application = with_chat(BodyLimit(application, settings.MAX_BODY_BYTES))
