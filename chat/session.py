@@ -103,7 +103,7 @@ class AgentSession:
         self._calls: dict[str, tuple[Place, bool]] = {}  # model calls without text yet: place, may_call_tools
         self._open: dict[str, Message] = {}  # open messages and tool runs, as stored
         self._tasks: dict[str, Event] = {}  # running sub-tasks
-        self._newest_seq = 0  # of the records that were sent
+        self._newest_seq = 0  # of the records that this agent has made
         self._question: Event | None = None
         self._usage = Usage()  # of the turn
         self._failed: Failure | None = None
