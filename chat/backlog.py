@@ -175,8 +175,8 @@ class Backlog:
         return "".join(parts)
 
     def views(self, *, html: bool) -> list[StreamView]:
-        """Copies of the open messages. With `html` it may render for milliseconds."""
-        return [self._view(stream, html=html) for stream in self._streams.values()]
+        """Copies of the open messages, not of one whose record is there. With `html` it may render for milliseconds."""
+        return [self._view(stream, html=html) for stream in self._streams.values() if not stream.is_ended]
 
     def _view(self, stream: Stream, *, html: bool) -> StreamView:
         if html:

@@ -165,6 +165,8 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
             await self._open(options)
         except Refused as refusal:
             await self._refuse(refusal)
+        except StopConsumer:
+            raise
         except Exception:
             incident = new_incident()
             logger.exception("a connection failed to open, incident %s", incident)
@@ -181,11 +183,11 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
             raise Refused(CLOSE_FULL, Busy("The server is full. Try again in a moment.", retry_ms=5000))
         if conf.MAX_SOCKETS_PER_IP and here.count_from(self.address) >= conf.MAX_SOCKETS_PER_IP:
             raise Refused(CLOSE_RATE, RateLimited("Too many connections from this address."))
+        await self._accept()
         self.groups_left = {group_of(self.conversation_id)}
         if not self.is_compatible:
             self.groups_left.add(self.owner.group)
         await self._join_groups()
-        await self._accept()
         self.is_html = options.get("html") == "1" and not self.is_compatible
         self.feed = Feed(self.conversation_id, self._write, html=self.is_html, is_compatible=self.is_compatible)
         here.join(self)
@@ -252,8 +254,13 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
             self.groups_left.discard(group)
 
     async def _accept(self) -> None:
+        """Open the socket. Raises: StopConsumer where the page has left meanwhile."""
         self._accepted = True
-        await self.accept()
+        try:
+            await self.accept()
+        except (OSError, RuntimeError) as error:
+            self._note_left(error)
+            raise StopConsumer from None
 
     async def _refuse(self, refusal: Refused) -> None:
         """A browser cannot read a refused handshake: accept, say why, close."""
@@ -512,10 +519,16 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
         try:
             await self.send(text_data=frame)
         except (OSError, RuntimeError) as error:
-            # The page is gone and the disconnect not heard yet: uvicorn raises an OSError, as ASGI says; Daphne lets
-            # autobahn's RuntimeError through (autobahn 26.10.2, websocket/protocol.py:2584).
-            self._is_closed = True
-            logger.info("a page left before a frame was sent: %s", type(error).__name__)
+            self._note_left(error)
+
+    def _note_left(self, error: Exception) -> None:
+        """The page is gone and the disconnect not heard yet.
+
+        uvicorn raises an OSError then, as ASGI says; Daphne lets autobahn's RuntimeError through (autobahn 26.10.2,
+        websocket/protocol.py:2584).
+        """
+        self._is_closed = True
+        logger.info("a page left before a frame was sent: %s", type(error).__name__)
 
 
 def _authorised(owner: Owner, work: Callable[[], T]) -> T:

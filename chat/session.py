@@ -9,7 +9,8 @@ two ways:
               and whatever the old thread still says raises `AgentGone` in it
 
 Locks. `_lock` guards the state, for moments: nothing is sent and no database is asked under it, because the loop takes
-it too. Transactions lock the conversation first, then whatever else.
+it too. `_recording` is held while records are stored and sent: a page that has read them, from whatever process, finds
+nothing of them open in its next snapshot. Under it transactions lock the conversation first, then whatever else.
 
 Every write of the agent's thread is one short transaction that begins with the locked conversation at this session's
 fence. None found: another agent has the conversation, and this one is gone.
@@ -91,6 +92,7 @@ class AgentSession:
         self._ended = ended
         self._answers = Inbox(INBOX_CAPACITY)
         self._asking = threading.Lock()  # one question at a time
+        self._recording = threading.Lock()  # never taken on the loop
         self._lock = threading.RLock()  # guards all below
         self._turn: uuid.UUID | None = None
         self._state: str = Conversation.State.IDLE
@@ -195,28 +197,29 @@ class AgentSession:
         given, has ended meanwhile.
         """
         try:
-            with transaction.atomic():
-                conversation = Conversation.objects.locked(self.conversation_id, fence=self.fence)
-                if turn and turn not in [open.id for open in conversation.open_turns]:
-                    return False
-                with self._lock:
-                    self.is_gone = True
-                records = self._close_open(conversation, status)
-                conversation.raise_fence(None)
-                self.record.end(reason)
+            with self._recording:
+                with transaction.atomic():
+                    conversation = Conversation.objects.locked(self.conversation_id, fence=self.fence)
+                    if turn and turn not in [open.id for open in conversation.open_turns]:
+                        return False
+                    with self._lock:
+                        self.is_gone = True
+                    records = self._close_open(conversation, status)
+                    conversation.raise_fence(None)
+                    self.record.end(reason)
+                self.close(reason)
+                self._send_end(records, status)
         except Conversation.DoesNotExist:
             self.is_gone = True
             self.close(reason)
             return False
-        self.close(reason)
-        self._send_end(records, status)
         logger.info("conversation %s: agent abandoned (%s)", self.conversation_id, reason)
         return True
 
     def _send_end(self, records: list[Message], status: str) -> None:
         """Tell the pages that everything of this session is over."""
         for record in records:
-            self._send_closed(record)
+            self._send_record(record)
         with self._lock:
             tasks = [{**task, "type": "task_end", "status": status} for task in self._tasks.values()]
             self._tasks.clear()
@@ -226,17 +229,18 @@ class AgentSession:
         self._emit_status()
 
     def snapshot(self, *, html: bool) -> dict[str, Any]:
-        """What a page that joins must know besides the records. With `html` it may render: not on the loop."""
-        views = self.outbox.views(html=html)
-        with self._lock:
-            return {
-                "status": self._status(),
-                "newest_seq": self._newest_seq,
-                "streams": views,
-                "calls": [row.call_event() for row in self._open.values() if row.kind == Message.Kind.TOOL],
-                "tasks": list(self._tasks.values()),
-                "question": self._question,
-            }
+        """What a page that joins must know besides the records. It may wait, and render: not on the loop."""
+        with self._recording:
+            views = self.outbox.views(html=html)
+            with self._lock:
+                return {
+                    "status": self._status(),
+                    "newest_seq": self._newest_seq,
+                    "streams": views,
+                    "calls": [row.call_event() for row in self._open.values() if row.kind == Message.Kind.TOOL],
+                    "tasks": list(self._tasks.values()),
+                    "question": self._question,
+                }
 
     def checkpoints(self) -> list[tuple[uuid.UUID, str, str]]:
         """Id, text and reasoning so far of the open messages, for the process's tick to store."""
@@ -349,14 +353,15 @@ class AgentSession:
         status = Message.Status.STOPPED if self._stopping else Message.Status.INTERRUPTED
         records: list[Message] = []
         try:
-            with connected(), transaction.atomic():
-                owned = Conversation.objects.select_for_update().filter(id=self.conversation_id, fence=self.fence)
-                for conversation in owned:
-                    records = self._close_open(conversation, status)
-                    conversation.raise_fence(None)
-                self.record.end(reason)
-            if self._turn is not None and records:
-                self._send_end(records, status)
+            with self._recording:
+                with connected(), transaction.atomic():
+                    owned = Conversation.objects.select_for_update().filter(id=self.conversation_id, fence=self.fence)
+                    for conversation in owned:
+                        records = self._close_open(conversation, status)
+                        conversation.raise_fence(None)
+                    self.record.end(reason)
+                if self._turn is not None and records:
+                    self._send_end(records, status)
             self.outbox.flush()
         except (Exception, AgentGone):
             logger.warning("conversation %s: could not be released", self.conversation_id, exc_info=True)
@@ -443,16 +448,17 @@ class AgentSession:
         if turn is None:
             return
         closed: list[Message] = []
-        with self._database() as conversation:
-            if self._open or (self._stopping and not self._answered):
-                status = Message.Status.STOPPED if self._stopping else Message.Status.COMPLETE
-                closed = self._close_open(conversation, status)
-            Message(id=turn).end()
-            conversation.settle()
-            self._count()
-            waiting = [turn.id for turn in conversation.queued]
-        for record in closed:
-            self._send_closed(record)
+        with self._recording:
+            with self._database() as conversation:
+                if self._open or (self._stopping and not self._answered):
+                    status = Message.Status.STOPPED if self._stopping else Message.Status.COMPLETE
+                    closed = self._close_open(conversation, status)
+                Message(id=turn).end()
+                conversation.settle()
+                self._count()
+                waiting = [turn.id for turn in conversation.queued]
+            for record in closed:
+                self._send_record(record)
         if self._was_told or not (self._stopping or self._failed):
             self._remembers = turn
         with self._lock:
@@ -587,8 +593,7 @@ class AgentSession:
         row = self._open.get(message_id)
         if row is None and not (content or reasoning or outcome.status in ("stopped", "error")):
             return  # tools alone: no message
-        streamed = row is not None
-        if streamed:
+        if row is not None:
             content = self._as_streamed(message_id, content)
         row = row or self._row(message_id, Message.Kind.ASSISTANT, place)
         row.content, row.reasoning, row.status = content, reasoning, outcome.status
@@ -596,13 +601,8 @@ class AgentSession:
         row.usage = asdict(outcome.usage) if outcome.usage else None
         row.error = _error_of(outcome.failure)
         row.tool_calls, row.sources = list(outcome.tool_calls), clean_json(list(outcome.sources))
-        self._append(row)
+        self._append(row, *([_error_frame(outcome.failure, message_id)] if outcome.failure else []))
         self._answered = self._answered or row.depth == 0
-        told = [_error_frame(outcome.failure, message_id)] if outcome.failure else []
-        if streamed:
-            self.outbox.close(message_id, content, reasoning, row.event(), *told)
-        else:
-            self.outbox.emit(row.event(), *told)
 
     def _as_streamed(self, message_id: str, content: str) -> str:
         """Langroid strips an answer (language_models/openai_gpt.py); the record is what people saw."""
@@ -625,7 +625,6 @@ class AgentSession:
         row.content, row.status, row.duration_ms = clean(outcome.result), outcome.status, outcome.duration_ms
         row.error = {"details": clean(outcome.error)} if outcome.error else None
         self._append(row)
-        self.outbox.emit(row.event())
 
     def task_started(self, task: TaskRun) -> None:
         self._check()
@@ -652,9 +651,8 @@ class AgentSession:
         place = Place(agent=self.spec.name if self.spec else self.record.agent_key)
         row = self._row(str(uuid.uuid4()), Message.Kind.ASSISTANT, place)
         row.status, row.error = Message.Status.ERROR, _error_of(failure)
-        self._append(row)
+        self._append(row, _error_frame(failure, str(row.id)))
         self._answered = True
-        self.outbox.emit(row.event(), _error_frame(failure, str(row.id)))
 
     # -- records ----------------------------------------------------------------------------------------------------
 
@@ -679,13 +677,12 @@ class AgentSession:
         with self._lock:
             self._open[str(row.id)] = row
 
-    def _append(self, row: Message) -> None:
-        """Number and store a record."""
-        with self._database() as conversation:
-            conversation.append(row)
-        with self._lock:
-            self._newest_seq = row.seq
-            self._open.pop(str(row.id), None)
+    def _append(self, row: Message, *then: Event) -> None:
+        """Number and store a record, and send it, with what is told after it."""
+        with self._recording:
+            with self._database() as conversation:
+                conversation.append(row)
+            self._send_record(row, *then)
 
     def _close_open(self, conversation: Conversation, status: str) -> list[Message]:
         """Make records of all that is in progress, with the text so far. Inside a transaction."""
@@ -693,15 +690,15 @@ class AgentSession:
             conversation.messages.filter(id=id, seq=None).update(content=text, reasoning=reasoning)
         return conversation.close_open(status)
 
-    def _send_closed(self, record: Message) -> None:
-        """Send a record that was closed from outside the callback layer."""
+    def _send_record(self, record: Message, *then: Event) -> None:
+        """Send a record that is stored; one whose text was streamed ends its stream."""
         with self._lock:
             self._newest_seq = record.seq
             row = self._open.pop(str(record.id), None)
         if row is not None and row.kind == Message.Kind.ASSISTANT:
-            self.outbox.close(str(record.id), record.content, record.reasoning, record.event())
+            self.outbox.close(str(record.id), record.content, record.reasoning, record.event(), *then)
         else:
-            self.outbox.emit(record.event())
+            self.outbox.emit(record.event(), *then)
 
     def _check(self) -> None:
         if self.is_gone:

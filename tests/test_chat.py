@@ -141,7 +141,7 @@ async def test_json_tools_leave_no_json_in_the_answer(server):
 
 async def test_a_sub_agent_made_inside_a_tool_is_nested_under_the_call(server):
     async with connect(server, "tools") as client:
-        await client.say('[[tool=delegate args={"job":"[[tokens=6]]"}]]')
+        await client.say(r'[[tool=delegate args={"job":"[\u005btokens=6]\u005d"}]]')
         await client.idle()
         (call,) = client.of("tool_call")
         (begin,) = client.of("task_start")
@@ -149,7 +149,7 @@ async def test_a_sub_agent_made_inside_a_tool_is_nested_under_the_call(server):
         nested = [message for message in client.messages() if message["depth"] == 1]
         assert begin["task_id"] == end["task_id"] and begin["parent_id"] == call["tool_call_id"]
         assert nested[0]["agent"] == "Helper" and nested[0]["task"]["id"] == begin["task_id"]
-        assert nested[0]["parent_id"] == call["tool_call_id"]
+        assert nested[0]["parent_id"] == call["tool_call_id"] and len(nested[0]["content"].split()) == 6
 
 
 # -- questions -------------------------------------------------------------------------------------------------------
@@ -248,7 +248,7 @@ async def test_a_factory_that_fails_says_so_and_hides_why(server, agent):
         ("plain", "tokens=2000 tps=50", "stream_token"),
         ("plain", "hang=30", "status"),
         ("plain", "stall=5:30", "stream_token"),
-        ("tools", '[[tool=delegate args={"job":"[[tokens=2000 tps=50]]"}]]', "stream_token"),
+        ("tools", r'[[tool=delegate args={"job":"[\u005btokens=2000 tps=50]\u005d"}]]', "stream_token"),
         ("tools", "tool=sleep", "tool_call"),
         ("tools", "tool=ask_user", "input_request"),
     ],

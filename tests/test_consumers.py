@@ -9,6 +9,7 @@ import uuid
 import pytest
 from asgiref.sync import sync_to_async
 from autobahn.exception import Disconnected
+from channels.layers import get_channel_layer
 from channels.testing import WebsocketCommunicator
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, get_user_model
 from django.contrib.sessions.backends.db import SessionStore
@@ -152,6 +153,21 @@ async def test_too_many_frames_are_refused_and_a_flood_is_closed(page, settings)
 
 
 # -- who may connect -------------------------------------------------------------------------------------------------
+
+
+async def test_a_page_that_has_left_before_it_is_accepted_is_no_failure(caplog):
+    """uvicorn says so by an OSError."""
+    groups = set(get_channel_layer().groups)
+    heard = asyncio.Queue()
+    heard.put_nowait({"type": "websocket.connect"})
+
+    async def send(message: dict) -> None:
+        raise OSError
+
+    async with asyncio.timeout(10):
+        await websocket_application(Page().scope, heard.get, send)
+    assert [record for record in caplog.records if record.levelname not in ("DEBUG", "INFO")] == []
+    assert set(get_channel_layer().groups) == groups
 
 
 async def test_the_first_frames_are_connection_and_status(settings):

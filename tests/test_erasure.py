@@ -176,7 +176,7 @@ async def test_a_deleted_conversation_is_nowhere(stub, tmp_path):
     with programs.redis_server() as layer, Server(tmp_path, REDIS_URL=layer.url, **environment) as server:
         cookies = server.visitor()
         async with Client(server.ws_url, cookies=cookies, agent="tools") as page:
-            await page.say(f'{SENTINEL} [[tool=delegate args={{"job":"{SENTINEL} [[tokens=5]]"}}]]')
+            await page.say(f'{SENTINEL} [[tool=delegate args={{"job":"{SENTINEL} [\\u005btokens=5]\\u005d"}}]]')
             await page.idle()
             await page.say(f'[[text="{SENTINEL} {SENTINEL}" tokens=2]]')
             await page.idle()

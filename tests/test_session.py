@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import uuid
 from collections.abc import Callable
 
@@ -90,6 +91,29 @@ async def test_the_owner_itself_stores_and_sends_it(session, what):
     await start_thread(lambda: WRITES[what](session), name="agent-test")
     assert await asyncio.to_thread(rows) != before
     assert session.outbox.take()
+
+
+@pytest.mark.parametrize("what", ["the answer ends", "a tool ends", "the turn ends"])
+async def test_what_is_a_record_already_is_nowhere_open(session, monkeypatch, what):
+    """A page may have read the record, in any process, before the agent's thread has come to send it."""
+    session.close("grace")  # nothing waits for a message
+    send, snapshots = session._send_record, []
+    look = threading.Thread(target=lambda: snapshots.append(session.snapshot(html=False)))
+
+    def look_and_send(record: Message, *then: dict) -> None:
+        if not look.ident:
+            look.start()
+            look.join(0.3)  # it waits for what follows; else it is done by then
+        send(record, *then)
+
+    monkeypatch.setattr(session, "_send_record", look_and_send)
+    await start_thread(lambda: WRITES[what](session), name="agent-test")
+    await asyncio.to_thread(look.join)
+    (snapshot,) = snapshots
+    open_ids = {view.start["message_id"] for view in snapshot["streams"]}
+    open_ids |= {call["tool_call_id"] for call in snapshot["calls"]}
+    records = [str(id) async for id in Message.objects.exclude(seq=None).values_list("id", flat=True)]
+    assert len(records) > 1 and open_ids.isdisjoint(records)
 
 
 @pytest.mark.parametrize("is_open", [False, True], ids=["opens", "catches up"])

@@ -83,7 +83,7 @@ def test_a_tool_waits_for_approval_and_the_question_survives_a_reload(chat):
 def test_a_sub_agent_shows_inside_a_card_with_the_tool_that_called_it(chat):
     chat.page.locator("input[name=agent][value=tools]").check()
     chat.connected()
-    chat.say('[[tool=delegate args={"job":"[[tokens=5]]"}]]')
+    chat.say(r'[[tool=delegate args={"job":"[\u005btokens=5]\u005d"}]]')
     chat.answered()
     task = chat.page.locator(".task")
     expect(task.locator("summary").first).to_contain_text("Asked Helper")

@@ -56,7 +56,7 @@ def test_each_state_is_accessible_and_nothing_sticks_out(look, page, server):
     page.locator("input[name=agent][value=tools]").check()
     chat.connected()
 
-    chat.say('[[tool=delegate args={"job":"[[tokens=9]]"} then.text="Done."]]')
+    chat.say(r'[[tool=delegate args={"job":"[\u005btokens=9]\u005d"} then.text="Done."]]')
     chat.answered()
     for summary in page.locator(".turns summary:visible").all():
         summary.click()

@@ -245,7 +245,7 @@ class Chat(RuleBasedStateMachine):
         """The next turn's model reads the path to the head in turns, and nothing else of what was said."""
         page = self.tabs[0]
         self.send(tab=0, order='the last [[text="end"]]')
-        self.run(page.settled())
+        self.run(self._settle(page))  # what the other tab has just asked for may run before it, and ask
         told = [message["content"] for message in self.stub.last()["messages"] if message["role"] == "user"]
         answers = {answer["turn"]: answer["status"] for answer in page.messages() if answer["depth"] == 0}
         read = [(turn["content"], answers[turn["id"]]) for turn in path(page)]
