@@ -78,7 +78,7 @@ class Feed:
         self._lock = asyncio.Lock()
         self._positions: dict[str, _Position] = {}
         self._closed: deque[str] = deque(maxlen=64)  # messages that this connection has whole
-        self._told: deque[str] = deque(maxlen=256)  # open calls, tasks and questions that it knows of
+        self._told: deque[str] = deque(maxlen=256)  # calls, tasks and questions that it knows of
         self._status: Event = {}  # the last one sent since `connection`
         self._doubts = 0  # ticks in a row at which the database knew of another state
         self._greet: Greet | None = None
@@ -208,6 +208,8 @@ class Feed:
                 return event["message_id"] in self._positions
             case "status":
                 return event != self._status
+            case "tool_call" | "task_start" | "input_request":
+                return _begun_by(event) not in self._told
         return True
 
     def _is_next_chunk(self, event: Event) -> bool:
@@ -229,7 +231,7 @@ class Feed:
             case "status":
                 self._status = event
             case "tool_call" | "task_start" | "input_request":
-                self._told.append(event.get("tool_call_id") or event.get("task_id") or event["request_id"])
+                self._told.append(_begun_by(event))
             case "stream_start":
                 self._positions[event["message_id"]] = _Position(next=0)
             case "stream_token":
@@ -248,7 +250,10 @@ class Feed:
             case "message":
                 self.seq = event["seq"]
                 self._closed.append(event["message"]["id"])
-            case "tool_result" | "head":
+            case "tool_result":
+                self.seq = event["seq"]
+                self._told.append(_begun_by(event))  # its beginning may come late
+            case "head":
                 self.seq = event["seq"]
 
     def _fall_behind(self) -> None:
@@ -350,18 +355,18 @@ class Feed:
         for event in (*snapshot["tasks"], *snapshot["calls"]):
             if not self.is_open:
                 return False
-            await self._send_once(event, event.get("task_id") or event["tool_call_id"])
+            await self._send_once(event)
         for view in snapshot["streams"]:
             if view.start["message_id"] not in self._closed and not await self._send_stream(view):
                 return False
         if snapshot["question"]:
-            await self._send_once(snapshot["question"], snapshot["question"]["request_id"])
+            await self._send_once(snapshot["question"])
         return True
 
-    async def _send_once(self, event: Event, id: str) -> None:
+    async def _send_once(self, event: Event) -> None:
         """Send what is open, unless this connection has been told since its `connection`."""
-        if id not in self._told:
-            self._told.append(id)
+        if self._is_next(event):
+            self._note(event)
             await self.send(event)
 
     async def _send_stream(self, view: StreamView) -> bool:
@@ -396,6 +401,11 @@ class Feed:
             position.chars += len(rest)
             await self.send({"type": "stream_token", "message_id": id, "n": view.n, "token": rest})
         return True
+
+
+def _begun_by(event: Event) -> str:
+    """The id of the call, task or question that the event begins."""
+    return event.get("tool_call_id") or event.get("task_id") or event["request_id"]
 
 
 def _next_part(view: StreamView, position: _Position, kind: str) -> Event:

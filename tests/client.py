@@ -7,7 +7,7 @@
 
 It keeps what a page would keep (records, text of open messages), acknowledges, and raises AssertionError as soon as a
 frame breaks a rule: a gap or repetition in `seq` or `n`, a token of a message that is not open, a stream that ends
-twice.
+twice, a call that begins twice.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class Client:
         self.records: dict[int, Event] = {}
         self.streams: dict[str, dict[str, Any]] = {}  # open: text, n, reasoning, reasoning_n, blocks
         self.streamed: dict[str, str] = {}  # texts of ended streams
+        self.begun: set[str] = set()  # calls, tasks and questions of which this connection has told
         self.status: Event = {}
         self.conversation: str | None = options.get("conversation")
         self.ticket: str | None = None
@@ -135,10 +136,16 @@ class Client:
             if not event["resumed"]:
                 self.records.clear()
             self.streams.clear()
+            self.begun.clear()
         elif kind == "status":
             self.status = event
+        elif kind in ("tool_call", "task_start", "input_request"):
+            id = event.get("tool_call_id") or event.get("task_id") or event["request_id"]
+            assert id not in self.begun, f"{kind} again"
+            self.begun.add(id)
         elif kind in ("message", "tool_result", "head"):
             self._apply_record(event)
+            self.begun.add(event.get("tool_call_id"))
         elif kind == "stream_start":
             id = event["message_id"]
             assert id not in {r["message"]["id"] for r in self.records.values() if "message" in r}, "started a record"

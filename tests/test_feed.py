@@ -8,7 +8,7 @@ from typing import Any
 
 from chat.backlog import StreamView
 from chat.feed import Feed
-from chat.protocol import SNAPSHOT_CHARS, Window
+from chat.protocol import SNAPSHOT_CHARS, Window, encode
 
 
 async def test_nothing_comes_before_the_connection_frame():
@@ -21,6 +21,34 @@ async def test_nothing_comes_before_the_connection_frame():
     feed.compare(5, "running")  # the process's tick, while the socket is being opened
     await feed.catch_up()
     assert frames == [] and not feed.is_behind
+
+
+async def test_what_has_begun_is_told_once_and_not_after_its_end():
+    """It may be known from the database or the agent before the layer brings it."""
+    frames: list[dict[str, Any]] = []
+
+    async def write(frame: str) -> None:
+        frames.append(json.loads(frame))
+
+    async def hear(*events: dict[str, Any]) -> None:
+        raw = "\n".join(map(encode, events))
+        await feed.deliver({"type": "chat.events", "conversation": str(feed.conversation_id), "raw": raw})
+
+    feed = Feed(uuid.uuid4(), write, html=False, is_compatible=False)
+    ended = {"type": "tool_result", "seq": 1, "tool_call_id": "ended"}
+    running = {"type": "tool_call", "tool_call_id": "running"}
+    task = {"type": "task_start", "task_id": "task", "parent_id": "running"}
+    question = {"type": "input_request", "request_id": "question"}
+    status = {"type": "status", "state": "waiting"}
+    await feed._send_record(ended)
+    await feed._send_open({"status": status, "tasks": [task], "calls": [running], "streams": [], "question": question})
+    shown = [ended, status, task, running, question]
+    assert frames == shown
+
+    await hear({"type": "tool_call", "tool_call_id": "ended"}, ended, running, task, status, question)
+    assert frames == shown
+    await hear({"type": "tool_call", "tool_call_id": "new"})
+    assert len(frames) == len(shown) + 1
 
 
 async def test_an_open_message_begins_with_its_start_also_where_the_window_was_full():
