@@ -65,7 +65,7 @@ def warm() -> None:
     langroid.Task(langroid.ChatAgent(langroid.ChatAgentConfig(name="warm", llm=llm)))
     from langroid.utils.object_registry import ObjectRegistry
 
-    for key, value in list(ObjectRegistry.registry.items()):
+    for key, value in ObjectRegistry.registry.copy().items():
         if isinstance(value, langroid.ChatAgent) and value.config.name == "warm":
             ObjectRegistry.remove(key)
 

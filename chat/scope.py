@@ -150,7 +150,8 @@ class Run:
             agents.add(task.agent.id)
             task.response_sequence.clear()
             task.pending_message = None
-        for key, value in list(ObjectRegistry.registry.items()):
+        # copy(): a list of its items allocates, and the garbage collector then may let other threads change it
+        for key, value in ObjectRegistry.registry.copy().items():
             owner = value.metadata.agent_id if isinstance(value, ChatDocument) else key
             if owner in agents or key in self.objects:
                 ObjectRegistry.remove(key)

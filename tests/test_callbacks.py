@@ -31,6 +31,7 @@ from langroid.utils.object_registry import ObjectRegistry
 
 from chat.activity import AgentGone, Usage
 from chat.mock_model import MockConfig, MockModel
+from chat.scope import Run
 from tests.langroid_agents import Square, agent_on, mock_agent, task_of
 from tests.pace import assert_within
 from tests.recorder import Chat, chatting
@@ -832,6 +833,29 @@ def test_agents_do_not_share_their_tool_calls(stub):
     with chatting(task_of(agent_on(stub, tools=[Square]))) as chat:
         chat.say('[[tool=square args={"n":2}]]')
     assert ChatAgent.oai_tool_id2call == before
+
+
+def test_the_registry_is_left_in_order_while_other_agents_change_it(stub):
+    """The garbage collector runs anything in the middle of what allocates, other threads too."""
+
+    def change(*_: object) -> None:
+        ObjectRegistry.registry[f"of-another-{len(ObjectRegistry.registry)}"] = agent
+
+    agent = agent_on(stub)
+    run = Run(None, None, task_of(agent))
+    for _ in range(5000):  # more than there are tuples to be used again
+        change()
+    before = gc.get_threshold()
+    gc.callbacks.append(change)
+    gc.set_threshold(1)
+    try:
+        run.forget_all()
+    finally:
+        gc.set_threshold(*before)
+        gc.callbacks.remove(change)
+        for key in [key for key in ObjectRegistry.registry.copy() if key.startswith("of-another-")]:
+            ObjectRegistry.remove(key)
+    assert agent.id not in ObjectRegistry.registry
 
 
 def test_the_registry_does_not_grow_with_the_turns(stub):

@@ -174,4 +174,4 @@ async def check_transcript(page: Page, url: str | None = None) -> None:
         if message.get("truncated"):  # no frame holds all of it
             shown, streamed = shown[: len(message["content"])], streamed[: len(message["content"])]
         assert message["content"].startswith(shown)
-        assert streamed == message["content"]
+        assert streamed == message["content"], f"streamed {streamed!r}: {page.events}"
