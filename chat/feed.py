@@ -50,6 +50,7 @@ class _Position:
     chars: int = 0
     reasoning_chars: int = 0
     blocks: int = 0
+    is_checkpoint: bool = False  # begun with what was stored: text may be missing that no chunk will bring
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,7 +206,8 @@ class Feed:
             case "stream_start":
                 return event["message_id"] not in self._positions and event["message_id"] not in self._closed
             case "stream_end":
-                return event["message_id"] in self._positions
+                position = self._positions.get(event["message_id"])
+                return position is not None and not position.is_checkpoint  # else its record ends it, with the rest
             case "status":
                 return event != self._status
             case "tool_call" | "task_start" | "input_request":
@@ -357,7 +359,8 @@ class Feed:
                 return False
             await self._send_once(event)
         for view in snapshot["streams"]:
-            if view.start["message_id"] not in self._closed and not await self._send_stream(view):
+            position = _Position(is_checkpoint=snapshot.get("is_stored", False))
+            if view.start["message_id"] not in self._closed and not await self._send_stream(view, position):
                 return False
         if snapshot["question"]:
             await self._send_once(snapshot["question"])
@@ -369,17 +372,20 @@ class Feed:
             self._note(event)
             await self.send(event)
 
-    async def _send_stream(self, view: StreamView) -> bool:
-        """Send the part of an open message that this connection lacks; False when the window closed on the way."""
+    async def _send_stream(self, view: StreamView, new: _Position) -> bool:
+        """Send the part of an open message that this connection lacks; False when the window closed on the way.
+
+        `new`: where it is before the first part, if it is to have all of it.
+        """
         id = view.start["message_id"]
         position = self._positions.get(id)
         if self._is_compatible:
-            return await self._send_rest(view, position)
+            return await self._send_rest(view, position, new)
         if position and (position.next, position.next_reasoning) == (view.n, view.reasoning_n):
             return True
         kind = "stream_more"
-        if position is None or position.next is not None:  # new, or chunks were lost: all of it
-            kind, position = "stream_start", _Position()
+        if position is None or position.next is not None:  # new, or chunks were lost
+            kind, position = "stream_start", new
         while position.next is None:
             if not self.is_open:
                 return False
@@ -388,12 +394,13 @@ class Feed:
             kind = "stream_more"
         return True
 
-    async def _send_rest(self, view: StreamView, position: _Position | None) -> bool:
+    async def _send_rest(self, view: StreamView, position: _Position | None, new: _Position) -> bool:
         """The compatible profile: `stream_start` once, then the missing text as one token."""
         id = view.start["message_id"]
         if position is None:
-            position = self._positions[id] = _Position()
+            position = self._positions[id] = new
             await self.send(view.start)
+        position.is_checkpoint = new.is_checkpoint
         position.next, position.next_reasoning = view.n, view.reasoning_n
         while rest := view.text[position.chars :][:SNAPSHOT_CHARS]:
             if not self.is_open:
@@ -458,6 +465,7 @@ def _stored_snapshot(conversation: Conversation, *, html: bool) -> dict[str, Any
         "queued": queued,
     }
     return {
+        "is_stored": True,
         "status": status,
         "streams": [_stored_view(row, html=html) for row in records if row.kind == Message.Kind.ASSISTANT],
         "calls": [row.call_event() for row in records if row.kind == Message.Kind.TOOL],

@@ -7,7 +7,7 @@ import uuid
 from typing import Any
 
 from chat.backlog import StreamView
-from chat.feed import Feed
+from chat.feed import Feed, _Position
 from chat.protocol import SNAPSHOT_CHARS, Window, encode
 
 
@@ -64,9 +64,33 @@ async def test_an_open_message_begins_with_its_start_also_where_the_window_was_f
     for _ in range(Window.FRAMES):
         await feed.send({"type": "pong"})
 
-    assert not await feed._send_stream(view)
+    assert not await feed._send_stream(view, _Position())
     await feed.ack(Window.FRAMES)
-    assert await feed._send_stream(view)
+    assert await feed._send_stream(view, _Position())
     sent = frames[Window.FRAMES :]
     assert [frame["type"] for frame in sent] == ["stream_start", "stream_more"]
     assert "".join(frame["content"] for frame in sent) == text
+
+
+async def test_a_message_that_began_with_its_checkpoint_has_all_its_text_before_it_ends():
+    """Its owner has not answered, and its last chunks were sent before this page came."""
+    frames: list[dict[str, Any]] = []
+
+    async def write(frame: str) -> None:
+        frames.append(json.loads(frame))
+
+    feed = Feed(uuid.uuid4(), write, html=False, is_compatible=False)
+    id = str(uuid.uuid4())
+    start = {"type": "stream_start", "message_id": id}
+    view = StreamView(start=start, text="half", n=0, reasoning="", reasoning_n=0, blocks=None)
+    stored = {"is_stored": True, "tasks": [], "calls": [], "streams": [view], "question": None}
+    await feed._send_open({"status": {"type": "status", "state": "running"}, **stored})
+    end, record = (
+        {"type": "stream_end", "message_id": id},
+        {"id": id, "sender": "assistant", "content": "half and whole"},
+    )
+    raw = "\n".join(map(encode, [end, {"type": "message", "seq": 1, "message": record}]))
+    await feed.deliver({"type": "chat.events", "conversation": str(feed.conversation_id), "raw": raw})
+
+    assert [frame["type"] for frame in frames] == ["status", "stream_start", "stream_token", "stream_end", "message"]
+    assert frames[1]["content"] + frames[2]["token"] == "half and whole"
