@@ -60,6 +60,7 @@ class _Stored:
     conversation: Conversation | None = None
     start: int = 0  # the record after which to send
     resumed: bool = False
+    known: list[str] = field(default_factory=list)  # records that the page has and that may still be on their way
     records: list[Event] = field(default_factory=list)  # the next ones
     has_more: bool = False
     snapshot: dict[str, Any]  # what is open, as far as it is stored
@@ -291,6 +292,7 @@ class Feed:
             conversation=conversation,
             start=start,
             resumed=resumed,
+            known=conversation.newest_ids(start) if self._must_greet and resumed else [],
             records=[with_html(event) for event in events] if self.is_html else events,
             has_more=len(events) == RECORDS_PER_READ,
             snapshot=_stored_snapshot(conversation, html=self.is_html),
@@ -302,6 +304,8 @@ class Feed:
             if (snapshot := await self._snapshot(stored)) is None:
                 return
             self.seq, self._must_greet = stored.start, False
+            self._closed.extend(stored.known)
+            self._told.extend(stored.known)
             earlier = not stored.resumed and stored.start > 0
             await self.send(self._greet(stored.conversation, stored.resumed, earlier))
             await self._send_status(snapshot)

@@ -31,6 +31,7 @@ TITLE_CHARS = 80
 LONG_CHARS = 16_000  # a text from here on may be cut in some frame
 NEWEST_RECORDS = 50  # sent to a page that opens a conversation
 RESUME_RECORDS = 200  # more missing than this: the newest ones instead
+RECENT_RECORDS = 20  # of which frames may still be on their way to pages
 
 
 OPEN_TURN = Q(kind="user", request_id=None, ended=None)  # of messages: turns that have not ended
@@ -264,6 +265,13 @@ class Conversation(models.Model):
             start = self.messages.filter(id__in=turns, seq__lt=first).aggregate(first=models.Min("seq"))["first"]
             rows = records.filter(seq__gte=start, seq__lt=first).values_list("seq", "turn", "kind") if start else ()
         return first - 1
+
+    def newest_ids(self, seq: int) -> list[str]:
+        """The ids of the newest records up to this one; none where no agent could still be sending them."""
+        if not seq or self.owner_process_id is None:
+            return []
+        newest = self.messages.filter(seq__lte=seq).order_by("-seq").values_list("id", flat=True)
+        return [str(id) for id in newest[:RECENT_RECORDS]]
 
     def start_for(self, after: int | None) -> tuple[int, bool]:
         """The record after which to send to a page that has those up to `after`; False: it gets the newest anew."""

@@ -150,6 +150,36 @@ async def test_a_page_that_reads_while_a_turn_ends_hears_of_its_records_before_i
     assert [frame["seq"] for frame in frames if frame["type"] in RECORDS] == [1, 2, 3]
 
 
+async def test_what_a_returning_page_has_is_not_told_again_when_it_comes_late(session):
+    """The page has read the records before the agent's frames were sent, and is back before them too."""
+    frames: list[dict] = []
+
+    async def write(frame: str) -> None:
+        frames.append(json.loads(frame))
+
+    def work() -> None:
+        session.llm_started(OTHER, PLACE, may_call_tools=False)
+        session.llm_text(OTHER, "all")
+        session.llm_ended(OTHER, LlmOutcome(content="all"))
+        run = ToolRun(**{**vars(RUN), "id": str(uuid.uuid4())})
+        session.tool_started(run)
+        session.tool_ended(run.id, ToolOutcome(result="49"))
+
+    await start_thread(work, name="agent-test")
+    feed = Feed(session.conversation_id, write, html=False, is_compatible=False)
+    await feed.open(lambda conversation, *_: {"type": "connection", "seq": conversation.newest_seq}, after=3)
+    opened = len(frames)
+    late = session.outbox.take()
+    assert {"stream_start", "stream_end", "message", "tool_call", "tool_result"} <= set(kinds_of(late["raw"]))
+    await feed.deliver(late)
+    assert frames[0] == {"type": "connection", "seq": 3}
+    assert set(kinds_of(late["raw"])) & {frame["type"] for frame in frames[opened:]} <= {"status"}
+
+
+def kinds_of(raw: str) -> list[str]:
+    return [json.loads(frame)["type"] for frame in raw.split("\n")]
+
+
 def rows() -> list[dict]:
     return list(Message.objects.order_by("id").values())
 
