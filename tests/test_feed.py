@@ -11,13 +11,18 @@ from chat.feed import Feed, _Position
 from chat.protocol import SNAPSHOT_CHARS, Window, encode
 
 
-async def test_nothing_comes_before_the_connection_frame():
-    frames: list[str] = []
+def feed_into(frames: list[dict[str, Any]], conversation_id: uuid.UUID | None = None) -> Feed:
+    """The feed of a connection whose page keeps every frame."""
 
     async def write(frame: str) -> None:
-        frames.append(frame)
+        frames.append(json.loads(frame))
 
-    feed = Feed(uuid.uuid4(), write, html=False, is_compatible=False)
+    return Feed(conversation_id or uuid.uuid4(), write, html=False, is_compatible=False)
+
+
+async def test_nothing_comes_before_the_connection_frame():
+    frames: list[dict[str, Any]] = []
+    feed = feed_into(frames)
     feed.compare(5, "running")  # the process's tick, while the socket is being opened
     await feed.catch_up()
     assert frames == [] and not feed.is_behind
@@ -27,14 +32,11 @@ async def test_what_has_begun_is_told_once_and_not_after_its_end():
     """It may be known from the database or the agent before the layer brings it."""
     frames: list[dict[str, Any]] = []
 
-    async def write(frame: str) -> None:
-        frames.append(json.loads(frame))
-
     async def hear(*events: dict[str, Any]) -> None:
         raw = "\n".join(map(encode, events))
         await feed.deliver({"type": "chat.events", "conversation": str(feed.conversation_id), "raw": raw})
 
-    feed = Feed(uuid.uuid4(), write, html=False, is_compatible=False)
+    feed = feed_into(frames)
     ended = {"type": "tool_result", "seq": 1, "tool_call_id": "ended"}
     running = {"type": "tool_call", "tool_call_id": "running"}
     task = {"type": "task_start", "task_id": "task", "parent_id": "running"}
@@ -53,11 +55,7 @@ async def test_what_has_begun_is_told_once_and_not_after_its_end():
 
 async def test_an_open_message_begins_with_its_start_also_where_the_window_was_full():
     frames: list[dict[str, Any]] = []
-
-    async def write(frame: str) -> None:
-        frames.append(json.loads(frame))
-
-    feed = Feed(uuid.uuid4(), write, html=False, is_compatible=False)
+    feed = feed_into(frames)
     start = {"type": "stream_start", "message_id": str(uuid.uuid4())}
     text = "x" * (2 * SNAPSHOT_CHARS)
     view = StreamView(start=start, text=text, n=7, reasoning="", reasoning_n=0, blocks=None)
@@ -75,11 +73,7 @@ async def test_an_open_message_begins_with_its_start_also_where_the_window_was_f
 async def test_a_message_that_began_with_its_checkpoint_has_all_its_text_before_it_ends():
     """Its owner has not answered, and its last chunks were sent before this page came."""
     frames: list[dict[str, Any]] = []
-
-    async def write(frame: str) -> None:
-        frames.append(json.loads(frame))
-
-    feed = Feed(uuid.uuid4(), write, html=False, is_compatible=False)
+    feed = feed_into(frames)
     id = str(uuid.uuid4())
     start = {"type": "stream_start", "message_id": id}
     view = StreamView(start=start, text="half", n=0, reasoning="", reasoning_n=0, blocks=None)

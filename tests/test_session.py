@@ -20,6 +20,7 @@ from chat.ownership import claim, stop_waiting
 from chat.process import here
 from chat.protocol import RECORDS
 from chat.session import AgentSession
+from tests.test_feed import feed_into
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -121,9 +122,6 @@ async def test_a_page_that_reads_while_a_turn_ends_hears_of_its_records_before_i
     """What it reads is older than the agent's state, which it asks for afterwards."""
     read, frames = Feed._read, []
 
-    async def write(frame: str) -> None:
-        frames.append(json.loads(frame))
-
     def read_and_let_the_turn_end(feed: Feed) -> object:
         stored = read(feed)
         if not session.closing:
@@ -137,7 +135,7 @@ async def test_a_page_that_reads_while_a_turn_ends_hears_of_its_records_before_i
         return {"type": "connection", "seq": conversation.newest_seq}
 
     monkeypatch.setitem(here.sessions, session.conversation_id, session)
-    feed = Feed(session.conversation_id, write, html=False, is_compatible=False)
+    feed = feed_into(frames, session.conversation_id)
     if is_open:
         await feed.open(greet, after=None)
         feed.is_behind = True
@@ -154,9 +152,6 @@ async def test_what_a_returning_page_has_is_not_told_again_when_it_comes_late(se
     """The page has read the records before the agent's frames were sent, and is back before them too."""
     frames: list[dict] = []
 
-    async def write(frame: str) -> None:
-        frames.append(json.loads(frame))
-
     def work() -> None:
         session.llm_started(OTHER, PLACE, may_call_tools=False)
         session.llm_text(OTHER, "all")
@@ -166,7 +161,7 @@ async def test_what_a_returning_page_has_is_not_told_again_when_it_comes_late(se
         session.tool_ended(run.id, ToolOutcome(result="49"))
 
     await start_thread(work, name="agent-test")
-    feed = Feed(session.conversation_id, write, html=False, is_compatible=False)
+    feed = feed_into(frames, session.conversation_id)
     await feed.open(lambda conversation, *_: {"type": "connection", "seq": conversation.newest_seq}, after=3)
     opened = len(frames)
     late = session.outbox.take()
