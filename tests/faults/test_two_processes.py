@@ -231,7 +231,8 @@ async def test_the_conversation_of_a_killed_process_goes_on_in_turns_in_the_othe
 async def test_a_question_in_a_tool_is_closed_when_its_process_dies(pair):
     """Nobody could take the answer: what was open ends as interrupted, and the next message is answered."""
     one = await pair.page(pair.a, agent="tools")
-    await one.say(QUESTION)
+    await one.post(QUESTION)
+    await one.event("input_request", after=0)  # before a page at B could have its process take the turn
     two = await pair.page(pair.b, of=one, agent="tools")
     asked = await two.event("input_request", after=0)
     try:
