@@ -18,7 +18,7 @@ LEAVES_SECONDS = 50
 GRACE_SECONDS = 2
 TICK_SECONDS = 2  # the process looks once a second for agents without a page
 DETACHES_SECONDS = (GRACE_SECONDS + TICK_SECONDS) * SLACK
-TURN_SECONDS = int(LEAVES_SECONDS + DETACHES_SECONDS) + 6
+ENDLESS = "[[tokens=12000 tps=20]]"
 
 
 @pytest.mark.timeout(180)
@@ -44,7 +44,7 @@ async def check(server: Server, proxy: Proxy, store: Store) -> None:
     await idle.say("[[tokens=3]]")
     await idle.settled()
     busy = await open_page(server, proxy)
-    await busy.say(f"[[tokens={20 * TURN_SECONDS} tps=20]]")
+    await busy.say(ENDLESS)
     await busy.event("stream_token", after=0)
 
     proxy.vanish()
@@ -60,9 +60,11 @@ async def check(server: Server, proxy: Proxy, store: Store) -> None:
 
     await busy.come_back()
     assert busy.status["state"] == "running"
-    await busy.settled(timeout=60)
+    await busy.event("stream_token")
+    await busy.command("stop")
+    await busy.settled()
     await check_transcript(busy)
-    assert busy.messages()[-1]["status"] == "complete"
+    assert busy.messages()[-1]["status"] == "stopped"
     sessions = "SELECT count(*) FROM chat_chatsession WHERE conversation_id = ?"
     assert store.query(sessions, store.id(busy.conversation)) == [(1,)]
     await busy.close()
