@@ -50,7 +50,7 @@ class _Position:
     chars: int = 0
     reasoning_chars: int = 0
     blocks: int = 0
-    is_checkpoint: bool = False  # begun with what was stored: text may be missing that no chunk will bring
+    is_checkpoint: bool = False  # the owner did not answer: no chunk fits, and text may be missing that none brings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,7 +222,12 @@ class Feed:
             self.is_behind = id not in self._closed  # else its stream_start was lost
             return False
         expected = position.next_reasoning if event["type"] == "stream_reasoning" else position.next
-        if expected is None or n < expected:
+        if expected is None:
+            return False
+        if position.is_checkpoint:
+            self.is_behind = True  # its writer is heard: it may answer
+            return False
+        if n < expected:
             return False
         if n > expected:
             self.is_behind = True
@@ -281,6 +286,15 @@ class Feed:
 
     def _read(self) -> _Stored:
         """Read what is missing, at most so many records. In an I/O thread."""
+        while True:
+            stored = self._read_once()
+            if not (stored.conversation and (stored.snapshot["streams"] or stored.snapshot["calls"])):
+                return stored
+            now = Conversation.objects.find(self.conversation_id)
+            if now and now.newest_seq == stored.conversation.newest_seq:
+                return stored  # else what is open was read later: a call of a message whose record is missing
+
+    def _read_once(self) -> _Stored:
         conversation = Conversation.objects.find(self.conversation_id)
         if conversation is None:
             return _Stored(snapshot=_nothing_open())
@@ -309,6 +323,8 @@ class Feed:
             earlier = not stored.resumed and stored.start > 0
             await self.send(self._greet(stored.conversation, stored.resumed, earlier))
             await self._send_status(snapshot)
+        elif stored.records and _is_idle(self._status) and not _is_idle(stored.snapshot["status"]):
+            await self._send_status(stored.snapshot)  # they are of a turn that the page has not seen begin
         for event in stored.records:
             if not self.is_open:
                 return
@@ -385,7 +401,8 @@ class Feed:
         position = self._positions.get(id)
         if self._is_compatible:
             return await self._send_rest(view, position, new)
-        if position and (position.next, position.next_reasoning) == (view.n, view.reasoning_n):
+        if position and self._has_all(view, position, is_stored=new.is_checkpoint):
+            position.is_checkpoint = new.is_checkpoint
             return True
         kind = "stream_more"
         if position is None or position.next is not None:  # new, or chunks were lost
@@ -394,9 +411,19 @@ class Feed:
             if not self.is_open:
                 return False
             self._positions[id] = position  # with its first part: before, the page knows nothing of the message
+            position.is_checkpoint = new.is_checkpoint
             await self.send(_next_part(view, position, kind))
             kind = "stream_more"
         return True
+
+    def _has_all(self, view: StreamView, position: _Position, *, is_stored: bool) -> bool:
+        """True if the connection lacks nothing of an open message that it has begun. A checkpoint may be the older."""
+        if position.next is None:
+            return False
+        if not is_stored:
+            return not position.is_checkpoint and (position.next, position.next_reasoning) == (view.n, view.reasoning_n)
+        is_older = len(view.text) <= position.chars and len(view.reasoning) <= position.reasoning_chars
+        return is_older or self.is_html
 
     async def _send_rest(self, view: StreamView, position: _Position | None, new: _Position) -> bool:
         """The compatible profile: `stream_start` once, then the missing text as one token."""
@@ -404,7 +431,7 @@ class Feed:
         if position is None:
             position = self._positions[id] = new
             await self.send(view.start)
-        position.is_checkpoint = new.is_checkpoint
+        position.is_checkpoint = new.is_checkpoint or len(view.text) < position.chars  # stored before it was sent
         position.next, position.next_reasoning = view.n, view.reasoning_n
         while rest := view.text[position.chars :][:SNAPSHOT_CHARS]:
             if not self.is_open:
@@ -412,6 +439,10 @@ class Feed:
             position.chars += len(rest)
             await self.send({"type": "stream_token", "message_id": id, "n": view.n, "token": rest})
         return True
+
+
+def _is_idle(status: Event) -> bool:
+    return status.get("state") == Conversation.State.IDLE
 
 
 def _begun_by(event: Event) -> str:

@@ -1,3 +1,4 @@
+# ruff: noqa: E402
 """Fixtures that tests of more than one file use."""
 
 from __future__ import annotations
@@ -6,6 +7,8 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+
+pytest.register_assert_rewrite("tests.client", "tests.faults", "tests.recorder")  # what fails there says why
 
 from tests import programs
 from tests.servers import COMMANDS, Server

@@ -34,7 +34,7 @@ def get(server, client, path):
 
 
 async def test_an_answer_streams_in_and_becomes_the_record(client):
-    accepted = await client.say("hello [[tokens=30 tps=200]]")
+    accepted = await client.say("hello [[tokens=30 tps=20]]")
     assert accepted["type"] == "accepted" and accepted["seq"] == 1 and not accepted["duplicate"]
     await client.idle()
     (answer,) = client.messages()

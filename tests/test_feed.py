@@ -6,18 +6,20 @@ import json
 import uuid
 from typing import Any
 
+import pytest
+
 from chat.backlog import StreamView
-from chat.feed import Feed, _Position
+from chat.feed import Feed, _Position, _Stored
 from chat.protocol import SNAPSHOT_CHARS, Window, encode
 
 
-def feed_into(frames: list[dict[str, Any]], conversation_id: uuid.UUID | None = None) -> Feed:
+def feed_into(frames: list[dict[str, Any]], conversation_id: uuid.UUID | None = None, **options: bool) -> Feed:
     """The feed of a connection whose page keeps every frame."""
 
     async def write(frame: str) -> None:
         frames.append(json.loads(frame))
 
-    return Feed(conversation_id or uuid.uuid4(), write, html=False, is_compatible=False)
+    return Feed(conversation_id or uuid.uuid4(), write, **{"html": False, "is_compatible": False, **options})
 
 
 async def test_nothing_comes_before_the_connection_frame():
@@ -70,15 +72,81 @@ async def test_an_open_message_begins_with_its_start_also_where_the_window_was_f
     assert "".join(frame["content"] for frame in sent) == text
 
 
+def view_of(id: str, text: str, n: int) -> StreamView:
+    start = {"type": "stream_start", "message_id": id}
+    return StreamView(start=start, text=text, n=n, reasoning="", reasoning_n=0, blocks=None)
+
+
+def snapshot_of(view: StreamView, **more: Any) -> dict[str, Any]:
+    status = {"type": "status", "state": "running"}
+    return {"status": status, "tasks": [], "calls": [], "streams": [view], "question": None, **more}
+
+
+def text_in(frames: list[dict[str, Any]]) -> str:
+    """The text of the one open message, on the page that has these frames."""
+    text = ""
+    for frame in frames:
+        if frame["type"] == "stream_start":
+            text = frame.get("content", "")
+        elif frame["type"] == "stream_token":
+            text += frame["token"]
+    return text
+
+
+@pytest.mark.django_db(transaction=True)  # of the threads that read
+@pytest.mark.parametrize("is_compatible", [False, True])
+async def test_no_chunk_is_added_to_a_checkpoint(is_compatible, monkeypatch):
+    """Text is stored that was not sent yet: the first chunk comes after it, or the agent answers without it."""
+    frames: list[dict[str, Any]] = []
+    feed = feed_into(frames, is_compatible=is_compatible)
+    id = str(uuid.uuid4())
+    words = ["one", " two", " three", " four"]
+
+    def know(stored: str | None, *, n: int = 0) -> None:
+        """What is known next: the checkpoint alone, or from the agent the first n chunks."""
+        view = view_of(id, "".join(words[:n]) if stored is None else stored, n)
+        snapshot = snapshot_of(view, is_stored=stored is not None)
+        monkeypatch.setattr(feed, "_read", lambda: _Stored(snapshot=snapshot))
+
+    async def hear(n: int) -> None:
+        raw = encode({"type": "stream_token", "message_id": id, "n": n, "token": words[n]})
+        await feed.deliver({"type": "chat.events", "conversation": str(feed.conversation_id), "raw": raw})
+
+    know("one two")
+    feed.is_behind = True
+    await feed.catch_up()
+    await hear(0)  # what the checkpoint has: the agent's process still does not answer
+    assert text_in(frames) == "one two"
+    know(None, n=1)
+    await hear(0)  # it answers, from before it has sent the second word
+    assert text_in(frames) in ("one", "one two")
+    await hear(1)
+    know(None, n=3)
+    await hear(2)
+    await hear(3)
+    assert text_in(frames) == "one two three four"
+
+
+async def test_a_checkpoint_takes_nothing_from_a_page_that_has_more():
+    frames: list[dict[str, Any]] = []
+    feed = feed_into(frames)
+    id = str(uuid.uuid4())
+    await feed._send_open(snapshot_of(view_of(id, "one two", 2)))
+    for stored in ("one", "one two"):
+        await feed._send_open(snapshot_of(view_of(id, stored, 0), is_stored=True))
+        assert text_in(frames) == "one two"
+    await feed._send_open(snapshot_of(view_of(id, "one two three", 0), is_stored=True))
+    assert text_in(frames) == "one two three"
+    await feed._send_open(snapshot_of(view_of(id, "one two three four", 4)))
+    assert text_in(frames) == "one two three four"
+
+
 async def test_a_message_that_began_with_its_checkpoint_has_all_its_text_before_it_ends():
     """Its owner has not answered, and its last chunks were sent before this page came."""
     frames: list[dict[str, Any]] = []
     feed = feed_into(frames)
     id = str(uuid.uuid4())
-    start = {"type": "stream_start", "message_id": id}
-    view = StreamView(start=start, text="half", n=0, reasoning="", reasoning_n=0, blocks=None)
-    stored = {"is_stored": True, "tasks": [], "calls": [], "streams": [view], "question": None}
-    await feed._send_open({"status": {"type": "status", "state": "running"}, **stored})
+    await feed._send_open(snapshot_of(view_of(id, "half", 0), is_stored=True))
     end, record = (
         {"type": "stream_end", "message_id": id},
         {"id": id, "sender": "assistant", "content": "half and whole"},

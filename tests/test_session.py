@@ -148,6 +148,38 @@ async def test_a_page_that_reads_while_a_turn_ends_hears_of_its_records_before_i
     assert [frame["seq"] for frame in frames if frame["type"] in RECORDS] == [1, 2, 3]
 
 
+async def test_what_is_open_is_not_shown_before_the_records_that_it_follows(session, monkeypatch):
+    """The agent goes on between two queries of the reading; nobody answers for it."""
+    find, frames = type(Conversation.objects).find, []
+
+    def find_and_go_on(self: object, id: uuid.UUID, **options: Owner) -> Conversation | None:
+        found = find(self, id, **options)
+        if ANSWER in session._open:
+            session.llm_ended(ANSWER, LlmOutcome(content="half and whole"))
+            session.tool_started(ToolRun(**{**vars(RUN), "id": OTHER, "message_id": ANSWER}))
+        return found
+
+    monkeypatch.setattr(type(Conversation.objects), "find", find_and_go_on)
+    feed = feed_into(frames, session.conversation_id)
+    await feed.open(lambda conversation, *_: {"type": "connection", "seq": conversation.newest_seq}, after=1)
+    kinds = [frame["type"] for frame in frames]
+    assert kinds == ["connection", "status", "message", "tool_call", "tool_call"]
+    assert [frame["tool_call_id"] for frame in frames if frame["type"] == "tool_call"] == [TOOL, OTHER]
+
+
+async def test_a_page_that_has_not_seen_a_turn_begin_hears_of_it_before_its_records(session):
+    frames: list[dict] = []
+    feed = feed_into(frames, session.conversation_id)
+    await feed.open_new(lambda *_: {"type": "connection", "seq": 0})
+    assert frames[-1]["state"] == "idle"
+    await start_thread(lambda: WRITES["a tool ends"](session), name="agent-test")
+    feed.compare(2, "running")  # the process's tick: nothing has come by the layer
+    await feed.catch_up()
+    kinds = [frame["type"] for frame in frames]
+    assert kinds == ["connection", "status", "status", "message", "tool_result", "stream_start"]
+    assert frames[2]["state"] == "running"
+
+
 async def test_what_a_returning_page_has_is_not_told_again_when_it_comes_late(session):
     """The page has read the records before the agent's frames were sent, and is back before them too."""
     frames: list[dict] = []
