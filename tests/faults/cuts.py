@@ -6,6 +6,8 @@ import asyncio
 import os
 from random import Random
 
+import pytest
+
 from tests.faults.page import Page, check_transcript
 from tests.servers import Server
 
@@ -16,6 +18,7 @@ TURN = (
 )
 AT_ONCE = 12  # turns that run at the same time
 TURNS = int(os.environ.get("FAULTS_CUT_TURNS", "12"))
+MODES = pytest.mark.parametrize("mode", [{}, {"html": "1"}], ids=["text", "html"])
 
 
 async def ask(server: Server, url: str | None = None, **options: str) -> Page:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from random import Random
 
 import psycopg
 
@@ -98,6 +99,25 @@ def paused(process: subprocess.Popen[bytes]) -> Iterator[None]:
         yield
     finally:
         process.send_signal(signal.SIGCONT)
+
+
+@contextlib.asynccontextmanager
+async def paused_at_random(*processes: subprocess.Popen[bytes]) -> AsyncIterator[None]:
+    """Stop one of the processes or another at random moments, for less than a second: none counts as dead."""
+    random = Random(len(processes))
+
+    async def pause() -> None:
+        while True:
+            await asyncio.sleep(random.uniform(0.1, 0.4))
+            with paused(random.choice(processes)):
+                await asyncio.sleep(random.uniform(0.05, 0.7))
+
+    task = asyncio.create_task(pause())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
 
 
 @contextlib.contextmanager

@@ -9,13 +9,9 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
-
-from tests.faults.cuts import AT_ONCE, TURN, ask, check, check_random_cuts
+from tests.faults.cuts import AT_ONCE, MODES, TURN, ask, check, check_random_cuts
 from tests.faults.page import Page
 from tests.faults.proxy import Proxy
-
-MODES = pytest.mark.parametrize("mode", [{}, {"html": "1"}], ids=["text", "html"])
 
 
 async def frames_of_a_turn(server, mode) -> int:

@@ -11,14 +11,14 @@ import pytest
 from tests import programs
 from tests.faults.page import Page, check_transcript
 from tests.faults.proxy import Proxy
-from tests.pace import assert_within
+from tests.pace import SLACK, assert_within
 from tests.servers import FRUGAL
 
 STALL_SECONDS = 5  # of these servers; 30 otherwise
 LONG = "[[chars=6000000 tps=300]]"
 HELD = 8  # pages at a time that read nothing
 HELD_MIB = 2  # the most that one of them may cost
-ECHO_SECONDS = 0.05  # a page that is answered in this time is not slowed
+ECHO_SECONDS = 0.05 * SLACK  # a page that is answered in this time is not slowed
 
 
 def start_server(start, **options):
