@@ -510,7 +510,7 @@ def _stored_snapshot(conversation: Conversation, *, html: bool) -> dict[str, Any
 
 
 def _stored_view(row: Message, *, html: bool) -> StreamView:
-    """A checkpoint. Its `n` is 0: the first live chunk shows a hole, and the owner is asked again."""
+    """A checkpoint. No chunk fits it: the next one has the owner asked again."""
     start = {"type": "stream_start", "message_id": str(row.id), "turn": text_or_none(row.turn)}
     return StreamView(
         start=start | {"sender": "assistant", **row.place, "timestamp": iso(row.created)},
