@@ -41,4 +41,5 @@ install_programs() {
 prepare_venv requirements-dev.txt
 install_programs
 cores=$(nproc 2>/dev/null || echo 2)
-exec "$python" -m pytest -n $((cores + 1)) --dist loadfile "$@" # they often wait; a file's tests share servers
+# They often wait; a file's tests share servers. In their order: the long ones, which are few, are not left to the end.
+exec "$python" -m pytest -n $((cores + 1)) --dist loadfile --no-loadscope-reorder "$@"

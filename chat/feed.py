@@ -156,7 +156,7 @@ class Feed:
                 await self._pump()
 
     def compare(self, newest_seq: int, state: str) -> None:
-        """Be behind if the database knows of more than this connection was sent."""
+        """Be behind if the database knows of more than this connection was sent, or may know."""
         if self._greet is None:
             return  # not open yet: nothing comes before `connection`
         told = self._status.get("state")
@@ -164,7 +164,8 @@ class Feed:
         self._doubts = self._doubts + 1 if told != state else 0
         if self._lock.locked():
             return  # it is catching up already
-        if newest_seq > self.seq or self._doubts >= 2:
+        has_checkpoint = any(position.is_checkpoint for position in self._positions.values())
+        if newest_seq > self.seq or self._doubts >= 2 or has_checkpoint:
             self._doubts = 0
             self.is_behind = True
 
@@ -423,7 +424,7 @@ class Feed:
         if not is_stored:
             return not position.is_checkpoint and (position.next, position.next_reasoning) == (view.n, view.reasoning_n)
         is_older = len(view.text) <= position.chars and len(view.reasoning) <= position.reasoning_chars
-        return is_older or self.is_html
+        return is_older or (self.is_html and not position.is_checkpoint)  # chunks of HTML do not say how much text
 
     async def _send_rest(self, view: StreamView, position: _Position | None, new: _Position) -> bool:
         """The compatible profile: `stream_start` once, then the missing text as one token."""
@@ -464,6 +465,7 @@ def _next_part(view: StreamView, position: _Position, kind: str) -> Event:
     else:
         event |= {"content": "", "blocks": _next_blocks(view.blocks, position)}
         is_last = is_last and position.blocks >= len(view.blocks)
+        position.chars = len(view.text)
     if is_last:
         position.next, position.next_reasoning = view.n, view.reasoning_n
     return event

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -125,6 +126,33 @@ async def test_no_chunk_is_added_to_a_checkpoint(is_compatible, monkeypatch):
     await hear(2)
     await hear(3)
     assert text_in(frames) == "one two three four"
+
+
+@pytest.mark.django_db(transaction=True)  # of the threads that read
+@pytest.mark.parametrize("options", [{}, {"html": True}, {"is_compatible": True}], ids=["text", "html", "compatible"])
+async def test_a_checkpoint_grows_with_each_tick_as_long_as_the_agent_does_not_answer(options, monkeypatch):
+    frames: list[dict[str, Any]] = []
+    feed = feed_into(frames, **options)
+    id = str(uuid.uuid4())
+
+    def shown() -> str:
+        return "".join(frames[-1]["blocks"]) if "html" in options else text_in(frames)
+
+    async def tick(text: str) -> None:
+        blocks = (text,) if "html" in options else None
+        snapshot = snapshot_of(replace(view_of(id, text, 0), blocks=blocks), is_stored=True)
+        monkeypatch.setattr(feed, "_read", lambda: _Stored(snapshot=snapshot))
+        feed.compare(0, "running")
+        await feed.catch_up()
+
+    await feed.open_new(lambda *_: {"type": "connection", "seq": 0})
+    feed.is_behind = True
+    for text in ("one", "one two", "one two three"):
+        await tick(text)
+        assert shown() == text
+    sent = len(frames)
+    await tick("one two three")
+    assert len(frames) == sent
 
 
 async def test_a_checkpoint_takes_nothing_from_a_page_that_has_more():

@@ -67,6 +67,8 @@ async def check_without_redis(pair: Pair, one: Page, two: Page) -> None:
         await one.say("from A [[tokens=2000 tps=50]]")
         await _within(two.wait(lambda event: event.get("seq") == 5), PASSES_SECONDS)
         late = await _within(pair.page(pair.b, of=one), 3.0)
+        for page in (two, late):
+            await _within(_grows(page), 2 * PASSES_SECONDS)
         await two.command("stop")
         await _within(one.settled(), PASSES_SECONDS + 1.5)
         await _within(two.wait(lambda event: event.get("seq") == 6), PASSES_SECONDS)
@@ -74,6 +76,16 @@ async def check_without_redis(pair: Pair, one: Page, two: Page) -> None:
         await late.close()
     assert one.messages()[-1]["status"] == "stopped"
     assert max(first.longest, second.longest) < ANSWERS_SECONDS * SLACK
+
+
+async def _grows(page: Page) -> None:
+    """Wait until the open answer is longer than it is now."""
+
+    def chars() -> int:
+        return sum(len(stream["text"]) for stream in page.streams.values())
+
+    now = chars()
+    await page.until(lambda: chars() > now)
 
 
 async def check_live_again(pair: Pair, one: Page, two: Page) -> None:
