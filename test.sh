@@ -41,5 +41,4 @@ install_programs() {
 prepare_venv requirements-dev.txt
 install_programs
 cores=$(nproc 2>/dev/null || echo 2)
-# They often wait; a file's tests share servers. In their order: the long ones, which are few, are not left to the end.
-exec "$python" -m pytest -n $((cores + 1)) --dist loadfile --no-loadscope-reorder "$@"
+exec "$python" -m pytest -n $((cores + 1)) --dist loadfile "$@" # they often wait; a file's tests share servers
