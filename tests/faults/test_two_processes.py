@@ -44,7 +44,7 @@ async def close(*pages: Page) -> None:
 
 async def test_a_page_at_b_watches_an_agent_in_a(pair):
     one, two = await both(pair)
-    await one.post("[[think=5 tokens=60 tps=60]]")
+    await one.post("[[think=5 tokens=60 tps=20]]")
     await two.event("stream_token", after=0)
     mark = len(two.events)
     await one.settled()
