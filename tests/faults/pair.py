@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import signal
 import subprocess
@@ -103,13 +104,13 @@ def paused(process: subprocess.Popen[bytes]) -> Iterator[None]:
 
 @contextlib.asynccontextmanager
 async def paused_at_random(*processes: subprocess.Popen[bytes]) -> AsyncIterator[None]:
-    """Stop one of the processes or another at random moments, for less than a second: none counts as dead."""
+    """Stop the processes in turn, at random moments and for less than a second: none comes to count as dead."""
     random = Random(len(processes))
 
     async def pause() -> None:
-        while True:
+        for process in itertools.cycle(processes):
             await asyncio.sleep(random.uniform(0.1, 0.4))
-            with paused(random.choice(processes)):
+            with paused(process):
                 await asyncio.sleep(random.uniform(0.05, 0.7))
 
     task = asyncio.create_task(pause())
