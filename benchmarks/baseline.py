@@ -93,7 +93,7 @@ KINDS = {"httpx": httpx_client, "sdk": sdk_client, "agent": langroid_agent, "tas
 
 
 def import_langroid() -> None:
-    from chat.langroid_setup import provide_encodings
+    from chat.agents.langroid.setup import provide_encodings
 
     provide_encodings()
     os.environ["OPENAI_API_KEY"] = ""

@@ -18,17 +18,18 @@ def measure(count: int) -> dict[str, Any]:
     import django
 
     django.setup()
-    from chat import langroid_setup
+    from chat.agents.langroid import setup
 
-    langroid_setup.load()
-    from chat import agents
+    setup.load()
+    from chat.agents import registry
+    from chat.agents.context import AgentContext
     from chat.conf import default_agent
 
     seconds, kept = [], []
     for _ in range(count + 1):
         started = time.process_time()
-        task = agents.build(default_agent(), agents.AgentContext(conversation_id="benchmark"))
-        langroid_setup.make_stoppable(task.agent.llm.client)
+        task = registry.build(default_agent(), AgentContext(conversation_id="benchmark"))
+        setup.make_stoppable(task.agent.llm.client)
         seconds.append(time.process_time() - started)
         kept.append(task)
     return {"first_seconds": seconds[0], "seconds": seconds[1:]}

@@ -11,7 +11,8 @@ class ChatConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from chat import checks, erasure
+        from chat import checks
+        from chat.keeping import erasure
 
         checks.register()
         erasure.install()

@@ -23,10 +23,11 @@ from channels.layers import get_channel_layer
 from django.core import signing
 from django.http import parse_cookie
 
-from chat import commands
-from chat.bridge import SEND_SECONDS, in_thread, join
-from chat.commands import Accepted
+from chat.actions import send as commands
+from chat.actions.send import Accepted
+from chat.cluster.process import here
 from chat.conf import AgentSpec, agents, conf, default_agent
+from chat.connection.feed import Feed
 from chat.exceptions import (
     BadFrame,
     Busy,
@@ -38,11 +39,11 @@ from chat.exceptions import (
     Unauthorized,
     new_incident,
 )
-from chat.feed import Feed
-from chat.models import Conversation, group_of, text_or_none
+from chat.live.outbox import SEND_SECONDS, in_thread, join
+from chat.models import Conversation
+from chat.models.conversation import group_of, text_or_none
 from chat.owners import Owner, has_session, new_visitor, owner_of_cookies, still_valid
-from chat.process import here
-from chat.protocol import (
+from chat.wire.events import (
     CLOSE_ABUSE,
     CLOSE_FULL,
     CLOSE_NOT_FOUND,
@@ -73,7 +74,7 @@ from chat.protocol import (
     parse,
 )
 
-logger = logging.getLogger("chat.consumer")
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 

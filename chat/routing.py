@@ -18,9 +18,9 @@ from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest
 from django.urls import re_path
 
+from chat.cluster.process import warm_soon
 from chat.conf import conf
 from chat.consumers import ChatConsumer
-from chat.process import warm_soon
 
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
@@ -108,7 +108,7 @@ def with_chat(application: Any) -> ProtocolTypeRouter:
     The agent library is imported in the background, a second later: the first page does not wait for it.
     """
     if "daphne.ws_protocol" in sys.modules:  # what serves, or may serve; it loads all of Twisted
-        from chat.daphne_protocol import close_patiently
+        from chat.mends.daphne_close import close_patiently
 
         close_patiently()
     warm_soon()

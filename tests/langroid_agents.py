@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from chat import langroid_setup
+from chat.agents.langroid import setup
 
-langroid_setup.load()
+setup.load()
 
 from langroid import ChatAgent, ChatAgentConfig, Task, TaskConfig, ToolMessage
 from langroid.language_models.base import RetryParams

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-from chat import formulas, rendering
+from chat.markdown import formulas
+from chat.markdown.blocks import STANDARD_TYPES
 
 TAGS = {
     *(
@@ -30,7 +31,7 @@ TAGS = {
 ATTRIBUTES = {
     *("align", "checked", "class", "dir", "disabled", "href", "rel", "start", "tabindex", "target", "type"),
 }
-CLASSES = {"code", "table", "math", "task", "plain", *rendering.STANDARD_TYPES.values()}
+CLASSES = {"code", "table", "math", "task", "plain", *STANDARD_TYPES.values()}
 
 
 class Outline(HTMLParser):

@@ -16,14 +16,14 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from chat import langroid_setup
+from chat.agents.langroid import setup
 
-langroid_setup.load()
+setup.load()
 
 from langroid import Task
 
-from chat import callbacks
-from chat.activity import (
+from chat.agents.langroid import turns
+from chat.observer import (
     AgentGone,
     Answer,
     Failure,
@@ -41,7 +41,7 @@ SECONDS = 15.0
 
 
 class Recorder:
-    """Implements `chat.activity.Observer`."""
+    """Implements `chat.observer.Observer`."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -65,6 +65,9 @@ class Recorder:
     @property
     def halted(self) -> bool:
         return self.stopping or self.closing or self.is_gone
+
+    def pace(self) -> float:
+        return 0.04
 
     def on_stop(self, abort: Callable[[], object]) -> None:
         self.abort = abort
@@ -198,7 +201,7 @@ class Chat:
 
         def work() -> None:
             try:
-                callbacks.run(given.pop(), self.recorder, langroid_setup.ModelRequest())
+                turns.run(given.pop(), self.recorder, setup.ModelRequest())
             except BaseException as error:  # the test looks at it
                 self.error = error
 

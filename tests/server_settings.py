@@ -1,10 +1,12 @@
-"""Settings of the server processes that tests start: the example project's, with the agents of `tests/agents.py`."""
+"""Settings of the server processes that tests start: the example project's, with our agents."""
 
 from webui_project.settings import *  # noqa: F403
 
 NAMES = ["plain", "tools", "json_tools", "team", "mock", "broken", "wrong_type", "slow_start"]
 NAMES += ["counting", "json_counting", "loop"]
-CHAT_AGENTS = {name: {"FACTORY": f"tests.agents.{name}", "NAME": name.replace("_", " ").title()} for name in NAMES}
+CHAT_AGENTS = {
+    name: {"FACTORY": f"tests.server_agents.{name}", "NAME": name.replace("_", " ").title()} for name in NAMES
+}
 CHAT_AGENTS["assistant"] = {"FACTORY": "chat.demo.agents.assistant", "NAME": "Assistant", "STARTERS": ["Hello"]}
 CHAT_DEFAULT_AGENT = globals().get("CHAT_DEFAULT_AGENT") or "plain"
 CHAT_TURNS_PER_MINUTE = globals().get("CHAT_TURNS_PER_MINUTE", 10_000)

@@ -11,46 +11,14 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from scripts.architecture import FLOOR_OF, FLOORS, ROOT, imports, module_of, package_of, sources
 
-# A module of the app may import its own level and those below. `docs/architecture.md` says what the levels are.
-LEVELS = [
-    "activity backlog conf csp database exceptions exports failures formulas holdback json_scan markdown protocol"
-    " rendering statements templatetags",
-    "bridge daphne_protocol layers redis_layer",
-    "commands download erasure models owners ownership migrations retention",
-    "agents callbacks fast_stream history langroid_setup mock_model model_calls model_request scope tool_calls",
-    "drain process relay session tick",
-    "admin api apps checks consumers feed management routing transcript urls views",
-]
-LEVEL_OF = {module: level for level, modules in enumerate(LEVELS) for module in modules.split()}
-LANGROID_LEVEL = 3
-OUTSIDE = {"demo"}  # examples: they import what a project's own agents would
-# drain: for the end of a server whose loop is not in the main thread. api, admin: sync views, which Django has bound
-# to the loop.
-CROSSES_THREADS = {"bridge", "drain", "api", "admin"}
+PACKAGES = [package for packages in FLOORS for package in packages.split()]
+FILES = [pytest.param(package, path, id=str(path.relative_to(ROOT))) for package, path in sources()]
+LANGROID_PACKAGES = {"agents", "agents/langroid", "agents/provider", "demo"}
+# cluster/shutdown: the end of a server whose loop is not in the main thread. views, admin: sync, bound to the loop.
+CROSSES_THREADS = {"live", "cluster/shutdown.py", "views", "admin"}
 CROSSINGS = {"async_to_sync", "sync_to_async", "run_coroutine_threadsafe"}
-
-
-def sources() -> Iterator[tuple[str, Path]]:
-    """Yield each source file of the app, with its module's first part."""
-    for path in sorted((ROOT / "chat").rglob("*.py")):
-        part = path.relative_to(ROOT / "chat").parts[0].removesuffix(".py")
-        if part != "__init__" and part not in OUTSIDE:
-            yield part, path
-
-
-FILES = [pytest.param(part, path, id=str(path.relative_to(ROOT))) for part, path in sources()]
-
-
-def imports(path: Path) -> Iterator[tuple[str, int]]:
-    """Yield every imported name with its line, also inside functions: `from a import b` as a.b."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            yield from ((alias.name, node.lineno) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}:{node.lineno}: imports here name their package"
-            yield from ((f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
 
 
 def names(path: Path) -> Iterator[str]:
@@ -62,34 +30,50 @@ def names(path: Path) -> Iterator[str]:
             yield node.attr
 
 
-@pytest.mark.parametrize(("part", "path"), FILES)
-def test_imports_point_down(part, path):
-    assert part in LEVEL_OF, f"{part} has no level yet: give it one in LEVELS"
-    for name, line in imports(path):
-        top, _, rest = name.partition(".")
-        imported = rest.split(".")[0]
-        if top == "chat" and imported != "__version__":
-            assert imported in LEVEL_OF, f"{path}:{line} imports {name}, which has no level"
-            assert LEVEL_OF[imported] <= LEVEL_OF[part], f"{path}:{line} imports {name} from a higher level"
-        assert top != "webui_project", f"{path}:{line}: the app depends on nothing of the example project"
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_imports_from_the_floors_below_alone(package):
+    files = [path for part, path in sources() if part == package]
+
+    assert files, f"there is no {package}: take it out of FLOORS"
+    for path in files:
+        for name, line in imports(path):
+            assert not name.startswith("webui_project"), f"{path}:{line}: the app needs nothing of the example project"
+            other = package_of(name) if name.startswith("chat.") and name != "chat.__version__" else package
+            assert other in FLOOR_OF, f"{path}:{line} imports {name}: give its package a floor"
+            assert other == package or FLOOR_OF[other] > FLOOR_OF[package], f"{path}:{line} imports {name}: not below"
+
+
+def test_every_package_has_a_floor():
+    assert {package for package, _ in sources()} == set(PACKAGES)
+
+
+def test_each_package_says_what_it_owns():
+    for path in sorted((ROOT / "chat").rglob("__init__.py")):
+        folder = path.parent.relative_to(ROOT / "chat")
+        if folder.parts and folder.parts[0] not in ("management", "migrations", "templatetags"):
+            assert ast.get_docstring(ast.parse(path.read_text())), f"{path} tells nobody where to begin"
 
 
 @pytest.mark.parametrize(("part", "path"), FILES)
-def test_langroid_is_imported_by_its_own_level_alone(part, path):
+def test_langroid_is_imported_by_its_own_packages_alone(part, path):
     users = [f"{path}:{line}" for name, line in imports(path) if name.split(".")[0] == "langroid"]
+    if path.parent.name == "agents" and path.name == "context.py":
+        return  # for a type
 
-    assert not users or LEVEL_OF[part] == LANGROID_LEVEL
+    assert not users or part in LANGROID_PACKAGES
 
 
 @pytest.mark.parametrize(("part", "path"), FILES)
-def test_threads_and_loop_meet_in_the_bridge_alone(part, path):
-    assert part in CROSSES_THREADS or not CROSSINGS.intersection(names(path))
+def test_threads_and_loop_meet_in_live_alone(part, path):
+    place = str(path.relative_to(ROOT / "chat"))
+
+    assert {part, place} & CROSSES_THREADS or not CROSSINGS.intersection(names(path))
 
 
 @pytest.mark.parametrize(("part", "path"), FILES)
 def test_the_app_does_not_read_the_environment(part, path):
-    allowed = {"langroid_setup"}  # hides variables from Langroid's import
-    assert part in allowed or not {"environ", "getenv"}.intersection(names(path))
+    allowed = path.parts[-2:] == ("langroid", "setup.py")  # hides variables from Langroid's import
+    assert allowed or not {"environ", "getenv"}.intersection(names(path))
 
 
 def test_the_example_project_reads_the_environment_in_its_settings_alone():

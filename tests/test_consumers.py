@@ -14,13 +14,14 @@ from channels.testing import WebsocketCommunicator
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, get_user_model
 from django.contrib.sessions.backends.db import SessionStore
 
-from chat import commands, models
-from chat.bridge import in_thread
+from chat.actions import send as commands
+from chat.cluster.process import here
 from chat.consumers import ABUSE_FRAMES
+from chat.live.outbox import in_thread
+from chat.models import conversation
 from chat.owners import COOKIE, new_visitor, owner_of_cookies
-from chat.process import here
 from chat.routing import websocket_application
-from tests.test_protocol import BAD_FRAMES
+from tests.wire.test_wire import BAD_FRAMES
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -325,7 +326,7 @@ async def test_a_user_who_may_not_chat_any_more_is_refused_at_once_and_closed_so
     assert await page.closed() == 4401
     async with asyncio.timeout(5):
         assert await idle.closed() == 4401
-    assert not await sync_to_async(models.Message.objects.exists)()
+    assert not await sync_to_async(conversation.Message.objects.exists)()
 
 
 # -- what opening costs ----------------------------------------------------------------------------------------------
@@ -341,7 +342,7 @@ def trips(monkeypatch):
         return in_thread(function, *args, **kwargs)
 
     monkeypatch.setattr("chat.consumers.in_thread", count)
-    monkeypatch.setattr("chat.feed.in_thread", count)
+    monkeypatch.setattr("chat.connection.feed.in_thread", count)
     return made
 
 

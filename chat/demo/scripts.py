@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from langroid.language_models.base import LLMMessage, Role
 
-from chat.mock_model import Reply, call, last_said
+from chat.agents.mock_model import Reply, call, last_said
 
 HELP = """\
 I am the **built-in mock model**. I answer by rules and know nothing, but I need no key and no network, so everything \

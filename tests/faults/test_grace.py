@@ -10,8 +10,9 @@ import time
 import pytest
 from channels.layers import get_channel_layer
 
-from chat import langroid_setup, models
-from chat.process import here
+from chat.agents.langroid import setup
+from chat.cluster.process import here
+from chat.models import conversation as models
 from tests.test_consumers import Page
 
 GRACE_SECONDS = 0.5
@@ -23,11 +24,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(autouse=True)
 async def process(settings):
     """A process of this test's own, ended with it, whose grace is short."""
-    settings.CHAT_AGENTS = {"mock": {"FACTORY": "tests.agents.mock"}}
+    settings.CHAT_AGENTS = {"mock": {"FACTORY": "tests.server_agents.mock"}}
     settings.CHAT_ALLOW_ANONYMOUS = True
     settings.CHAT_GRACE_SECONDS = GRACE_SECONDS
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": "chat.layers.InMemoryLayer", "CONFIG": {"capacity": 2000}}}
-    await asyncio.to_thread(langroid_setup.load)  # takes seconds, which no turn is to wait for
+    await asyncio.to_thread(setup.load)  # takes seconds, which no turn is to wait for
     yield
     await here.end()
 

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import DEFAULT_DB_ALIAS
 
-from chat import erasure, retention
+from chat.keeping import erasure, retention
 
 
 def days(text: str) -> int:

@@ -1,0 +1,216 @@
+"""A conversation for reading: one page of one of its branches, as the admin shows it.
+
+Only an assistant's text becomes HTML, by `markdown.py`; all else is text that the template escapes. What is shown of
+one record and of one page is bounded, whatever the agents have written.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.core.paginator import Page, Paginator
+from django.db.models import F
+from django.http import Http404
+from django.utils.safestring import SafeString, mark_safe
+
+from chat.markdown.stream import render_within
+from chat.models import Conversation, Message
+
+RECORDS_PER_PAGE = 50
+MAX_TEXT_CHARS = 20_000  # of one text that is shown
+MAX_HTML_BYTES = 128 * 1024  # of one assistant's text
+MAX_BRANCHES = 50
+DEEPEST = 4  # deeper agents are not indented any further
+
+
+@dataclass(frozen=True)
+class Clipped:
+    """A text, and how many of its characters are not shown."""
+
+    text: str
+    left_out: int = 0
+
+    @classmethod
+    def of(cls, text: str) -> Clipped:
+        return cls(text[:MAX_TEXT_CHARS], max(0, len(text) - MAX_TEXT_CHARS))
+
+    @classmethod
+    def of_json(cls, value: Any) -> Clipped:
+        return cls.of(json.dumps(value, indent=2, ensure_ascii=False)) if value else cls("")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One record. `version` and `versions` tell a message that was edited or answered again from its siblings."""
+
+    record: Message
+    version: int
+    versions: int
+
+    @property
+    def indent(self) -> int:
+        return min(self.record.depth, DEEPEST)
+
+    @property
+    def is_open(self) -> bool:
+        """True for what is in progress; its text is at most some seconds old."""
+        return self.record.seq is None
+
+    @property
+    def title(self) -> str:
+        match self.record.kind:
+            case Message.Kind.USER:
+                return "Answer of the user" if self.record.request_id else "User"
+            case Message.Kind.TOOL:
+                return f"Tool {self.record.tool_name}"
+            case Message.Kind.SYSTEM:
+                return "System"
+        return self.record.agent or "Assistant"
+
+    @property
+    def task(self) -> str:
+        """The name of the sub-task in which it happened."""
+        return str((self.record.task or {}).get("name", "")) if self.record.depth else ""
+
+    @property
+    def has_bad_end(self) -> bool:
+        return self.record.status not in (Message.Status.COMPLETE, Message.Status.OPEN)
+
+    @property
+    def html(self) -> SafeString:
+        """An assistant's text, as sanitised HTML; empty for others and where it is too long: then there is `text`."""
+        if self.record.kind != Message.Kind.ASSISTANT:
+            return SafeString("")
+        html, is_cut = render_within(self.record.content, MAX_HTML_BYTES)
+        return SafeString("") if is_cut else mark_safe(html)  # made by the sanitiser
+
+    @property
+    def text(self) -> Clipped:
+        return Clipped.of(self.record.content)
+
+    @property
+    def reasoning(self) -> Clipped:
+        return Clipped.of(self.record.reasoning)
+
+    @property
+    def arguments(self) -> Clipped:
+        return Clipped.of_json(self.record.tool_args)
+
+    @property
+    def answer(self) -> Clipped:
+        return Clipped.of_json(self.record.answer)
+
+    @property
+    def sources(self) -> Clipped:
+        return Clipped.of_json(self.record.sources)
+
+    @property
+    def attachments(self) -> Clipped:
+        return Clipped.of_json(self.record.attachments)
+
+    @property
+    def error(self) -> str:
+        """Code, sentence and incident of what went wrong."""
+        error = self.record.error or {}
+        parts = (error.get("code"), error.get("details"), error.get("incident"))
+        return Clipped.of(" · ".join(str(part) for part in parts if part)).text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Branch:
+    """One way through the tree of turns, named by its last turn."""
+
+    head: uuid.UUID
+    turns: int
+    last: datetime
+    is_current: bool
+    is_shown: bool
+
+
+class Transcript:
+    """The branch that ends with the turn `head`; None: the conversation's current one. Raises: Http404."""
+
+    def __init__(self, conversation: Conversation, *, head: str | None, page: str | None) -> None:
+        self.conversation = conversation
+        turns = conversation.messages.filter(turn=F("id")).order_by("seq")
+        self._turns = {id: (follows, created) for id, follows, created in turns.values_list("id", "follows", "created")}
+        self.head = conversation.head if head is None else self._known(head)
+        self._path = self._path_to(self.head)
+        ids = self._record_ids()
+        self.page: Page[uuid.UUID] = Paginator(ids, RECORDS_PER_PAGE).get_page(page or 1)
+        self.page_numbers = self.page.paginator.get_elided_page_range(self.page.number)
+
+    @property
+    def is_current(self) -> bool:
+        return self.head == self.conversation.head
+
+    @property
+    def question(self) -> Clipped:
+        """What the agent asks and nobody has answered yet."""
+        question = self.conversation.question or {}
+        return Clipped.of(str(question.get("prompt", "")))
+
+    @property
+    def entries(self) -> list[Entry]:
+        """The records of the page, in order."""
+        ids = list(self.page.object_list)
+        records = Message.objects.in_bulk(ids)
+        siblings: dict[uuid.UUID | None, list[uuid.UUID]] = defaultdict(list)
+        for id, (follows, _) in self._turns.items():
+            siblings[follows].append(id)
+        entries = []
+        for record in (records[id] for id in ids if id in records):
+            versions = siblings[record.follows] if record.id in self._turns else [record.id]
+            entries.append(Entry(record=record, version=versions.index(record.id) + 1, versions=len(versions)))
+        return entries
+
+    @property
+    def branches(self) -> list[Branch]:
+        """All branches, the last used first; none while there is only the one that is shown."""
+        followed = {follows for follows, _ in self._turns.values()}
+        heads = {id for id in self._turns if id not in followed}
+        current = self.conversation.head
+        if current:
+            heads.add(current)  # it may be a turn in the middle of another branch
+        newest = sorted(heads, key=lambda id: self._turns[id][1], reverse=True)[:MAX_BRANCHES]
+        branches = [
+            Branch(
+                head=id,
+                turns=len(self._path_to(id)),
+                last=self._turns[id][1],
+                is_current=id == current,
+                is_shown=id == self.head,
+            )
+            for id in newest
+        ]
+        return [] if all(branch.is_shown for branch in branches) else branches
+
+    def _known(self, head: str) -> uuid.UUID:
+        try:
+            id = uuid.UUID(head)
+        except ValueError:
+            raise Http404("There is no such turn.") from None
+        if id not in self._turns:
+            raise Http404("There is no such turn.")
+        return id
+
+    def _path_to(self, head: uuid.UUID | None) -> dict[uuid.UUID, int]:
+        """The turns of the branch, each with its position from the end."""
+        path: dict[uuid.UUID, int] = {}
+        while head in self._turns and head not in path:
+            path[head] = -len(path)
+            head = self._turns[head][0]
+        return path
+
+    def _record_ids(self) -> list[uuid.UUID]:
+        """The records of the branch: before its first turn, then turn by turn; what is in progress last in its turn."""
+        rows = self.conversation.messages.exclude(kind=Message.Kind.HEAD).values_list("id", "turn", "seq", "created")
+        first = -len(self._path)
+        chosen = [row for row in rows if row[1] is None or row[1] in self._path]
+        chosen.sort(key=lambda row: (self._path.get(row[1], first), row[2] is None, row[2] or 0, row[3]))
+        return [id for id, *_ in chosen]

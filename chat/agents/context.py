@@ -1,0 +1,70 @@
+"""What a factory and its tools know of the session that they work for.
+
+Imports no Langroid: importing this, or `chat.agents`, costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from chat.observer import Answer, Question, QuestionKind
+
+if TYPE_CHECKING:
+    from langroid.language_models.base import LLMConfig
+
+    from chat.models import Message
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentContext:
+    """What a factory and its tools know of the session that they work for."""
+
+    conversation_id: str
+    user: Any = None  # Django's user; None: an anonymous visitor
+    history: Sequence[Message] = ()  # the transcript so far; given to the agent by itself
+    settings: Mapping[str, Any] = field(default_factory=dict)  # the agent's OPTIONS
+    resources: dict[str, Any] = field(default_factory=dict)  # yours to fill: lives with the conversation's session here
+    agent: str = ""  # the agent's name, as people see it
+    asker: Callable[[Question], Answer | None] | None = None  # `Observer.ask` of the session
+
+    def llm(self, **changes: Any) -> LLMConfig:
+        """Return the configuration of this site's model, see `llm_config`.
+
+        The agent's option MOCK_TOKENS_PER_SECOND sets the pace of the mock model; 0: no waiting.
+        """
+        from chat.agents.llm import MockConfig, llm_config  # imports Langroid
+
+        config = llm_config(**changes)
+        if isinstance(config, MockConfig) and "MOCK_TOKENS_PER_SECOND" in self.settings:
+            config.tokens_per_second = self.settings["MOCK_TOKENS_PER_SECOND"]
+        return config
+
+    def ask(
+        self,
+        prompt: str,
+        *,
+        kind: QuestionKind = "text",
+        options: Sequence[Any] = (),
+        tool_name: str | None = None,
+        tool_args: dict[str, Any] | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Answer | None:
+        """Ask the user, from a tool, and block until the answer.
+
+        `options` are those of a choice. With `tool_name` and `tool_args` the page shows what is to be approved.
+        Return None when there is no answer: the user has stopped the turn or gone, or the time is over.
+        """
+        if self.asker is None:
+            return None
+        question = Question(
+            prompt=prompt,
+            agent=self.agent,
+            kind=kind,
+            options=tuple(options),
+            tool_name=tool_name,
+            tool_args=tool_args,
+            timeout_seconds=timeout_seconds,
+        )
+        return self.asker(question)

@@ -1,0 +1,162 @@
+"""Give a fresh agent the memory of a conversation: records of the transcript become Langroid messages.
+
+The result is what the agent's own history would be after the same conversation, so the model cannot tell the difference
+between an agent that has lived all along and one that was started from the records. Three things are not in it:
+thoughts (a record keeps them apart from the text), the way in which a model laid out a JSON tool call, and attachments.
+"""
+
+# ruff: noqa: E402
+from __future__ import annotations
+
+from chat.agents.langroid import setup
+
+setup.load()
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from langroid import Task
+from langroid.agent.chat_agent import CHAT_HISTORY_BUFFER, ChatAgent
+from langroid.language_models.base import LLMFunctionCall, LLMMessage, OpenAIToolCall, Role
+
+if TYPE_CHECKING:
+    from chat.models import Message
+
+
+@dataclass(frozen=True)
+class Call:
+    """A tool call that a model made, and what it got back."""
+
+    id: str
+    name: str
+    args: dict[str, Any]
+    result: str
+
+
+@dataclass
+class _Step:
+    """One model call of the root agent: its text, then the tools that it called."""
+
+    id: str
+    content: str = ""
+    order: tuple[str, ...] = ()  # ids of its tool calls
+    calls: list[Call] = field(default_factory=list)
+
+    def in_order(self) -> list[Call]:
+        """The calls as the model made them; the records come as they were completed."""
+        place = {id: position for position, id in enumerate(self.order)}
+        return sorted(self.calls, key=lambda call: place.get(call.id, len(place)))
+
+
+def install(task: Task, records: Iterable[Message]) -> None:
+    """Replace the message history of the root agent by what `records` say, in their order.
+
+    Only what happened at depth 0 counts; sub-agents start empty. Answers to questions are not messages: they are in the
+    results of the tools that asked. A turn that failed or was stopped keeps its user message and the text that there
+    was. The history ends without open tool calls: the next user message is a plain one.
+    """
+    agent = task.agent
+    messages: list[LLMMessage] = []
+    step: _Step | None = None
+    for record in records:
+        if record.depth or record.request_id:
+            continue
+        match record.kind:
+            case "user":
+                messages += _written(agent, step)
+                step = None
+                messages.append(LLMMessage(role=Role.USER, content=record.content))
+            case "assistant":
+                messages += _written(agent, step)
+                step = _Step(str(record.id), record.content, tuple(record.tool_calls))
+            case "tool":
+                caller = str(record.caller_id or record.id)
+                if step is None or step.id != caller:
+                    messages += _written(agent, step)
+                    step = _Step(caller)
+                step.calls.append(_call(record))
+    messages += _written(agent, step)
+    if messages:
+        _replace(agent, messages)
+
+
+def calls_natively(agent: ChatAgent) -> bool:
+    """True when the agent's tool calls are fields of the API; False when they are JSON in its text."""
+    return agent.config.use_functions_api and agent.config.use_tools_api
+
+
+def result_text(content: str, error: str | None, status: str) -> str:
+    """What a model is told about a tool that ended so."""
+    return content or error or ("" if status == "complete" else f"[{status}]")
+
+
+def result_messages(calls: Sequence[Call], *, native: bool) -> list[LLMMessage]:
+    """What the model gets back for these calls."""
+    if native:
+        return [LLMMessage(role=Role.TOOL, tool_call_id=call.id, content=call.result or " ") for call in calls]
+    told = [call for call in calls if call.result.strip()]
+    if len(told) == 1 and len(calls) == 1:
+        return [LLMMessage(role=Role.USER, content=told[0].result)]
+    text = "\n\n".join(f"Result from {call.name}: {call.result}" for call in told)
+    return [LLMMessage(role=Role.USER, content=text)] if text else []
+
+
+def _call(record: Message) -> Call:
+    error = (record.error or {}).get("details")
+    text = result_text(record.content, error, record.status)
+    return Call(str(record.id), record.tool_name, record.tool_args or {}, text)
+
+
+def _written(agent: ChatAgent, step: _Step | None) -> list[LLMMessage]:
+    """The messages of one model call and its tools."""
+    if step is None or not (step.content.strip() or step.calls):
+        return []
+    calls = step.in_order()
+    if not calls:
+        return [LLMMessage(role=Role.ASSISTANT, content=step.content)]
+    if calls_natively(agent):
+        said = LLMMessage(role=Role.ASSISTANT, content=step.content or None, tool_calls=[_native(c) for c in calls])
+        return [said, *result_messages(calls, native=True)]
+    written = [json.dumps({"request": call.name, **call.args}) for call in calls]
+    said = LLMMessage(role=Role.ASSISTANT, content="\n".join(filter(None, [step.content, *written])))
+    return [said, *result_messages(calls, native=False)]
+
+
+def _native(call: Call) -> OpenAIToolCall:
+    function = LLMFunctionCall(name=call.name, arguments=call.args or None)
+    return OpenAIToolCall(id=call.id, type="function", function=function)
+
+
+def _replace(agent: ChatAgent, messages: list[LLMMessage]) -> None:
+    agent.clear_history(0)
+    agent.init_message_history()
+    messages = _fitting(agent, messages)
+    agent.message_history += messages
+    agent.oai_tool_calls = []
+    agent.oai_tool_id2call = {call.id: call for message in messages for call in message.tool_calls or []}
+
+
+def _fitting(agent: ChatAgent, messages: list[LLMMessage]) -> list[LLMMessage]:
+    """Leave out the oldest turns that Langroid would drop before the next request.
+
+    It counts the whole history again for each turn that it drops (langroid 0.69.16, agent/chat_agent.py:2088): that
+    takes minutes for a conversation of some thousand turns.
+    """
+    if agent.llm is None or agent.config.context_overflow_strategy != "drop_turns":
+        return messages
+    length, config = agent.llm.chat_context_length(), agent.config.llm
+    sizes = [agent._message_num_tokens(message) for message in messages]
+    total = agent.chat_num_tokens() + sum(sizes)
+    if total <= length - config.model_max_output_tokens:
+        return messages
+    turns = [at for at, message in enumerate(messages) if message.role == Role.USER]
+    start = end = turns[0] if turns else 0
+    for start_of_turn, start_of_next in pairwise(turns):
+        if total <= length - config.min_output_tokens - CHAT_HISTORY_BUFFER:
+            break
+        total -= sum(sizes[start_of_turn:start_of_next])
+        end = start_of_next
+    return messages[:start] + messages[end:]

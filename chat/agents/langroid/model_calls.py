@@ -1,0 +1,317 @@
+"""What a model says: each call of an agent's model is told to the observer, `llm_started` to exactly one `llm_ended`.
+
+`ChatAgent.llm_response_messages` is where all of an agent's calls come through. A call that does not complete (stopped,
+failed, cut, empty) never returns to Langroid: the text that there is goes into the agent's history, without any tool
+call, and an exception goes up, `TurnStopped` for a stop.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import openai
+from langroid.agent.base import SearchForTools, async_noop_fn, noop_fn
+from langroid.agent.chat_agent import ChatAgent
+from langroid.agent.chat_document import ChatDocument
+from langroid.agent.xml_tool_message import XMLToolMessage
+from langroid.exceptions import XMLException
+from langroid.language_models.base import LLMFunctionCall, LLMMessage, Role, StreamEventType
+from langroid.language_models.openai_gpt import OpenAIGPT
+from pydantic import ValidationError
+
+from chat.agents.langroid.holdback import HoldBack, without_tool_calls
+from chat.agents.langroid.scope import Here, ToolCall, TurnStopped, override, own_frame
+from chat.agents.provider import failures, stream
+from chat.agents.provider.request import RequestAborted
+from chat.exceptions import LimitReached
+from chat.observer import AgentGone, LlmOutcome, Usage
+
+FINISH_REASONS = {"length": "length", "tool_calls": "tool", "function_call": "tool"}
+
+
+class _StopStream(Exception):
+    """Ends a stream from its token callback. Langroid swallows it and returns what it has so far."""
+
+
+@override(ChatAgent)
+def llm_response_messages(original: Any, now: Here, agent: ChatAgent, messages: Any, *args: Any, **kwargs: Any) -> Any:
+    with _model_call(now, agent, messages) as call:
+        call.response = original(agent, messages, *args, **kwargs)
+    return call.response
+
+
+@override(ChatAgent)
+async def llm_response_messages_async(
+    original: Any, now: Here, agent: ChatAgent, messages: Any, *args: Any, **kwargs: Any
+) -> Any:
+    with _model_call(now, agent, messages) as call:
+        call.response = await original(agent, messages, *args, **kwargs)
+    return call.response
+
+
+@override(ChatAgent)
+def _prep_llm_messages(original: Any, now: Here, agent: ChatAgent, *args: Any, **kwargs: Any) -> Any:
+    try:
+        return original(agent, *args, **kwargs)
+    except ValidationError:  # of pydantic, a ValueError too
+        raise
+    except ValueError as error:
+        raise LimitReached("This is too long for the model, even without the older messages.") from error
+
+
+@override(OpenAIGPT)
+def _chat_completions_with_backoff_body(original: Any, now: Here, llm: OpenAIGPT, **kwargs: Any) -> Any:
+    """One HTTP request. There is none after a stop: the one that the stop has cut would be tried again."""
+    now.check()
+    try:
+        cached, key, result = stream.request(original, llm, kwargs, pace=now.observer.pace)
+    except Exception as error:
+        if now.observer.halted:
+            raise TurnStopped from error
+        raise
+    if now.call and llm.get_stream() and not cached:
+        result = now.call.watched(result)
+    return cached, key, result
+
+
+@override(OpenAIGPT)
+async def _achat_completions_with_backoff_body(original: Any, now: Here, llm: OpenAIGPT, **kwargs: Any) -> Any:
+    now.check()
+    try:
+        cached, key, result = await original(llm, **kwargs)
+    except Exception as error:
+        if now.observer.halted:
+            raise TurnStopped from error
+        raise
+    if now.call and llm.get_stream() and not cached:
+        result = now.call.watched_async(result)
+    return cached, key, result
+
+
+@contextmanager
+def _model_call(now: Here, agent: ChatAgent, messages: list[LLMMessage]) -> Iterator[ModelCall]:
+    """Report one call; let the block end without an exception only with a complete answer."""
+    now.check()
+    with own_frame(now, agent) as there:
+        call = ModelCall(there, agent)
+        call.start()
+        try:
+            with there.moved(call=call), call.listening():
+                yield call
+            outcome = call.outcome()
+        except AgentGone:
+            raise
+        except BaseException as error:
+            text = call.fail(error)
+            agent.oai_tool_calls = []
+            if text and messages is agent.message_history:
+                messages.append(LLMMessage(role=Role.ASSISTANT, content=text))
+            if now.observer.halted or isinstance(error, RequestAborted):
+                raise TurnStopped from error
+            raise
+        call.report(outcome)
+
+
+class ModelCall:
+    """One call of a model."""
+
+    def __init__(self, now: Here, agent: ChatAgent) -> None:
+        self.id = str(uuid.uuid4())
+        self.response: ChatDocument | None = None
+        self._now = now
+        self._agent = agent
+        self._text = ""  # as streamed
+        self._is_streaming = False
+        self._may_call_tools = False  # as JSON in its text
+        self._broken: Exception | None = None  # what cut the stream
+        self._started = time.monotonic()
+
+    def start(self) -> None:
+        # All agents share one dict of tool calls, which nothing ever empties (langroid 0.69.16, agent/base.py:148).
+        vars(self._agent).setdefault("oai_tool_id2call", {})
+        frame, config = self._now.frame, self._agent.config
+        frame.latest, frame.calls, frame.spoken = self.id, [], frame.spoken + 1
+        self._may_call_tools = config.use_tools and not config.use_functions_api and bool(self._agent.llm_tools_usable)
+        self._now.observer.llm_started(self.id, frame.place(self._agent), may_call_tools=self._may_call_tools)
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Get the stream's tokens, for this call only: the agent may be used elsewhere, with callbacks of its own."""
+        callbacks, llm, request = self._agent.callbacks, self._agent.llm, self._now.run.request
+        before = callbacks.start_llm_stream, callbacks.start_llm_stream_async
+        callbacks.start_llm_stream, callbacks.start_llm_stream_async = self._stream, self._stream_async
+        if request:
+            request.bind()
+        try:
+            yield
+        finally:
+            callbacks.start_llm_stream, callbacks.start_llm_stream_async = before
+            llm.config.streamer, llm.config.streamer_async = noop_fn, async_noop_fn  # kept by Langroid after an error
+            if request:
+                request.release()
+
+    def _stream(self) -> Callable[[str, StreamEventType], None]:
+        self._is_streaming = True
+        return self._token
+
+    async def _stream_async(self) -> Callable[[str, StreamEventType], Any]:
+        self._is_streaming = True
+
+        async def token(text: str, event: StreamEventType) -> None:
+            self._token(text, event)
+
+        return token
+
+    def _token(self, text: str, event: StreamEventType) -> None:
+        if self._now.observer.halted:
+            raise _StopStream
+        match event:
+            case StreamEventType.TEXT:
+                self._text += text
+                self._now.observer.llm_text(self.id, text)
+            case StreamEventType.REASONING:
+                self._now.observer.llm_reasoning(self.id, text)
+
+    def watched(self, chunks: Iterator[Any]) -> Iterator[Any]:
+        """The stream, with the error that cuts it remembered: Langroid swallows it (openai_gpt.py:1911)."""
+        try:
+            yield from chunks
+        except Exception as error:
+            self._broken = error
+            raise
+
+    async def watched_async(self, chunks: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        try:
+            async for chunk in chunks:
+                yield chunk
+        except Exception as error:
+            self._broken = error
+            raise
+
+    def outcome(self) -> LlmOutcome:
+        """Return what a complete answer is. Raises: TurnStopped, or what is wrong with the answer."""
+        self._now.check()
+        response, agent = self.response, self._agent
+        finish, is_cached = response.metadata.finish_reason, response.metadata.cached
+        if finish is None and self._is_streaming and not is_cached and isinstance(agent.llm, OpenAIGPT):
+            raise self._broken or failures.CutAnswer
+        content, calls = _read(response, agent, self.id)
+        if not content.strip() and not calls:
+            # A task would make the same call again, five times, and then end (langroid 0.69.16, agent/task.py:2148).
+            content = agent.config.content_filter_message if finish == "content_filter" else ""
+            if not content:
+                raise failures.EmptyAnswer
+        self._now.frame.calls = calls
+        return LlmOutcome(
+            content=content,
+            reasoning=response.reasoning,
+            finish_reason="tool" if calls else FINISH_REASONS.get(finish, "stop"),
+            tool_calls=tuple(call.id for call in calls),
+        )
+
+    def fail(self, error: BaseException) -> str:
+        """Report a call that was stopped or failed; return the text that there is."""
+        now, text = self._now, self._partial_text()
+        reasoning = self.response.reasoning if self.response else ""
+        if now.observer.halted or isinstance(error, TurnStopped | RequestAborted):
+            outcome = LlmOutcome(content=text, reasoning=reasoning, status=now.stopped)
+        elif isinstance(error, openai.BadRequestError) and self._agent.any_strict:
+            outcome = LlmOutcome()  # made again at once, without strict schemas (langroid 0.69.16, chat_agent.py:1692)
+        else:
+            failure = failures.of_model(error, model=self._agent.llm.config.chat_model)
+            now.run.failed = (error, failure, now.frame.depth)
+            finish = "cut" if self._text else None
+            outcome = LlmOutcome(
+                content=text, reasoning=reasoning, status="error", finish_reason=finish, failure=failure
+            )
+        self.report(outcome)
+        return text
+
+    def _partial_text(self) -> str:
+        text = self._text.strip()  # not the response's: Langroid adds tool arguments to it that it could not parse
+        if not self._is_streaming and self.response:
+            text = self.response.content
+        if self._may_call_tools:
+            text = HoldBack().feed(text, 0.0)  # without the beginning of a call
+        return _Reader(self._agent, self.id).read(text).strip()
+
+    def report(self, outcome: LlmOutcome) -> None:
+        usage = None
+        if self.response and (used := self.response.metadata.usage):
+            usage = Usage(prompt_tokens=used.prompt_tokens, completion_tokens=used.completion_tokens, cost=used.cost)
+            self._now.frame.count(usage)
+        duration_ms = round((time.monotonic() - self._started) * 1000)
+        self._now.observer.llm_ended(self.id, replace(outcome, usage=usage, duration_ms=duration_ms))
+
+
+def _read(response: ChatDocument, agent: ChatAgent, message_id: str) -> tuple[str, list[ToolCall]]:
+    """Return the text of an answer and the tool calls in it."""
+    if response.oai_tool_calls:
+        functions = [(call.function, call.id) for call in response.oai_tool_calls]
+    elif response.function_call:
+        functions = [(response.function_call, None)]
+    else:
+        reader = _Reader(agent, message_id)
+        return reader.read(response.content), reader.calls
+    return response.content, [ToolCall(f.name, _arguments(f), message_id, id) for f, id in functions if f]
+
+
+def _arguments(function: LLMFunctionCall) -> dict[str, Any]:
+    """What the model gave: Langroid has added the tool's name to it (langroid 0.69.16, agent/base.py:1683)."""
+    return {name: value for name, value in (function.arguments or {}).items() if name != "request"}
+
+
+class _Reader:
+    """Takes the tool calls out of a text, as this agent would find them in it."""
+
+    def __init__(self, agent: ChatAgent, message_id: str) -> None:
+        self.calls: list[ToolCall] = []
+        self._agent = agent
+        self._message_id = message_id
+
+    def read(self, text: str) -> str:
+        """Return the text without its tool calls, which are in `calls` then."""
+        if SearchForTools.CONTENT.value not in self._agent.search_for_tools:
+            return text
+        if candidates := XMLToolMessage.find_candidates(text):
+            for candidate in candidates:
+                if self._is_tool(candidate, is_json=False):
+                    text = text.replace(candidate, "", 1)
+            return text.strip()
+        return without_tool_calls(text, self._is_json_tool)
+
+    def _is_json_tool(self, value: Any) -> bool:
+        return self._is_tool(json.dumps(value), is_json=True)
+
+    def _is_tool(self, candidate: str, *, is_json: bool) -> bool:
+        error_before = self._agent.tool_error  # what Langroid decides on recovery by; looking must not change it
+        try:
+            tool = self._agent._get_one_tool_message(candidate, is_json, from_llm=False)
+        except (ValidationError, XMLException) as error:  # a tool of ours with arguments that do not fit
+            name, args = _as_written(error, candidate)
+        else:
+            if tool is None:
+                return False
+            hidden = {"request", "purpose", "id"}
+            name, args = tool.request, tool.model_dump(mode="json", exclude=hidden, exclude_unset=True, fallback=str)
+        finally:
+            self._agent.tool_error = error_before
+        self.calls.append(ToolCall(name, args, self._message_id))
+        return True
+
+
+def _as_written(error: Exception, candidate: str) -> tuple[str, dict[str, Any]]:
+    """Name and arguments of a tool call that Langroid refuses."""
+    try:
+        args = json.loads(candidate)
+    except ValueError:
+        args = {"text": candidate}
+    tool_class = getattr(error, "tool_class", None)  # set by Langroid (agent/base.py:2073)
+    args.pop("request", None)
+    return (tool_class.default_value("request") if tool_class else "tool"), args

@@ -1,0 +1,280 @@
+"""Where in the tree of agents a thread is, and how Langroid's methods are replaced for it.
+
+`run` in `callbacks.py` sets `here`. It is a context variable, so it is right in any thread that a tool starts with a
+copy of its context, and in asyncio tasks. Outside of a run it is None, and Langroid behaves as it came.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakValueDictionary
+
+from langroid import Task
+from langroid.agent.base import Agent
+from langroid.agent.chat_document import ChatDocument
+from langroid.agent.tool_message import ToolMessage
+from langroid.utils.object_registry import ObjectRegistry
+
+from chat.observer import AgentGone, Failure, LlmOutcome, Observer, Place, Status, TaskRun, Usage
+
+if TYPE_CHECKING:
+    from chat.agents.langroid.model_calls import ModelCall
+
+
+class TurnStopped(BaseException):
+    """Unwinds models, tools and sub-tasks up to the root's step.
+
+    A BaseException, so that no `except Exception` on the way keeps it.
+    """
+
+
+class Request(Protocol):
+    """What cuts a model's HTTP request: `setup.ModelRequest`."""
+
+    def bind(self) -> object:
+        """Cut the requests of the calling thread from now on."""
+
+    def abort(self) -> object:
+        """Cut the request that is open, from any thread."""
+
+    def release(self) -> object:
+        """Close the connection of a request that was not read to its end."""
+
+
+@dataclass(eq=False)
+class ToolCall:
+    """A tool call that a model asked for. `id` is ours, `native_id` the API's; a call written as JSON has none."""
+
+    name: str
+    args: dict[str, Any]
+    message_id: str
+    native_id: str | None = None
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    is_run: bool = False
+    result: str = ""
+
+    def is_for(self, tool: ToolMessage) -> bool:
+        if tool.id:
+            return self.native_id == tool.id
+        return self.native_id is None and self.name == tool.request
+
+
+@dataclass(eq=False)
+class Frame:
+    """One run of a task, or the use of an agent that has no task."""
+
+    agent: Agent
+    name: str
+    task: Task | None = None
+    parent: Frame | None = None
+    parent_id: str | None = None
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    latest: str | None = None  # the newest message or tool call here: a sub-task nests under it
+    calls: list[ToolCall] = field(default_factory=list)  # of the newest model call; it has not seen their results yet
+    spoken: int = 0  # messages so far
+    usage: Usage = field(default_factory=Usage)  # of all model calls in it, at any depth; guarded by _usage_lock
+    heard: ChatDocument | None = None  # what the user just said, while the agent takes note of it
+
+    @property
+    def lineage(self) -> Iterator[Frame]:
+        """This frame and those around it, innermost first."""
+        frame: Frame | None = self
+        while frame:
+            yield frame
+            frame = frame.parent
+
+    @property
+    def depth(self) -> int:
+        return sum(1 for _ in self.lineage) - 1
+
+    def place(self, agent: Agent) -> Place:
+        task = {"id": self.id, "name": self.name, "parent_id": self.parent_id} if self.parent else None
+        return Place(agent=agent.config.name, parent_id=self.parent_id, depth=self.depth, task=task)
+
+    def take(self, tool: ToolMessage) -> ToolCall | None:
+        """Find the call that asked for this tool, here or in a task that handed it down, and mark it as run."""
+        for frame in self.lineage:
+            for call in frame.calls:
+                if not call.is_run and call.is_for(tool):
+                    call.is_run = True
+                    return call
+        return None
+
+    def count(self, usage: Usage) -> None:
+        with _usage_lock:
+            for frame in self.lineage:
+                frame.usage += usage
+
+
+_usage_lock = threading.Lock()
+
+
+@dataclass(eq=False)
+class Run:
+    """What one run of a root task shares over all its turns and threads."""
+
+    observer: Observer
+    request: Request | None
+    task: Task
+    is_users_turn: bool = True
+    has_hung_up: bool = False
+    failed: tuple[BaseException, Failure, int] | None = None  # the newest failed model call, with its depth
+    objects: set[str] = field(default_factory=set)  # what Langroid registered meanwhile
+
+    def forget_turn(self) -> None:
+        """Let go of what the past turn left in Langroid's registry, which only grows.
+
+        The history lives without its documents. An agent that a tool has made is still found by its id as long as
+        somebody else has it; most tools make one for a single question.
+        """
+        for key in list(self.objects):
+            value = ObjectRegistry.get(key)
+            if isinstance(value, Agent):
+                _agents_of_tools[key] = value
+            ObjectRegistry.remove(key)
+        self.objects.clear()
+
+    def forget_all(self) -> None:
+        """Remove from the registry what was made in this run, and what the factory had made for it."""
+        agents, tasks = set(), [self.task]
+        while tasks:
+            task = tasks.pop()
+            tasks += task.sub_tasks
+            agents.add(task.agent.id)
+            task.response_sequence.clear()
+            task.pending_message = None
+        # copy(): a list of its items allocates, and the garbage collector then may let other threads change it
+        for key, value in ObjectRegistry.registry.copy().items():
+            owner = value.metadata.agent_id if isinstance(value, ChatDocument) else key
+            if owner in agents or key in self.objects:
+                ObjectRegistry.remove(key)
+
+
+@dataclass(frozen=True)
+class Here:
+    """What the current thread works on."""
+
+    run: Run
+    frame: Frame
+    tool: str | None = None  # id of the tool call inside which we are, in this frame
+    call: ModelCall | None = None
+
+    @property
+    def observer(self) -> Observer:
+        return self.run.observer
+
+    def is_root(self, task: Task) -> bool:
+        return task is self.run.task and self.frame.parent is None
+
+    def check(self) -> None:
+        """Raises: TurnStopped when the user has stopped the turn."""
+        if self.observer.halted:
+            raise TurnStopped
+
+    @property
+    def stopped(self) -> Status:
+        """The status of what a stop has ended."""
+        return "interrupted" if self.observer.closing else "stopped"
+
+    def say(self, agent: Agent, text: str) -> None:
+        """Report a message that no model call has made."""
+        self.frame.latest, self.frame.spoken = str(uuid.uuid4()), self.frame.spoken + 1
+        self.observer.llm_started(self.frame.latest, self.frame.place(agent), may_call_tools=False)
+        self.observer.llm_ended(self.frame.latest, LlmOutcome(content=text, finish_reason="stop"))
+
+    @contextmanager
+    def moved(self, **changes: Any) -> Iterator[Here]:
+        """Be somewhere else for the time of the block."""
+        there = replace(self, **changes)
+        token = here.set(there)
+        try:
+            yield there
+        finally:
+            here.reset(token)
+
+
+here: ContextVar[Here | None] = ContextVar("chat_here", default=None)
+
+
+def override(cls: type, name: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Replace the class's method `name` (else: of the function's name) where an observer watches.
+
+    The function gets the original method, the current `Here`, and then what the method gets.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        original = getattr(cls, name or function.__name__)
+
+        @functools.wraps(original)
+        def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+            now = here.get()
+            if now is None:
+                return original(self, *args, **kwargs)
+            return function(original, now, self, *args, **kwargs)
+
+        setattr(cls, original.__name__, method)
+        return function
+
+    return decorate
+
+
+@contextmanager
+def sub_task(now: Here, agent: Agent, *, name: str, task: Task | None = None) -> Iterator[Here]:
+    """Be inside a sub-agent's task: started, exactly one end."""
+    now.check()
+    outer = now.frame
+    frame = Frame(agent=agent, name=name, task=task, parent=outer, parent_id=now.tool or outer.latest)
+    run = TaskRun(id=frame.id, name=name, parent_id=frame.parent_id, depth=frame.depth)
+    now.observer.task_started(run)
+    status: Status = "complete"
+    try:
+        with now.moved(frame=frame, tool=None, call=None) as there:
+            yield there
+    except AgentGone:
+        raise
+    except BaseException as error:
+        status = now.stopped if isinstance(error, TurnStopped) else "error"
+        raise
+    else:
+        outer.calls += [call for call in frame.calls if not call.is_run]  # a result may be a call for who asked
+    finally:
+        now.observer.task_ended(frame.id, status=status, usage=frame.usage)
+
+
+@contextmanager
+def own_frame(now: Here, agent: Agent) -> Iterator[Here]:
+    """Be inside a sub-task of its own with an agent that a tool, or another agent, uses without a task."""
+    if now.tool is None and agent.id == now.frame.agent.id:  # the same id: Langroid copies agents for strict results
+        yield now
+        return
+    with sub_task(now, agent, name=agent.config.name) as there:
+        yield there
+
+
+_agents_of_tools: WeakValueDictionary[str, Agent] = WeakValueDictionary()  # of past turns
+
+
+def _note_objects() -> None:
+    """Remember what Langroid registers, to remove it at the end: many of its documents name no agent."""
+    original, look_up = ObjectRegistry.add.__func__, ObjectRegistry.get.__func__
+
+    def add(cls: type[ObjectRegistry], obj: Any) -> str:
+        key: str = original(cls, obj)
+        if now := here.get():
+            now.run.objects.add(key)
+        return key
+
+    def get(cls: type[ObjectRegistry], obj_id: str) -> Any:
+        return look_up(cls, obj_id) or _agents_of_tools.get(obj_id)
+
+    ObjectRegistry.add, ObjectRegistry.get = classmethod(add), classmethod(get)
+
+
+_note_objects()

@@ -1,0 +1,362 @@
+"""Import Langroid once, and make it fit for a server.
+
+    lr = setup.load()      # before any other import of langroid in this process
+
+What Langroid does by itself is meant for one person at a terminal: it prints, writes log files, reads `.env` into the
+environment, asks the network for models and encodings while it is imported, keeps answers in a cache that all users
+share. `load` turns all of this off, for the whole process. The changes are named below, each with the place that makes
+it necessary, in langroid 0.69.16.
+
+The import takes two to three seconds: `warm` does it ahead of the first session.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import gc
+import hashlib
+import importlib
+import inspect
+import logging
+import operator
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from chat.agents.langroid.json_scan import json_candidates
+from chat.agents.provider.request import ModelRequest, RequestAborted, is_bound, make_stoppable, pause
+
+__all__ = ["ModelRequest", "RequestAborted", "load", "make_stoppable", "pause", "warm"]
+
+logger = logging.getLogger(__name__)
+
+_lock = threading.RLock()
+_langroid: ModuleType | None = None  # guarded by _lock
+
+
+def load() -> ModuleType:
+    """Return the package `langroid`, imported and prepared. Thread-safe; the first call takes seconds."""
+    global _langroid
+    with _lock:
+        if _langroid is None:
+            if "langroid" in sys.modules:
+                logger.warning("langroid was imported before chat.agents.langroid.setup, which could not keep it quiet")
+            provide_encodings()
+            with _uncollected():
+                with _unnoticed():
+                    langroid = importlib.import_module("langroid")
+                _prepare()
+            _langroid = langroid
+    return _langroid
+
+
+def warm() -> None:
+    """Load, and make one agent: the first fills caches of Langroid and pydantic. In a thread, not on the loop."""
+    langroid = load()
+    llm = importlib.import_module("langroid.language_models.mock_lm").MockLMConfig()
+    langroid.Task(langroid.ChatAgent(langroid.ChatAgentConfig(name="warm", llm=llm)))
+    from langroid.utils.object_registry import ObjectRegistry
+
+    for key, value in ObjectRegistry.registry.copy().items():
+        if isinstance(value, langroid.ChatAgent) and value.config.name == "warm":
+            ObjectRegistry.remove(key)
+
+
+# -- the import --------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep what the block makes out of the garbage collector's way, for ever.
+
+    Langroid and what it imports are 300,000 objects. Each full collection looks at all of them, which holds up every
+    thread for 0.1-0.4 s, and the import itself is enough for several.
+    """
+    is_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        if is_enabled:
+            gc.enable()
+
+
+# Langroid's settings have these names in the environment, without a prefix (utils/configuration.py:13). CHAT_MODEL is
+# also ours, and would be forced upon every agent of the process; DEBUG would print every prompt.
+_SETTINGS = ("DEBUG", "MAX_TURNS", "PROGRESS", "STREAM", "CACHE", "CACHE_TYPE", "CHAT_MODEL", "QUIET", "NOTEBOOK")
+
+
+@contextmanager
+def _unnoticed() -> Iterator[None]:
+    """Import inside the block without an effect on the environment, the network, the terminal or the logging."""
+    # With a key in the environment the import asks OpenAI for its models (language_models/openai_gpt.py:143).
+    hidden = {name: value for name, value in os.environ.items() if _is_hidden(name)}
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    # `.env` is for the settings alone: the modules keep this function, also for later (utils/configuration.py:28).
+    import dotenv
+
+    load_dotenv, dotenv.load_dotenv = dotenv.load_dotenv, _no_dotenv
+    for name in hidden:
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
+        dotenv.load_dotenv = load_dotenv
+        root.handlers[:] = handlers  # a coloured one was added (utils/logging.py:34)
+        root.setLevel(level)
+
+
+def _is_hidden(name: str) -> bool:
+    return name.upper().startswith("OPENAI_") or name.upper() in _SETTINGS
+
+
+def _no_dotenv(*args: Any, **kwargs: Any) -> bool:
+    """Stand in for `dotenv.load_dotenv`: nothing is read, as if there were no file."""
+    return False
+
+
+# The import builds a Parser (parsing/repo_loader.py:561), for which tiktoken downloads a file, without a time limit.
+_ENCODINGS = {
+    "cl100k_base": "cl100k_base",
+    "o200k_base": "o200k_base",
+    "o200k_harmony": "o200k_base",
+    "p50k_base": "p50k_base",
+    "p50k_edit": "p50k_base",
+    "r50k_base": "r50k_base",
+}
+_ENCODING_URL = "https://openaipublic.blob.core.windows.net/encodings/{}.tiktoken"
+
+
+def provide_encodings() -> list[str]:
+    """Register a stand-in for each of tiktoken's encodings whose file is not in its cache; return their names.
+
+    A stand-in counts a token per byte. Langroid counts words, and uses tiktoken to shorten texts only.
+    """
+    import tiktoken.registry
+
+    missing = [
+        name
+        for name, file in _ENCODINGS.items()
+        if name not in tiktoken.registry.ENCODINGS and not (_encodings_cache() / _cache_name(file)).is_file()
+    ]
+    for name in missing:
+        tiktoken.registry.ENCODINGS[name] = tiktoken.Encoding(
+            name=name,
+            pat_str=r"\s*\S+|\s+",
+            mergeable_ranks={bytes([value]): value for value in range(256)},
+            special_tokens={"<|endoftext|>": 256},
+        )
+    return missing
+
+
+def _encodings_cache() -> Path:
+    """Where tiktoken looks (tiktoken 0.13, load.py:33)."""
+    for variable in ("TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR"):
+        if variable in os.environ:
+            return Path(os.environ[variable])
+    return Path(tempfile.gettempdir()) / "data-gym-cache"
+
+
+def _cache_name(file: str) -> str:
+    return hashlib.sha1(_ENCODING_URL.format(file).encode()).hexdigest()
+
+
+# -- what is changed ---------------------------------------------------------------------------------------------------
+
+
+def _prepare() -> None:
+    from langroid.utils.configuration import Settings, settings
+
+    # cache_type: by default each model has a private imitation of Redis, or shares a real one among all users.
+    settings.update(Settings.model_construct(quiet=True, cache=False, cache_type="none"))
+    _read_keys_again()
+    _write_no_log_files()
+    _print_nothing()
+    _log_under_own_names()
+    _make_calls_stoppable()
+    _scan_json_in_linear_time()
+    _make_tools_once()
+    _count_tokens_by_length()
+
+
+def _read_keys_again() -> None:
+    """Give agents without a model of their own what they would have: OpenAI's, with the environment's key.
+
+    Their default was made during the import (agent/base.py), which did not see the key.
+    """
+    from langroid.agent.base import AgentConfig
+    from langroid.language_models.openai_gpt import OpenAIGPTConfig
+
+    default = AgentConfig.model_fields["llm"].default
+    fresh = OpenAIGPTConfig()
+    default.api_key, default.api_base, default.organization = fresh.api_key, fresh.api_base, fresh.organization
+    default._api_base_was_supplied = fresh._api_base_was_supplied
+
+
+def _write_no_log_files() -> None:
+    """A task writes `logs/NAME.log`, `.tsv` and `.html`, which users of one agent share (agent/task.py:693)."""
+    from langroid.agent.task import Task
+
+    Task.init_loggers = lambda self: None
+    Task._cache = _Flags()  # else a Redis, or an imitation of it, for the flag that ends a task (agent/task.py:478)
+
+
+class _Flags:
+    """The flags by which a task is ended, of all sessions of this process: key -> "1"."""
+
+    def __init__(self) -> None:
+        self._set: set[str] = set()
+
+    def store(self, key: str, value: str) -> None:
+        if value == "1":
+            self._set.add(key)
+        else:
+            self._set.discard(key)
+
+    def retrieve(self, key: str) -> str | None:
+        return "1" if key in self._set else None
+
+
+def _print_nothing() -> None:
+    """Each streamed answer writes a colour to the terminal, also when quiet (language_models/openai_gpt.py:1860)."""
+    from langroid.language_models import openai_gpt
+
+    colors = openai_gpt.Colors
+    openai_gpt.Colors = functools.partial(colors, **dict.fromkeys(colors.model_fields, ""))
+
+
+def _log_under_own_names() -> None:
+    """Let Langroid's modules log under their own names, and below what the chat itself reports.
+
+    A failed call is reported once, by `failures.py`. Langroid's lines about it contain what the server has sent back:
+    texts of users, parts of keys. They go to the root logger (openai_gpt.py, 20 places): nobody can turn them off.
+    """
+    from langroid.language_models import openai_gpt
+
+    openai_gpt.logging = logging.getLogger("langroid.language_models.openai_gpt")
+    for name, level in {
+        "langroid.language_models.openai_gpt": logging.CRITICAL,
+        "langroid.language_models.utils": logging.CRITICAL,
+        # That a long history was shortened, before each answer (agent/chat_agent.py:2141).
+        "langroid.agent.chat_agent": logging.ERROR,
+    }.items():
+        logging.getLogger(name).setLevel(level)
+
+
+def _make_calls_stoppable() -> None:
+    """Inside a session a model's client can be cut, whoever made it, and is tried again by one loop only."""
+    from langroid.language_models import utils
+    from langroid.language_models.openai_gpt import OpenAIGPT
+
+    chat = OpenAIGPT.chat
+
+    @functools.wraps(chat)
+    def stoppable_chat(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if is_bound() and self.client is not None:
+            make_stoppable(self.client)
+            self.client.max_retries = 0  # else the SDK's retries inside Langroid's: 18 requests before an error
+        return chat(self, *args, **kwargs)
+
+    OpenAIGPT.chat = stoppable_chat
+    utils.time = SimpleNamespace(sleep=_back_off)  # all that the module uses of it (language_models/utils.py:91)
+
+
+def _back_off(seconds: float) -> None:
+    """Wait before a failed call is tried again; not at all after a silence: people have waited for it once."""
+    import openai
+
+    error = sys.exc_info()[1]
+    if is_bound() and isinstance(error, openai.APITimeoutError):
+        raise error
+    pause(seconds)
+
+
+def _scan_json_in_linear_time() -> None:
+    """Replace the search for tool calls in texts (parsing/parse_json.py:37), see `json_scan.py`.
+
+    The repair step behind it raises on deep nesting, and ends the task: there is no tool call then.
+    """
+    from langroid.parsing import parse_json
+
+    if "nested_expr" not in inspect.getsource(parse_json.get_json_candidates):
+        return  # Langroid has found another way
+    parse_json.get_json_candidates = json_candidates
+    parse_json.try_repair_json_yaml = _none_if_too_deep(parse_json.try_repair_json_yaml)
+
+
+def _none_if_too_deep(repair: Callable[[str], str | None]) -> Callable[[str], str | None]:
+    @functools.wraps(repair)
+    def safe_repair(text: str) -> str | None:
+        try:
+            return repair(text)
+        except (ValueError, RecursionError, MemoryError):
+            return None
+
+    return safe_repair
+
+
+def _make_tools_once() -> None:
+    """Remember the defaults of a tool's fields: for each a whole schema is made (agent/tool_message.py:281).
+
+    That is 14 schemas per tool, eight tools per agent, and four fifths of the time to make an agent.
+    """
+    from langroid.agent.tool_message import ToolMessage
+
+    look_up = ToolMessage.default_value.__func__
+    known: WeakKeyDictionary[type, dict[str, Any]] = WeakKeyDictionary()
+
+    def default_value(cls: type, f: str) -> Any:
+        values = known.setdefault(cls, {})
+        if f not in values:
+            values[f] = look_up(cls, f)
+        return copy.deepcopy(values[f])
+
+    ToolMessage.default_value = classmethod(default_value)
+
+
+BYTES_PER_TOKEN = 4  # of English; three bytes, that is one character, of Chinese are most of a token
+MESSAGE_TOKENS = 4  # what a message costs beside its text: its role, and the marks around it
+_COUNTED = "_chat_counted"  # in a message: what was counted, and its tokens
+
+
+def _count_tokens_by_length() -> None:
+    """Count a message's tokens where Langroid decides whether the history fits (agent/chat_agent.py:2631).
+
+    It counts the words of the text there. A text without blanks would be a single one, a tool call nothing: the model's
+    server would refuse the history, and one of short turns would grow to tens of thousands of messages. And it counts
+    the whole history some six times for each request: the count is kept with the message.
+    """
+    from langroid.agent.chat_agent import ChatAgent
+
+    count_words = ChatAgent._message_num_tokens
+
+    def count(self: Any, message: Any) -> int:
+        text = max(count_words(self, message), _tokens(message.content or ""))
+        functions = [call.function for call in message.tool_calls or ()] + [message.function_call]
+        return MESSAGE_TOKENS + text + sum(_tokens(f"{f.name}{f.arguments or {}}") for f in functions if f)
+
+    @functools.wraps(count_words)
+    def counted(self: Any, message: Any) -> int:
+        counts = (message.content, message.tool_calls, message.function_call, message.files)
+        known, tokens = vars(message).get(_COUNTED, ((), 0))
+        if len(known) != len(counts) or any(map(operator.is_not, known, counts)):
+            tokens = count(self, message)
+            vars(message)[_COUNTED] = counts, tokens  # no field: pydantic copies it, and writes it nowhere
+        return tokens
+
+    ChatAgent._message_num_tokens = counted
+
+
+def _tokens(text: str) -> int:
+    return len(text.encode(errors="replace")) // BYTES_PER_TOKEN

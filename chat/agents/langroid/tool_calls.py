@@ -1,0 +1,153 @@
+"""The tools that a model asks for: each is told to the observer, from `tool_started` to exactly one `tool_ended`.
+
+`Agent.handle_tool_message` is where every tool runs. A tool's exception does not end the turn: people and the model are
+told that the tool failed, and of the exception no more than its type, since its text may hold anything.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from langroid.agent.base import Agent
+from langroid.agent.chat_agent import ChatAgent
+from langroid.agent.chat_document import ChatDocument
+from langroid.agent.tool_message import ToolMessage
+
+from chat.agents.langroid.history import Call, calls_natively, result_messages, result_text
+from chat.agents.langroid.scope import Here, ToolCall, TurnStopped, override
+from chat.agents.provider import failures
+from chat.observer import AgentGone, Status, ToolOutcome, ToolRun
+
+NO_SUCH_TOOL = "There is no such tool."
+
+
+@override(Agent)
+def handle_tool_message(
+    original: Any, now: Here, agent: Agent, tool: ToolMessage, chat_doc: ChatDocument | None = None
+) -> Any:
+    now.check()
+    call = now.frame.take(tool)
+    if call is None:  # not a model's call: what a tool returned, or a step of Langroid's own
+        return original(agent, tool, chat_doc=chat_doc)
+    with _tool_run(now, agent, call):
+        result = original(agent, tool, chat_doc=chat_doc)
+        call.result = _text_of(result)
+        return result
+    return call.result  # the tool has failed
+
+
+@override(Agent)
+async def handle_tool_message_async(
+    original: Any, now: Here, agent: Agent, tool: ToolMessage, chat_doc: ChatDocument | None = None
+) -> Any:
+    now.check()
+    call = now.frame.take(tool)
+    if call is None:
+        return await original(agent, tool, chat_doc=chat_doc)
+    with _tool_run(now, agent, call):
+        result = await original(agent, tool, chat_doc=chat_doc)
+        call.result = _text_of(result)
+        return result
+    return call.result
+
+
+@override(Agent)
+def handle_message(original: Any, now: Here, agent: Agent, msg: Any) -> Any:
+    return _refused(now, agent, original(agent, msg))
+
+
+@override(Agent)
+async def handle_message_async(original: Any, now: Here, agent: Agent, msg: Any) -> Any:
+    return _refused(now, agent, await original(agent, msg))
+
+
+def _refused(now: Here, agent: Agent, result: Any) -> Any:
+    """Report the calls that Langroid has answered without running a tool, mostly because the arguments do not fit."""
+    if not isinstance(result, str):
+        return result
+    has_run = any(call.is_run for call in now.frame.calls)
+    for call in now.frame.calls:
+        if not call.is_run:
+            _not_run(now, agent, call, status="error", error=NO_SUCH_TOOL if has_run else result)
+    return result
+
+
+def settle(now: Here, agent: ChatAgent, status: Status | None = None) -> None:
+    """Give the newest model call's tool calls their results in the history, where the model has not seen them yet.
+
+    Without it the next user message would become the result of an open call. `status` is that of a turn that was
+    stopped or failed: its calls that have not run are reported so. Where a turn ends by itself, only those that the API
+    demands an answer for are reported.
+    """
+    calls, now.frame.calls = now.frame.calls, []
+    demanded = [call.id for call in agent.oai_tool_calls]
+    for call in calls:
+        if not call.is_run and (status or call.native_id in demanded):
+            error = None if status in ("stopped", "interrupted") else NO_SUCH_TOOL
+            _not_run(now, agent, call, status=status or "error", error=error)
+    if calls_natively(agent):
+        results = {call.native_id: call.result for call in calls}
+        told = [Call(id or "", "", {}, results.get(id, "")) for id in demanded]
+    else:
+        told = [Call(call.id, call.name, call.args, call.result) for call in calls]
+    agent.message_history += result_messages(told, native=calls_natively(agent))
+    agent.oai_tool_calls = []
+
+
+@contextmanager
+def _tool_run(now: Here, agent: Agent, call: ToolCall) -> Iterator[None]:
+    """Report a tool's run. A failed tool has a sentence as its result; the block ends without the exception then."""
+    _started(now, agent, call)
+    start = time.monotonic()
+    status: Status = "complete"
+    error_text = None
+    try:
+        with now.moved(tool=call.id, call=None):
+            yield
+    except AgentGone:
+        raise
+    except TurnStopped:
+        status = now.stopped
+        raise
+    except (Exception, SystemExit) as error:
+        if now.observer.halted:  # it failed because its model was cut off
+            status = now.stopped
+            raise TurnStopped from error
+        status, error_text = "error", _sentence(now, error, call)
+    finally:
+        _ended(now, call, status=status, error=error_text, duration_ms=round((time.monotonic() - start) * 1000))
+
+
+def _not_run(now: Here, agent: Agent, call: ToolCall, *, status: Status, error: str | None) -> None:
+    call.is_run = True
+    _started(now, agent, call)
+    _ended(now, call, status=status, error=error)
+
+
+def _started(now: Here, agent: Agent, call: ToolCall) -> None:
+    now.frame.latest = call.id
+    place = now.frame.place(agent)
+    run = ToolRun(id=call.id, name=call.name, args=call.args, message_id=call.message_id, place=place)
+    now.observer.tool_started(run)
+
+
+def _ended(now: Here, call: ToolCall, *, status: Status, error: str | None, duration_ms: int = 0) -> None:
+    outcome = ToolOutcome(result=call.result, error=error, status=status, duration_ms=duration_ms)
+    call.result = result_text(call.result, error, status)
+    now.observer.tool_ended(call.id, outcome)
+
+
+def _sentence(now: Here, error: BaseException, call: ToolCall) -> str:
+    """What people and the model are told of a tool's exception."""
+    if now.run.failed and now.run.failed[0] is error:  # of a model that the tool used, logged already
+        return f"The tool failed. {now.run.failed[1].details}"
+    return failures.of_tool(error, name=call.name, incident=call.id)
+
+
+def _text_of(result: Any) -> str:
+    if isinstance(result, ChatDocument):
+        return result.content
+    return "" if result is None else str(result)

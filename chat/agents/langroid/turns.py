@@ -1,0 +1,361 @@
+"""Watch and steer a Langroid agent: what it does is told to an `Observer`, and what the user says comes from it.
+
+    callbacks.run(task, observer, request)     # in the agent's thread; returns when the user hangs up
+
+How. Methods of Langroid's classes are replaced once, when this module is imported (`scope.override`). The replacements
+do nothing unless a context variable says that this thread works for an observer, so any other use of Langroid in the
+process is untouched. Methods of classes, rather than callbacks or attributes of instances, because `Task.__init__`
+keeps bound methods, strict results copy agents, and tools make agents and tasks in the middle of a turn: all of these
+are covered without knowing them. Langroid's own callbacks know nothing of errors, tools, tasks and usage.
+
+    model_calls.py           what a model says
+    tool_calls.py            the tools that it asks for
+    Task.run                 sub-tasks, whoever starts them
+    Task.step, Task.done     whose turn it is
+    Agent.user_response      questions
+
+The user is never a responder inside `Task.step`. When it is the user's turn, the text becomes the pending message by
+itself, as the first message of a run does: Langroid's routing, which looks for `q`, `DONE`, `__PASS__`, `SYSTEM` or a
+tool call in what a responder says, never sees it. The root's loop ends by hanging up only; what would end it ends the
+turn.
+
+A turn also ends when it is stopped or fails. The root's `Task.step` catches both and gives the open tool calls a
+result, so that the history is valid; then it is the user's turn. The user's message and the partial answer stay in the
+history: the next message may refer to them.
+
+Limits. A model called without an agent (`llm.chat`) is not seen. Asynchronous sub-tasks (`run_async`) report the same
+events, but `request` may not be able to cut their connection, and a question blocks their event loop. Langroid's batch
+functions can be told to swallow the exceptions of their items (langroid 0.69.16, agent/batch.py:158): the next event
+raises again. The sources that DocChatAgent adds after its model call are not reported.
+"""
+
+# ruff: noqa: E402
+from __future__ import annotations
+
+from chat.agents.langroid import setup
+
+setup.load()
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from langroid import Task
+from langroid.agent.base import Agent
+from langroid.agent.chat_agent import ChatAgent
+from langroid.agent.chat_document import ChatDocMetaData, ChatDocument, StatusCode
+from langroid.language_models.base import LLMMessage, Role
+from langroid.mytypes import Entity
+
+from chat.agents.langroid import model_calls  # noqa: F401  (model_calls: its overrides)
+from chat.agents.langroid.scope import Frame, Here, Request, Run, TurnStopped, here, override, sub_task
+from chat.agents.langroid.tool_calls import settle
+from chat.agents.provider import failures
+from chat.exceptions import LimitReached
+from chat.observer import Observer, Question
+
+NO_ANSWER = "(The user gave no answer.)"
+
+
+def run(task: Task, observer: Observer, request: Request | None = None) -> None:
+    """Run the root task until `observer.next_message()` returns None. Blocks; call in the agent's thread.
+
+    What the agent leaves in Langroid's registry is removed in every case. Raises: AgentGone, as the observer does.
+    """
+    this = Run(observer, request, task)
+    if request:
+        observer.on_stop(request.abort)
+    token = here.set(Here(this, Frame(task.agent, task.name, task)))
+    try:
+        # With a return type of its own a task calls its model once more at the end.
+        task.run(None, turns=0, allow_restart=False, return_type=ChatDocument)
+    finally:
+        here.reset(token)
+        this.forget_all()
+
+
+# -- whose turn it is --------------------------------------------------------------------------------------------------
+
+
+@override(Task)
+def step(original: Any, now: Here, task: Task, turns: int = -1) -> ChatDocument | None:
+    if now.is_root(task):
+        return _root_step(original, now, task, turns)
+    now.check()
+    if _is_users_turn(task):
+        return _hear(now, task, _reply(now, task))
+    document = original(task, turns)
+    now.check()
+    return document
+
+
+@override(Task)
+async def step_async(original: Any, now: Here, task: Task, turns: int = -1) -> ChatDocument | None:
+    now.check()
+    if _is_users_turn(task):
+        return _hear(now, task, _reply(now, task))
+    document = await original(task, turns)
+    now.check()
+    return document
+
+
+def _root_step(original: Any, now: Here, task: Task, turns: int) -> ChatDocument | None:
+    with _contained(now, task):
+        if now.run.is_users_turn or _is_users_turn(task):
+            return _next_turn(now, task)
+        now.check()
+        document = original(task, turns)
+        now.check()
+        return document
+    return task.pending_message  # it is the user's turn
+
+
+@contextmanager
+def _contained(now: Here, task: Task) -> Iterator[None]:
+    """Let what stops the root's turn, or goes wrong in it, end the turn and not the session."""
+    try:
+        yield
+    except TurnStopped:
+        now.run.is_users_turn = True
+        settle(now, task.agent, now.stopped)
+    except Exception as error:
+        now.run.is_users_turn = True
+        settle(now, task.agent, "error")
+        _report(now, error)
+
+
+def _next_turn(now: Here, task: Task) -> ChatDocument | None:
+    """Wait for the user's next message, and begin a turn with it."""
+    this = now.run
+    this.is_users_turn = False
+    settle(now, task.agent)
+    message = now.observer.next_message()
+    if message is None:
+        this.has_hung_up = True
+        return None
+    task.response_sequence.clear()
+    this.forget_turn()
+    task._init_message_counter()  # loops are looked for in one turn: a user may ask the same thing again and again
+    return _hear(now, task, message.content)
+
+
+def _report(now: Here, error: Exception) -> None:
+    """Report a failed turn, unless the failure was that of a model call of the root agent: it has told already."""
+    failed, failure, depth = now.run.failed or (None, None, 0)
+    if failed is not error:
+        now.observer.turn_failed(failures.of_turn(error))
+    elif depth:
+        now.observer.turn_failed(failure)
+
+
+def _is_users_turn(task: Task) -> bool:
+    """True when Langroid would ask the user before anybody else.
+
+    But not for the result of a tool or a sub-task: in an interactive task Langroid asks the user first, and what the
+    user says takes the place of the result. It is the model's turn then, unless the result is addressed to the user.
+    """
+    message, agent = task.pending_message, task.agent
+    if message is None or task.pending_sender == Entity.USER or agent.default_human_response == "":
+        return False
+    if not task._user_can_respond() or task._recipient_mismatch(Entity.USER) or message.metadata.block == Entity.USER:
+        return False
+    if agent.has_tool_message_attempt(message):
+        return False
+    return task.pending_sender == Entity.LLM or message.metadata.recipient == Entity.USER
+
+
+@override(Task)
+def done(
+    original: Any, now: Here, task: Task, result: ChatDocument | None = None, r: Any = None
+) -> tuple[bool, StatusCode]:
+    if result is not None:
+        return original(task, result, r)
+    if not now.is_root(task):
+        return _is_over(original, task)
+    with _contained(now, task):
+        nobody_answers = task.n_stalled_steps > (1 if task.is_pass_thru else 0)  # passed on: the next one has a step
+        if not now.run.is_users_turn and (task.is_done or nobody_answers or _is_over(original, task)[0]):
+            now.run.is_users_turn = True
+            _conclude(now, task)
+    task.n_no_answer_alternations = 0  # else it ends the session (langroid 0.69.16, agent/task.py:893)
+    return now.run.has_hung_up, StatusCode.USER_QUIT if now.run.has_hung_up else StatusCode.OK
+
+
+def _is_over(original: Any, task: Task) -> tuple[bool, StatusCode]:
+    """What Langroid says, but of what the user typed only that it cannot be answered."""
+    if task.pending_sender == Entity.USER and _is_typed(task.pending_message):
+        return task.n_stalled_steps >= task.max_stalled_steps, StatusCode.STALLED
+    return original(task)
+
+
+@override(Task)
+def _maybe_infinite_loop(original: Any, now: Here, task: Task) -> bool:
+    is_loop = original(task)
+    if not now.is_root(task):
+        return is_loop
+    if is_loop and not now.run.is_users_turn:
+        now.run.is_users_turn = True
+        _report(now, LimitReached("The agent repeated itself, so its turn was ended."))
+    return False  # else an exception ends the session
+
+
+def _conclude(now: Here, task: Task) -> None:
+    """Show the result with which the turn ends, if it is not what a model said: of a DoneTool, or of a sub-task."""
+    message = task.pending_message
+    if message is None or task.pending_sender in (Entity.LLM, Entity.USER) or _is_typed(message):
+        return
+    if not message.content.strip():
+        return
+    settle(now, task.agent)
+    now.say(task.agent, message.content)
+    if task.agent.message_history:
+        task.agent.message_history.append(LLMMessage(role=Role.ASSISTANT, content=message.content))
+
+
+@override(Task)
+def response(original: Any, now: Here, task: Task, e: Any, turns: int = -1) -> ChatDocument | None:
+    spoken = now.frame.spoken
+    document = original(task, e, turns)
+    return _shown(now, task, e, document, spoken)
+
+
+@override(Task)
+async def response_async(original: Any, now: Here, task: Task, e: Any, turns: int = -1) -> ChatDocument | None:
+    spoken = now.frame.spoken
+    document = await original(task, e, turns)
+    return _shown(now, task, e, document, spoken)
+
+
+def _shown(now: Here, task: Task, e: Any, document: ChatDocument | None, spoken: int) -> ChatDocument | None:
+    """Report what an agent says in the model's place, without having called it."""
+    if e == Entity.LLM and document is not None and document.content.strip() and now.frame.spoken == spoken:
+        now.say(task.agent, document.content)
+    return document
+
+
+@override(Task)
+def _can_respond(original: Any, now: Here, task: Task, e: Any) -> bool:
+    # Not `!=`: an entity is never unequal to a task (langroid 0.69.16, mytypes.py:34).
+    return e is not Entity.USER and original(task, e)
+
+
+@override(Task)
+def valid(original: Any, now: Here, task: Task, result: ChatDocument | None, r: Any) -> bool:
+    if not task.config.recognize_string_signals:
+        task.is_pass_thru = False  # set for any answer that contains __PASS__ (langroid 0.69.16, agent/task.py:1320)
+    return original(task, result, r)
+
+
+@override(Task)
+def _is_kill(original: Any, now: Here, task: Task) -> bool:
+    """Langroid asks a Redis, or an imitation of it, before each step; all sessions share its answer."""
+    return False
+
+
+@override(Task)
+def _set_alive(original: Any, now: Here, task: Task) -> None:
+    return
+
+
+# -- the user's words --------------------------------------------------------------------------------------------------
+
+
+def _hear(now: Here, task: Task, text: str) -> ChatDocument:
+    """Make what the user typed the pending message, byte for byte."""
+    agent = task.agent
+    # `agent_id` lets the registry be cleaned; `tainted` keeps Langroid itself from running tools that are in the text.
+    metadata = ChatDocMetaData(sender=Entity.USER, source=Entity.USER, agent_id=agent.id, tainted=True)
+    document = ChatDocument(content=text, metadata=metadata)
+    now.frame.heard = document
+    try:
+        agent.user_response(task.pending_message)  # agents such as SQLChatAgent keep books in it
+    finally:
+        now.frame.heard = None
+    if not text.strip():
+        _put_blank(agent, document)
+    task.pending_message, task.pending_sender = document, Entity.USER
+    task.human_tried, task.is_done, task.is_pass_thru, task.n_stalled_steps = True, False, False, 0
+    return document
+
+
+def _put_blank(agent: ChatAgent, document: ChatDocument) -> None:
+    """Put blank text into the history ourselves: Langroid drops it, and then does not call the model."""
+    if not agent.message_history:
+        agent.init_message_history()
+    message = LLMMessage(role=Role.USER, content=document.content, chat_document_id=document.id())
+    agent.message_history.append(message)
+
+
+def _reply(now: Here, task: Task) -> str:
+    """What the user says to an agent that asks inside a turn."""
+    if task.agent.default_human_response is not None:
+        return task.agent.default_human_response
+    return _ask(now, task.agent, task.pending_message)
+
+
+def _ask(now: Here, agent: Agent, prompt: str | ChatDocument | None) -> str:
+    """Ask the user inside a turn. Raises: TurnStopped."""
+    text = prompt.content if isinstance(prompt, ChatDocument) else prompt or ""
+    answer = now.observer.ask(Question(prompt=text, agent=agent.config.name))
+    now.check()
+    return NO_ANSWER if answer is None else answer.content
+
+
+@override(Agent)
+def user_response(original: Any, now: Here, agent: Agent, msg: Any = None) -> ChatDocument | None:
+    if now.frame.heard:
+        return now.frame.heard
+    if agent.default_human_response is not None or not agent.user_can_respond(msg):
+        return original(agent, msg)
+    return agent.create_user_response(_ask(now, agent, msg))
+
+
+@override(Agent)
+async def user_response_async(original: Any, now: Here, agent: Agent, msg: Any = None) -> ChatDocument | None:
+    return agent.user_response(msg)
+
+
+@override(ChatAgent)
+def get_tool_messages(original: Any, now: Here, agent: ChatAgent, msg: Any, *args: Any, **kwargs: Any) -> Any:
+    """What the user typed is never a tool call, nor looked at for one: deep nesting costs time."""
+    return [] if _is_typed(msg) else original(agent, msg, *args, **kwargs)
+
+
+def _is_typed(message: Any) -> bool:
+    """True for text that comes from the user, also where a task hands it on as it is."""
+    if not isinstance(message, ChatDocument):
+        return False
+    return message.metadata.sender == Entity.USER and message.metadata.tainted
+
+
+# -- sub-tasks ---------------------------------------------------------------------------------------------------------
+
+
+@override(Task, "run")
+def run_task(original: Any, now: Here, task: Task, *args: Any, **kwargs: Any) -> Any:
+    if now.is_root(task):
+        return original(task, *args, **kwargs)
+    with _sub_task(now, task):
+        return original(task, *args, **kwargs)
+
+
+@override(Task, "run_async")
+async def run_task_async(original: Any, now: Here, task: Task, *args: Any, **kwargs: Any) -> Any:
+    with _sub_task(now, task):
+        return await original(task, *args, **kwargs)
+
+
+@contextmanager
+def _sub_task(now: Here, task: Task) -> Iterator[None]:
+    # A task that a tool starts has no caller, so Langroid takes it for the root, which only a user's `q` ends.
+    only_user_quits, task.only_user_quits_root = task.only_user_quits_root, False
+    try:
+        with sub_task(now, task.agent, name=task.name, task=task) as there:
+            try:
+                yield
+            except (TurnStopped, Exception) as error:
+                settle(there, task.agent, now.stopped if isinstance(error, TurnStopped) else "error")
+                raise
+    finally:
+        task.only_user_quits_root = only_user_quits
+        task.response_sequence.clear()

@@ -1,0 +1,474 @@
+"""Who is live in this process: its agents, its connections, and its lease on the conversations that it owns.
+
+`here` is the one `Process`. Everything in it belongs to the event loop. What other processes say comes through its
+`Relay`; its `Tick` renews the lease, and finds what was lost on the way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import threading
+import time
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Coroutine
+from typing import Any, Protocol
+
+from chat.actions.send import erase
+from chat.cluster.relay import Relay
+from chat.cluster.repair import Tick
+from chat.cluster.shutdown import drain_before_exit
+from chat.conf import conf
+from chat.exceptions import Busy, ChatError
+from chat.live.claims import Claim, claim, close_orphan, live_owner, register, stop_waiting
+from chat.live.outbox import Flusher, in_thread, tell
+from chat.live.session import AgentSession
+from chat.models import ChatSession, Conversation, Message, ServerProcess
+from chat.models.conversation import group_of
+from chat.owners import Owner
+from chat.wire.events import CLOSE_ELSEWHERE, CLOSE_RESTART, CLOSE_SIGN_IN, Event, encode
+
+logger = logging.getLogger(__name__)
+
+RETURNS_PER_SECOND = 200  # a restarted server's pages are asked to come back no faster, on average
+WARM_SECONDS = 1.0  # the agent library is imported so long after the start
+
+
+class Connection(Protocol):
+    """What the process needs of a consumer. All on the event loop."""
+
+    conversation_id: uuid.UUID
+    owner: Owner
+    address: str
+    is_html: bool
+
+    @property
+    def needs_tick(self) -> bool: ...
+
+    def compare(self, newest_seq: int, state: str) -> None: ...
+
+    async def tick(self) -> None: ...
+
+    async def dismiss(self, code: int, *events: Event) -> None: ...
+
+
+class Process:
+    """The sessions and connections of this server process."""
+
+    def __init__(self) -> None:
+        self.record: ServerProcess | None = None
+        self.sessions: dict[uuid.UUID, AgentSession] = {}
+        self.connections: dict[uuid.UUID, set[Connection]] = defaultdict(set)
+        self.is_draining = False
+        self._of_owner: dict[str, list[Connection]] = defaultdict(list)  # oldest first
+        self._of_address: Counter[str] = Counter()
+        self._leaving: set[AgentSession] = set()  # their threads have not ended yet
+        self._left: dict[uuid.UUID, float] = {}  # when the last connection of a conversation went
+        self._resources: dict[uuid.UUID, dict[str, Any]] = defaultdict(dict)
+        self._locks: dict[uuid.UUID, asyncio.Lock] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._starting: asyncio.Lock | None = None
+        self._relay = Relay(heard=self._heard, spawn=self.spawn)
+        self._tick = Tick(self)
+        self._work: set[asyncio.Task[None]] = set()
+
+    # == life =======================================================================================================
+
+    async def start(self) -> None:
+        """Register this process, once per event loop: at the first connection."""
+        loop = asyncio.get_running_loop()
+        if self._loop is loop and self.record is not None:
+            return
+        if self._starting is None or self._loop is not loop:
+            self._loop, self._starting, self.record = loop, asyncio.Lock(), None
+        async with self._starting:
+            if self.record is None:
+                self.record = await in_thread(register)
+                self._tick.start()
+                self._relay.listen(self.record.id)
+                drain_before_exit(loop, self.drain)
+
+    async def drain(self, seconds: float) -> None:
+        """Say `bye`, let running turns go on for `seconds`, interrupt the rest, end the lease. May be called again."""
+        if self.is_draining:
+            return
+        self.is_draining = True
+        deadline = time.monotonic() + seconds
+        connections = [connection for group in self.connections.values() for connection in group]
+        within_ms = max(2000, 1000 * len(connections) // RETURNS_PER_SECOND)
+        farewells = [self._farewell(connection, within_ms) for connection in connections]
+        await asyncio.gather(*farewells, return_exceptions=True)
+        while any(not session.is_idle for session in self.sessions.values()) and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
+        await self.end()
+
+    async def end(self) -> None:
+        """End every session and the lease."""
+        for session in list(self.sessions.values()):
+            if session.turn is not None:
+                await in_thread(session.abandon, ChatSession.EndReason.SHUTDOWN, Message.Status.INTERRUPTED)
+            session.close(ChatSession.EndReason.SHUTDOWN)
+        limit = time.monotonic() + 1.0
+        while self.sessions and time.monotonic() < limit:
+            await asyncio.sleep(0.01)
+        self._tick.end()
+        self._relay.end()
+        if self.record:
+            await in_thread(self.record.end)
+        Flusher.of_loop().end()
+        self.record = None
+
+    def lose(self) -> None:
+        """The lease is not renewed: others may claim what is ours, so nothing may go on. In the tick's thread."""
+        for session in list(self.sessions.values()):
+            session.is_gone = True
+            session.close(ChatSession.EndReason.LOST)
+
+    async def register_again(self) -> None:
+        """Go on under a new lease. What was owned under the old one is whoever's claims it."""
+        if self.record is None or self.is_draining:
+            return
+        self.record = await in_thread(register)
+        self._relay.end()
+        self._relay.listen(self.record.id)
+
+    async def _farewell(self, connection: Connection, within_ms: int) -> None:
+        retry_ms = 500 + random.randint(0, within_ms)
+        await connection.dismiss(CLOSE_RESTART, {"type": "bye", "reason": "restart", "retry_ms": retry_ms})
+
+    # == connections ================================================================================================
+
+    def join(self, connection: Connection) -> None:
+        """Attach a connection; the owner's oldest gives way when there are too many."""
+        self.connections[connection.conversation_id].add(connection)
+        self._left.pop(connection.conversation_id, None)
+        self._of_address[connection.address] += 1
+        mine = self._of_owner[connection.owner.id]
+        mine.append(connection)
+        if len(mine) > conf.MAX_SOCKETS:
+            oldest = mine[0]
+            bye = {"type": "bye", "reason": "opened elsewhere", "retry_ms": 0}
+            self.spawn(oldest.dismiss(CLOSE_ELSEWHERE, bye))
+
+    def leave(self, connection: Connection) -> None:
+        """Detach a connection. Its turn goes on; without another connection the session has its grace."""
+        group = self.connections[connection.conversation_id]
+        group.discard(connection)
+        if not group:
+            del self.connections[connection.conversation_id]
+            self._left[connection.conversation_id] = time.monotonic()
+            self._tidy(connection.conversation_id)
+        self._of_address[connection.address] -= 1
+        if not self._of_address[connection.address]:
+            del self._of_address[connection.address]
+        mine = self._of_owner[connection.owner.id]
+        if connection in mine:
+            mine.remove(connection)
+        if not mine:
+            del self._of_owner[connection.owner.id]
+
+    def sign_out(self, owners: set[Owner]) -> None:
+        """Dismiss the connections of owners whose accounts or sign-ins are gone."""
+        error: Event = {"type": "error", "error": "unauthorized", "details": "You are signed out."}
+        for group in list(self.connections.values()):
+            for connection in list(group):
+                if connection.owner in owners:
+                    self.spawn(connection.dismiss(CLOSE_SIGN_IN, error))
+
+    def end_unwatched(self) -> None:
+        """End idle sessions that have had no connection for the grace period."""
+        now = time.monotonic()
+        for id, session in list(self.sessions.items()):
+            if session.is_idle and id not in self.connections:
+                since = max(session.idle_since, self._left.get(id, 0.0))
+                if now - since >= conf.GRACE_SECONDS:
+                    session.close(ChatSession.EndReason.GRACE)
+
+    def count_from(self, address: str) -> int:
+        """Connections of one address."""
+        return self._of_address[address]
+
+    def is_full(self, conversation_id: uuid.UUID) -> bool:
+        """True when one more agent has no place, and no idle one could make room."""
+        if conversation_id in self.sessions or self._count() < conf.MAX_SESSIONS:
+            return False
+        return not any(session.is_idle for session in self.sessions.values())
+
+    def _count(self) -> int:
+        return len(self.sessions) + len(self._leaving)
+
+    # == commands ===================================================================================================
+
+    def wake_soon(self, conversation_id: uuid.UUID, turn: uuid.UUID | None = None) -> None:
+        """Wake in the background: the turn is committed, and the tick is there if this fails."""
+        self.spawn(self.wake(conversation_id, turn))
+
+    def answer_soon(self, conversation_id: uuid.UUID, message: Message) -> None:
+        """Pass on a committed answer in the background."""
+        self.spawn(self.answer(conversation_id, message))
+
+    def restart_soon(self, conversation_id: uuid.UUID, turn: uuid.UUID | None) -> None:
+        """The transcript is another one: end the agent, and run `turn` with a fresh one, in the background."""
+        self.spawn(self._restart(conversation_id, turn))
+
+    async def _restart(self, conversation_id: uuid.UUID, turn: uuid.UUID | None) -> None:
+        await self.reset(conversation_id)
+        if turn:
+            await self.wake(conversation_id, turn)
+
+    async def wake(self, conversation_id: uuid.UUID, turn: uuid.UUID | None = None) -> None:
+        """See to it that the conversation's waiting turns run: here, or where its agent lives."""
+        if self.is_draining or self.record is None:
+            return
+        async with self._lock_of(conversation_id):
+            session = self.sessions.get(conversation_id)
+            if session and not session.closing:
+                if turn:
+                    session.submit(turn)
+                return
+            self._make_room()
+            claimed = await in_thread(claim, conversation_id, self.record)
+            if not isinstance(claimed, Claim):
+                command = {"command": "wake", "turn": str(turn or ""), "conversation": str(conversation_id)}
+                return self._relay.send(claimed, command)
+            self._broadcast(conversation_id, [record.event() for record in claimed.closed])
+            if claimed.session:
+                self._start_session(claimed)
+
+    def _start_session(self, claimed: Claim) -> None:
+        id = claimed.conversation.id
+        session = AgentSession(
+            claimed,
+            resources=self._resources[id],
+            ended=self._session_ended,
+        )
+        if any(connection.is_html for connection in self.connections.get(id, ())):
+            session.outbox.want_html()
+        self.sessions[id] = session
+        session.start()
+
+    def _session_ended(self, session: AgentSession) -> None:
+        """In the agent's thread."""
+        self._loop.call_soon_threadsafe(self._forget, session)
+
+    def _forget(self, session: AgentSession) -> None:
+        id = session.conversation_id
+        self._leaving.discard(session)
+        if self.sessions.get(id) is session:
+            del self.sessions[id]
+            if session.has_waiting:
+                self.spawn(self.wake(id))  # a turn came while the agent was leaving
+        self._tidy(id)
+
+    def _tidy(self, id: uuid.UUID) -> None:
+        """Keep nothing of a conversation that has neither an agent nor a page here."""
+        if id in self.sessions or id in self.connections:
+            return
+        if any(session.conversation_id == id for session in self._leaving):
+            return
+        self._resources.pop(id, None)
+        self._left.pop(id, None)
+        if (lock := self._locks.get(id)) and not lock.locked():
+            del self._locks[id]
+
+    def _make_room(self) -> None:
+        """End the longest idle session when this process is full. Raises: Busy."""
+        if self._count() < conf.MAX_SESSIONS:
+            return
+        idle = [session for session in self.sessions.values() if session.is_idle]
+        if not idle:
+            raise Busy("The server is full. Try again in a moment.", retry_ms=5000)
+        longest = min(idle, key=lambda session: session.idle_since)
+        self._dismiss(longest, ChatSession.EndReason.EVICTED)
+
+    def _dismiss(self, session: AgentSession, reason: str) -> None:
+        """End an idle session; its place is free at once."""
+        self.sessions.pop(session.conversation_id, None)
+        self._leaving.add(session)
+        session.close(reason)
+
+    async def stop(self, conversation_id: uuid.UUID) -> None:
+        """Stop the turn that runs, wherever it runs. Does not wait for it."""
+        if self._stop_here(conversation_id):
+            return
+        for record in await in_thread(stop_waiting, conversation_id):
+            self._broadcast(conversation_id, [record.event()])
+            if session := self.sessions.get(conversation_id):
+                session.forget(record.turn)
+            return
+        if self._stop_here(conversation_id):  # it began meanwhile
+            return
+        owner = await in_thread(live_owner, conversation_id)
+        if owner and owner != self.record.id:
+            self._relay.send(owner, {"command": "stop", "conversation": str(conversation_id)})
+
+    def _stop_here(self, conversation_id: uuid.UUID) -> bool:
+        """Stop the turn that an agent of this process runs; False when there is none."""
+        session = self.sessions.get(conversation_id)
+        turn = session.stop() if session else None
+        if turn:
+            self._loop.call_later(conf.STOP_SECONDS, self._abandon_if_running, session, turn)
+        return turn is not None
+
+    def _abandon_if_running(self, session: AgentSession, turn: uuid.UUID) -> None:
+        if session.turn == turn and not session.is_gone:
+            self.spawn(self._abandon(session, ChatSession.EndReason.STOPPED, turn))
+
+    async def _abandon(self, session: AgentSession, reason: str, turn: uuid.UUID | None = None) -> None:
+        """Take the conversation from an agent that does not end (`turn`); what waits is run by a fresh one."""
+        id = session.conversation_id
+        async with self._lock_of(id):
+            done = await in_thread(session.abandon, reason, Message.Status.STOPPED, turn)
+            if done and self.sessions.get(id) is session:  # else its thread has left already
+                del self.sessions[id]
+                self._leaving.add(session)
+        if done and reason != ChatSession.EndReason.DELETED and await in_thread(_has_queued, id):
+            await self.wake(id)
+
+    async def reset(self, conversation_id: uuid.UUID, reason: str = ChatSession.EndReason.REPLACED) -> None:
+        """End the agent; the next turn gets a fresh one with the transcript as it is then."""
+        async with self._lock_of(conversation_id):
+            session = self.sessions.get(conversation_id)
+            if session is not None and session.is_idle:
+                self._dismiss(session, reason)
+                return
+        if session is not None:
+            return await self._abandon(session, reason)
+        owner = await in_thread(live_owner, conversation_id)
+        mine = self.record and self.record.id  # None before the first socket: deleting takes none
+        if owner and owner != mine:
+            self._relay.send(owner, {"command": "reset", "conversation": str(conversation_id), "reason": reason})
+
+    async def answer(self, conversation_id: uuid.UUID, message: Message) -> None:
+        """Pass on a committed answer to the agent that asked, here or in the process that owns the conversation."""
+        session = self.sessions.get(conversation_id)
+        if session is not None:
+            return session.answer(str(message.request_id), message.as_answer())
+        owner = await in_thread(live_owner, conversation_id)
+        if owner and owner != self.record.id:
+            self._relay.send(owner, {"command": "answer", "conversation": str(conversation_id)})
+
+    def records_added(self, conversation: Conversation, owner: Owner, records: list[Message]) -> None:
+        """Send committed records to the conversation's pages, and its summary to all pages of the owner."""
+        self._broadcast(conversation.id, [record.event() for record in records])
+        self.summary_changed(conversation, owner)
+
+    def summary_changed(self, conversation: Conversation, owner: Owner) -> None:
+        """Tell all pages of the owner what the list shows of a conversation."""
+        tell(owner.group, {"type": "chat.owner", "owner": owner.id, "frame": encode(conversation.summary())})
+
+    async def delete(self, conversation: Conversation, owner: Owner) -> None:
+        """Delete a conversation for ever; its agent is ended first, its pages are told."""
+        id = conversation.id
+        await self.reset(id, ChatSession.EndReason.DELETED)
+        await in_thread(erase, id)
+        if id not in self.connections:
+            self._locks.pop(id, None)
+        summary = {**conversation.summary(), "id": str(id), "state": "deleted"}
+        tell(owner.group, {"type": "chat.owner", "owner": owner.id, "frame": encode(summary)})
+        tell(group_of(id), {"type": "chat.deleted", "conversation": str(id)})
+
+    def _broadcast(self, conversation_id: uuid.UUID, events: list[Event]) -> None:
+        if events:
+            frames = "\n".join(encode(event) for event in events)
+            message = {"type": "chat.events", "conversation": str(conversation_id), "raw": frames}
+            tell(group_of(conversation_id), message)
+
+    # == what is open ===============================================================================================
+
+    async def snapshot(self, conversation_id: uuid.UUID, owner_process: uuid.UUID | None, *, html: bool) -> Any:
+        """What runs in a conversation, from its session here or in the process that owns it; None: unknown."""
+        session = self.sessions.get(conversation_id)
+        if session is not None:
+            return await in_thread(session.snapshot, html=html)
+        if owner_process is None or self.record is None or owner_process == self.record.id:
+            return None
+        return await self._relay.ask(owner_process, conversation_id, html=html)
+
+    async def close_orphan(self, conversation_id: uuid.UUID) -> None:
+        """Close what a dead process left open, and run what waits."""
+        if conversation_id in self.sessions or self.is_draining:
+            return
+        records = await in_thread(close_orphan, conversation_id)
+        self._broadcast(conversation_id, [record.event() for record in records])
+        if await in_thread(_has_queued, conversation_id):
+            await self.wake(conversation_id)
+
+    # == between processes ==========================================================================================
+
+    async def _heard(self, message: dict[str, Any]) -> None:
+        """Do what another process asks of the owner of a conversation."""
+        id = uuid.UUID(message["conversation"])
+        match message["command"]:
+            case "wake":
+                await self.wake(id, uuid.UUID(message["turn"]) if message["turn"] else None)
+            case "stop" if id in self.sessions:
+                await self.stop(id)
+            case "reset" if id in self.sessions:
+                await self.reset(id, message["reason"])
+            case "answer" if id in self.sessions:
+                await self.look_for_answer(id)
+            case "snapshot":
+                session = self.sessions.get(id)
+                snapshot = await in_thread(session.snapshot, html=message["html"]) if session else None
+                self._relay.reply(message, snapshot)
+
+    async def look_for_answer(self, id: uuid.UUID) -> None:
+        """Give the agent a committed answer to its open question that it has not heard of."""
+        session = self.sessions.get(id)
+        question = session.question if session else None
+        if question and (message := await in_thread(_answer_to, id, question["request_id"])):
+            session.answer(question["request_id"], message.as_answer())
+
+    # == small pieces ===============================================================================================
+
+    def _lock_of(self, conversation_id: uuid.UUID) -> asyncio.Lock:
+        return self._locks.setdefault(conversation_id, asyncio.Lock())
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Start background work of the loop, which itself keeps only weak references to tasks."""
+        task = self._loop.create_task(self._try(work))
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
+
+    async def _try(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run background work whose failure must not be lost or spread."""
+        try:
+            await work
+        except ChatError as error:
+            logger.info("not done: %s", error.code)
+        except Exception:
+            logger.exception("background work failed")
+
+
+here = Process()
+
+
+# -- blocking pieces, for I/O threads ------------------------------------------------------------------------------
+
+
+def _has_queued(conversation_id: uuid.UUID) -> bool:
+    conversation = Conversation.objects.find(conversation_id)
+    return bool(conversation and conversation.queued)
+
+
+def _answer_to(conversation_id: uuid.UUID, request_id: str) -> Message | None:
+    return Message.objects.filter(conversation=conversation_id, request_id=request_id).first()
+
+
+def warm_soon() -> None:
+    """Import the agent library in the background, so that the first answer does not wait for it."""
+    timer = threading.Timer(WARM_SECONDS, _warm)
+    timer.daemon = True
+    timer.start()
+
+
+def _warm() -> None:
+    try:
+        from chat.agents.langroid import setup
+
+        setup.warm()
+    except Exception:
+        logger.exception("the agent library could not be loaded")

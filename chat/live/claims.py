@@ -1,0 +1,169 @@
+"""What a server process does with the conversations that it owns, and with what a dead owner has left.
+
+At most one live process owns a conversation. A turn that an owner has begun is never run again: what is open when the
+owner dies becomes a record, `interrupted`. Leases and fences: `models.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from dataclasses import dataclass
+
+from django.db import connection, transaction
+from django.db.models.functions import Now
+
+from chat.exceptions import NotFound
+from chat.mends.statements import update
+from chat.models import ChatSession, Conversation, Message, ServerProcess
+from chat.models.conversation import ChatSessionQuerySet
+
+
+def register() -> ServerProcess:
+    """Make this process's row, and end those of dead processes of this host at once."""
+    host = _host()
+    for other in ServerProcess.objects.filter(host=host, ended=None):
+        if not _runs(other.pid) or other.pid == os.getpid():
+            other.end()
+    return ServerProcess.objects.create(host=host, pid=os.getpid())
+
+
+def _host() -> str:
+    """This machine, and where pids are told apart by namespace (containers may share a host name) also that."""
+    try:
+        return f"{socket.gethostname()} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return socket.gethostname()
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def live_owner(conversation_id: uuid.UUID) -> uuid.UUID | None:
+    """The live process that owns the conversation, if there is one."""
+    owner = Conversation.objects.filter(id=conversation_id).values_list("owner_process", flat=True).first()
+    return owner if ServerProcess.is_alive(owner) else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """What a process finds that has taken a conversation: turns for a new agent, or nothing to do."""
+
+    conversation: Conversation
+    session: ChatSession | None  # None: no turn waits, and the conversation is nobody's
+    closed: tuple[Message, ...]  # what a dead owner left open, now records
+    queued: tuple[uuid.UUID, ...]
+
+
+@transaction.atomic
+def claim(id: uuid.UUID, process: ServerProcess) -> Claim | uuid.UUID:
+    """Take the conversation for a new agent of `process`, or return the id of the live process that owns it.
+
+    Whatever a dead owner left open becomes `interrupted`; a turn that it had begun is never run again.
+    Raises: NotFound.
+    """
+    try:
+        conversation = Conversation.objects.locked(id)
+    except Conversation.DoesNotExist:
+        raise NotFound from None
+    owner = conversation.owner_process_id
+    if owner != process.id and ServerProcess.is_alive(owner):
+        return owner
+    closed = tuple(conversation.close_open(Message.Status.INTERRUPTED))
+    reasons = ChatSession.EndReason
+    conversation.release(reasons.REPLACED if owner == process.id else reasons.LOST)  # one of ours may still be leaving
+    queued = tuple(turn.id for turn in conversation.queued)
+    if not queued:
+        return Claim(conversation=conversation, session=None, closed=closed, queued=())
+    conversation.raise_fence(process)
+    session = ChatSession.objects.create(
+        conversation=conversation,
+        user_id=conversation.user_id,
+        agent_key=conversation.agent_key,
+        process=process,
+        fence=conversation.fence,
+    )
+    return Claim(conversation=conversation, session=session, closed=closed, queued=queued)
+
+
+@transaction.atomic
+def store_checkpoints(texts: list[tuple[int, uuid.UUID, str, str]]) -> None:
+    """Store texts of open messages: the fence of their conversation, id, text and reasoning so far.
+
+    In SQL, because it is done for each open message once a second: the ORM takes 1 ms for each.
+    """
+    update = f"""
+        UPDATE {Message._meta.db_table} SET content = %s, reasoning = %s
+        WHERE id = %s AND seq IS NULL AND EXISTS (
+            SELECT 1 FROM {Conversation._meta.db_table} AS owned WHERE owned.id = conversation_id AND owned.fence = %s
+        )
+    """
+    key = Message._meta.pk
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            update,
+            [(text, thoughts, key.get_db_prep_value(id, connection), fence) for fence, id, text, thoughts in texts],
+        )
+
+
+def close_orphan(id: uuid.UUID) -> tuple[Message, ...]:
+    """Close what a dead owner left open, without starting an agent; return the new records."""
+    owned = Conversation.objects.exclude(owner_process=None).filter(id=id)
+    owner = owned.values_list("owner_process", flat=True).first()
+    if owner is None or ServerProcess.is_alive(owner):
+        return ()
+    with transaction.atomic():
+        conversation = owned.select_for_update().first()
+        if conversation is None or ServerProcess.is_alive(conversation.owner_process_id):
+            return ()
+        closed = conversation.close_open(Message.Status.INTERRUPTED)
+        conversation.release(ChatSession.EndReason.LOST)
+        return tuple(closed)
+
+
+@transaction.atomic
+def stop_waiting(id: uuid.UUID) -> tuple[Message, ...]:
+    """End the first turn that waits, as stopped, if none runs: its agent is still being made. Return its record.
+
+    If one runs, leave a stop for its owner to find.
+    """
+    try:
+        conversation = Conversation.objects.locked(id)
+    except Conversation.DoesNotExist:
+        return ()
+    running, waiting = conversation.running, conversation.queued
+    if running:
+        conversation.stop_turn = running.id
+        update(conversation, "stop_turn")
+    if running or not waiting:
+        return ()
+    waiting[0].begin()
+    waiting[0].end()
+    answer = Message(kind=Message.Kind.ASSISTANT, turn=waiting[0].id, agent=conversation.agent_name)
+    answer.status = Message.Status.STOPPED
+    conversation.append(answer)
+    return (answer,)
+
+
+def ask_to_end(sessions: ChatSessionQuerySet, reason: str) -> int:
+    """Have the sessions that are not over ended, in whatever process they are; return their number.
+
+    A live process finds the request with its next tick. The sessions of dead processes are closed at once.
+    """
+    with transaction.atomic():
+        live = sessions.filter(ended=None).with_liveness()
+        asked = list(live.values_list("id", "conversation", "is_alive"))
+        ChatSession.objects.filter(id__in=[id for id, *_ in asked], ended=None).update(end_reason=reason)
+    for id, conversation, is_alive in asked:
+        if not is_alive:
+            close_orphan(conversation)
+            ChatSession.objects.filter(id=id, ended=None).update(ended=Now(), end_reason=ChatSession.EndReason.LOST)
+    return len(asked)

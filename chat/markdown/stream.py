@@ -1,0 +1,362 @@
+"""Markdown to HTML: whole messages, and messages that are still being written. Pure.
+
+No text, however hostile, raises; what cannot be rendered is shown as plain text. What the HTML consists of is said in
+`rendering.py`.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from bisect import bisect_left
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+
+from chat.markdown import formulas
+from chat.markdown.blocks import Block, Document, normalised, open_code, open_formula, parse, plain, to_html
+
+MAX_CHARS = 200_000  # of Markdown in one message; what follows is plain text
+PLAIN_CHARS = 16_000  # of one block of plain text
+CACHE_CHARS = 8_000_000  # of texts and their HTML
+PATCH_CHARS = 32_000  # of one patch: it fits into a frame whatever JSON makes of it
+KEEP_CHARS = 40  # a shorter common beginning is not worth the field
+
+
+def render(text: str) -> str:
+    """Return the HTML of a finished message."""
+    return "".join(blocks(text))
+
+
+def blocks(text: str) -> tuple[str, ...]:
+    """Return the HTML of a finished message, cut between its top-level blocks."""
+    text = normalised(text)
+    done = _cache.get(text)
+    if done is None:
+        done = _cache.put(text, _blocks(text, {}))
+    return done
+
+
+def render_within(text: str, limit_bytes: int) -> tuple[str, bool]:
+    """Return as many whole blocks as fit into `limit_bytes` of UTF-8, and whether any had to be left out."""
+    kept = []
+    for block in blocks(text):
+        limit_bytes -= len(block.encode())
+        if limit_bytes < 0:
+            return "".join(kept), True
+        kept.append(block)
+    return "".join(kept), False
+
+
+def flush_interval(last_render_seconds: float, load_interval: float = 0.0) -> float:
+    """Return how many seconds to wait before the next `feed`: a long table slows its own message down, nothing else."""
+    return max(0.080, 8 * last_render_seconds, load_interval)
+
+
+def _blocks(text: str, known: Mapping[str, str]) -> tuple[str, ...]:
+    """Render a normalised text. `known`: the HTML of blocks by their source, used where that alone decides."""
+    marked, rest = _split_at_limit(text)
+    document = parse(marked)
+    if not document.is_context_free:
+        known = {}
+    rendered = [known.get(block.source) or to_html(block, document.env, colours=True) for block in document.blocks]
+    rendered += [plain(rest[at : at + PLAIN_CHARS]) for at in range(0, len(rest), PLAIN_CHARS)]
+    return tuple(rendered)
+
+
+def _split_at_limit(text: str) -> tuple[str, str]:
+    """Cut a text that is too long, after a line if it has one."""
+    if len(text) <= MAX_CHARS:
+        return text, ""
+    cut = text.rfind("\n", 0, MAX_CHARS) + 1 or MAX_CHARS
+    return text[:cut], text[cut:]
+
+
+# -- the cache --------------------------------------------------------------------------------------------------------
+
+
+class _Cache:
+    """The HTML of texts that were rendered lately, bounded by its size. Thread-safe."""
+
+    def __init__(self, max_chars: int) -> None:
+        self._max_chars = max_chars
+        self._lock = threading.Lock()
+        self._entries: OrderedDict[str, tuple[str, ...]] = OrderedDict()  # guarded by _lock, as is:
+        self._chars = 0
+
+    def get(self, text: str) -> tuple[str, ...] | None:
+        with self._lock:
+            if text not in self._entries:
+                return None
+            self._entries.move_to_end(text)
+            return self._entries[text]
+
+    def put(self, text: str, rendered: tuple[str, ...]) -> tuple[str, ...]:
+        with self._lock:
+            self._forget(text)
+            self._entries[text] = rendered
+            self._chars += _weight(text, rendered)
+            while self._chars > self._max_chars:
+                self._forget(next(iter(self._entries)))
+        return rendered
+
+    def clear(self) -> None:
+        with self._lock:
+            self._entries.clear()
+            self._chars = 0
+
+    def _forget(self, text: str) -> None:
+        rendered = self._entries.pop(text, None)
+        if rendered is not None:
+            self._chars -= _weight(text, rendered)
+
+
+def _weight(text: str, rendered: tuple[str, ...]) -> int:
+    return len(text) + sum(map(len, rendered)) + 200
+
+
+_cache = _Cache(CACHE_CHARS)
+
+
+# -- the stream -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Patch:
+    """Replace the HTML of block number `block`, or append it when it is the next one.
+
+    With `keep` the first so many UTF-16 units of the block's HTML stay, and `html` follows them.
+    """
+
+    block: int
+    html: str
+    keep: int | None = None
+
+
+_OPENING_FENCE = re.compile(r"(?:[ \t]*\n)*(?:(`{3,})([^`\n]*)|(~{3,})([^\n]*))\n")
+
+
+class MarkdownStream:
+    """A message that is being written. Not thread-safe; takes milliseconds, so never on the event loop.
+
+    A block that another one follows is closed: rendered in full and left alone. Only what is after the last closed
+    block is rendered again when text arrives, without colours and with its open marks closed; all of it is the
+    block number `len(closed)`. Where a block ends is decided by complete lines only, for a half one lies: "2" may
+    become the "2." of a list, "#" the "#tag" of a paragraph.
+
+    What crosses blocks (a link's definition at the end) is seen by `end`, which renders the whole text: from then on
+    `"".join(blocks) == render(text)`, however the text was cut.
+    """
+
+    def __init__(self) -> None:
+        self._text = ""  # normalised, without what waits in _carry
+        self._carry = ""  # a final \r: the next delta may begin with its \n
+        self._start = 0  # where in _text the open block begins
+        self._closed = 0  # number of closed blocks
+        self._blocks: list[str] = []
+        self._known: dict[str, str] = {}  # HTML of closed blocks by source
+
+    @property
+    def blocks(self) -> list[str]:
+        """The current HTML of all blocks: whoever applies the patches that come after holds the same."""
+        return list(self._blocks)
+
+    def feed(self, text_delta: str) -> list[Patch]:
+        """Take the next piece of text. Collect tokens for one `flush_interval` first."""
+        delta = self._carry + text_delta
+        self._carry = "\r" if delta.endswith("\r") else ""
+        delta = normalised(delta.removesuffix("\r"))
+        if not delta:
+            return []
+        self._text += delta
+        if len(self._text) > MAX_CHARS:
+            return self._show_plain()
+        patches = self._close() if "\n" in delta else []
+        return patches + self._show()
+
+    def end(self) -> list[Patch]:
+        """Finish the message, also one that was stopped half-way. Nothing may be fed afterwards."""
+        self._text += "\n" * len(self._carry)
+        self._carry = ""
+        final = _cache.get(self._text) or _cache.put(self._text, _blocks(self._text, self._known))
+        left_over = [""] * (len(self._blocks) - len(final))  # a block cannot be taken back
+        return [patch for index, block in enumerate([*final, *left_over]) for patch in self._set(index, block)]
+
+    # A block's HTML only changes here.
+    def _set(self, index: int, new: str) -> list[Patch]:
+        if index == len(self._blocks):
+            self._blocks.append("")
+            return self._set(index, new) or [Patch(index, "")]
+        old, self._blocks[index] = self._blocks[index], new
+        if old == new:
+            return []
+        same = _common_prefix(old, new)
+        if same < KEEP_CHARS:
+            same = 0
+        cuts = [*range(same, len(new), PATCH_CHARS), len(new)]
+        pieces = [new[start:end] for start, end in pairwise(cuts)] or [""]
+        keeps = accumulate(map(_utf16_units, [new[:same], *pieces[:-1]]))
+        return [Patch(index, piece, keep or None) for piece, keep in zip(pieces, keeps, strict=True)]
+
+    def _close(self) -> list[Patch]:
+        """Render for good every block that is followed by another, or a fence that has its closing line."""
+        patches: list[Patch] = []
+        while True:
+            tail = self._text[self._start :]
+            complete = tail[: tail.rfind("\n") + 1]
+            fence = _OPENING_FENCE.match(complete)
+            closing = _closing_line(complete, fence) if fence else None
+            if fence and closing is None:
+                return patches
+            cut = closing.end() if closing else 0
+            document = parse(complete[:cut] if cut else complete)
+            finished = document.blocks if cut else _followed(document)
+            patches += self._finish(finished, document)
+            if not cut:
+                if not finished:
+                    return patches
+                cut = _line_starts(complete)[document.blocks[len(finished)].start]
+            self._start += cut
+
+    def _finish(self, finished: Sequence[Block], document: Document) -> list[Patch]:
+        patches: list[Patch] = []
+        for block in finished:
+            rendered = to_html(block, document.env, colours=True)
+            if document.is_context_free:
+                self._known[block.source] = rendered
+            patches += self._set(self._closed, rendered)
+            self._closed += 1
+        return patches
+
+    def _show(self) -> list[Patch]:
+        """Render what is not closed, for now."""
+        current = _provisional(self._text[self._start :])
+        if not current and self._closed == len(self._blocks):
+            return []
+        return self._set(self._closed, current)
+
+    def _show_plain(self) -> list[Patch]:
+        """Past the limit: close what is Markdown, and show the rest as it is."""
+        marked, _ = _split_at_limit(self._text)
+        patches: list[Patch] = []
+        if self._start < len(marked):
+            document = parse(marked[self._start :])
+            patches += self._finish(document.blocks, document)
+            self._start = len(marked)
+        while len(self._text) - self._start >= PLAIN_CHARS:
+            patches += self._set(self._closed, plain(self._text[self._start : self._start + PLAIN_CHARS]))
+            self._start += PLAIN_CHARS
+            self._closed += 1
+        if self._start < len(self._text):
+            patches += self._set(self._closed, plain(self._text[self._start :]))
+        return patches
+
+
+def _closing_line(text: str, fence: re.Match[str]) -> re.Match[str] | None:
+    marks = fence.group(1) or fence.group(3)
+    return re.compile(f"^ {{0,3}}{marks[0]}{{{len(marks)},}}[ \t]*\n", re.MULTILINE).search(text, fence.end())
+
+
+def _followed(document: Document) -> Sequence[Block]:
+    """Return the blocks that are closed: not the last one, and none from where a formula begins that has no end yet."""
+    open_at = document.env.get(formulas.OPEN_AT)
+    last = len(document.blocks) - 1
+    if open_at is not None:
+        last = min(last, bisect_left(document.blocks, open_at, key=lambda block: block.end - 1))
+    return document.blocks[: max(last, 0)]
+
+
+def _line_starts(text: str) -> list[int]:
+    return [0, *accumulate(len(line) + 1 for line in text.split("\n"))]
+
+
+def _common_prefix(one: str, other: str) -> int:
+    """Return how many characters both begin with, by halving: comparing slices is C's work."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _utf16_units(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-16-le")) // 2
+
+
+# -- text that has no end yet -----------------------------------------------------------------------------------------
+
+
+def _provisional(tail: str) -> str:
+    """Render an open block: cheap, sanitised, and without the marks of what is not finished."""
+    if fence := _OPENING_FENCE.match(tail):  # `_close` has taken those that have their closing line
+        return _open_code(tail, fence)
+    document = parse(_healed(tail))
+    if formulas.OPEN_AT not in document.env:
+        return "".join(to_html(block, document.env, colours=False) for block in document.blocks)
+
+    start = _line_starts(tail)[document.env[formulas.OPEN_AT]]
+    before = parse(tail[:start])
+    formula = open_formula(tail[start:])
+    return "".join(to_html(block, before.env, colours=False) for block in before.blocks) + formula
+
+
+def _open_code(tail: str, fence: re.Match[str]) -> str:
+    """Write an open code fence: only text is added to it, so nothing is parsed.
+
+    A last line that may become the closing fence is held back.
+    """
+    code = tail[fence.end() :]
+    start = code.rfind("\n") + 1
+    if not code[start:].lstrip(" ").rstrip("`~ \t"):
+        code = code[:start]
+    return open_code(fence.group(2) or fence.group(4) or "", code)
+
+
+# The last line when it may still become anything, or is the opening of a fence.
+_UNDECIDED_LINE = re.compile(r"[ \t>]*(?:[-+*#=~`_|$:\\]{1,3}[ \t]*|\d{1,9}[.)]?[ \t]*|```.*|~~~.*)")
+# A table's first line, until the line below it says that it is one.
+_UNDECIDED_TABLE = re.compile(r"\|[^\n]*(?:\n[ \t|:-]*)?")
+# Where the text begins in which the last mark may be open: after a marker of a list or a quote, in a cell.
+_RUN_START = re.compile(r"^[ \t>]*(?:[-+*]|\d{1,9}[.)]|#{1,6})[ \t]|\|", re.MULTILINE)
+_OPEN_LINK = re.compile(r"!?\[([^\[\]\n]*)(?:\]\([^()\s]*)?\Z")
+_MARK = re.compile(r"\\.|(`+)|(\*\*|\*|~~)(?=(\s|\Z)?)", re.DOTALL)
+
+
+def _healed(text: str) -> str:
+    """Close or hide what is open at the end of the text: half of **bold** shows no stars, half a link no brackets."""
+    line = text.rfind("\n") + 1
+    if _UNDECIDED_LINE.fullmatch(text, line):
+        text = text[:line]
+    paragraph = text.rfind("\n\n") + 2 if "\n\n" in text else 0
+    if _UNDECIDED_TABLE.fullmatch(text, paragraph):
+        return text[:paragraph]
+    run = max((match.end() for match in _RUN_START.finditer(text, paragraph)), default=paragraph)
+    return text[:run] + _healed_run(text[run:])
+
+
+def _healed_run(run: str) -> str:
+    if link := _OPEN_LINK.search(run):
+        run = run[: link.start()] + link.group(1)
+    formula = run.rfind("\\(")
+    if formula >= 0 and "\\)" not in run[formula:] and "`" not in run:
+        return f"{run[:formula]}`{run[formula:]}`"
+    open_marks: list[str] = []
+    at = 0
+    while mark := _MARK.search(run, at):
+        at = mark.end()
+        if ticks := mark.group(1):
+            end = re.compile(f"(?<!`)`{{{len(ticks)}}}(?!`)").search(run, at)
+            if end is None:
+                return run + ticks if run[at:].strip() else run[: mark.start()]
+            at = end.end()
+        elif (stars := mark.group(2)) and stars in open_marks:
+            del open_marks[open_marks.index(stars) :]
+        elif stars and mark.group(3) is None:
+            open_marks.append(stars)
+        elif stars and at == len(run):
+            run = run[: mark.start()]
+    return run.rstrip().rstrip("~") + "".join(reversed(open_marks)) if open_marks else run

@@ -1,0 +1,185 @@
+"""What an agent does, as plain values: the contract between the callback layer and the live session.
+
+`callbacks.py` (level 3) watches Langroid and reports to an `Observer`; `session.py` (level 4) is that observer and
+turns the reports into records, chunks and state. Neither sees the other, so this file imports nothing but the library.
+
+Every method of `Observer` is called in the agent's thread (or in a thread that the agent started). Once the session has
+been abandoned each of them raises `AgentGone`, which nothing on the way may swallow: it ends the thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+Status = Literal["complete", "stopped", "interrupted", "error", "rejected"]
+FinishReason = Literal["stop", "length", "tool", "cut"]
+QuestionKind = Literal["text", "choice", "approval", "file"]
+
+
+class AgentGone(BaseException):
+    """The session was abandoned or closed: unwind the agent's thread.
+
+    A BaseException, so that no `except Exception` in an agent or in Langroid keeps a dead agent running.
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where in the tree of agents something happens. `depth` 0 is the root agent."""
+
+    agent: str
+    parent_id: str | None = None  # the message or tool call under which this one nests
+    depth: int = 0
+    task: dict[str, Any] | None = None  # {"id", "name", "parent_id"} when depth > 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """What a model call, or a task with all its calls, has used. `cost` in US dollars."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float = 0.0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+            cost=self.cost + other.cost,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """An error as people may see it: a stable code and a sentence, never an exception's text, a path or a key."""
+
+    code: str
+    details: str
+    incident: str  # also in the server's log, beside the traceback
+    retry_ms: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LlmOutcome:
+    """How one model call ended. `content` is the text without any tool call written in it as JSON."""
+
+    content: str = ""
+    reasoning: str = ""
+    status: Status = "complete"
+    finish_reason: FinishReason | None = None
+    usage: Usage | None = None
+    duration_ms: int = 0
+    tool_calls: tuple[str, ...] = ()  # ids of the tool calls that it asked for
+    failure: Failure | None = None  # with status "error"
+    sources: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolRun:
+    """A tool that starts to run. `message_id` is the model call that asked for it."""
+
+    id: str
+    name: str
+    args: dict[str, Any]
+    message_id: str | None
+    place: Place
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolOutcome:
+    result: str = ""
+    error: str | None = None
+    status: Status = "complete"
+    duration_ms: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskRun:
+    """A sub-agent's task that starts to run (never the root task)."""
+
+    id: str
+    name: str
+    parent_id: str | None
+    depth: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserText:
+    """What the user wrote to start a turn, exactly as typed."""
+
+    turn: str
+    content: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """Something that the agent asks inside a turn."""
+
+    prompt: str
+    agent: str
+    kind: QuestionKind = "text"
+    options: tuple[Any, ...] = ()
+    schema: dict[str, Any] | None = None
+    tool_name: str | None = None
+    tool_args: dict[str, Any] | None = None
+    timeout_seconds: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """The user's answer to a `Question`. `content` is always there as text; the rest by the question's kind."""
+
+    content: str
+    choice: Any = None
+    approved: bool | None = None
+    tool_args: dict[str, Any] | None = None
+    always: bool = False
+
+
+class Observer(Protocol):
+    """Who is told what the agent does, and who gives it the user's words. `AgentSession` in production."""
+
+    @property
+    def halted(self) -> bool:
+        """A stop was asked for, or the session is closing: end the turn as soon as possible."""
+
+    @property
+    def closing(self) -> bool:
+        """The session is ending: also leave the task's loop."""
+
+    def pace(self) -> float:
+        """Seconds between two times that pages are told of text. Reading a fast stream more often is of no use."""
+
+    def on_stop(self, abort: Callable[[], object]) -> None:
+        """Register what cuts a running model request. Called from any thread; must not block."""
+
+    def next_message(self) -> UserText | None:
+        """End the turn that runs, if any, and block until the user starts another. None: hang up."""
+
+    def ask(self, question: Question) -> Answer | None:
+        """Ask the user inside a turn and block until the answer. None: stopped, timed out or hung up."""
+
+    def llm_started(self, message_id: str, place: Place, *, may_call_tools: bool) -> None:
+        """A model call begins. It becomes a message with its first text; `may_call_tools`: as JSON in the text."""
+
+    def llm_text(self, message_id: str, text: str) -> None: ...
+
+    def llm_reasoning(self, message_id: str, text: str) -> None: ...
+
+    def llm_ended(self, message_id: str, outcome: LlmOutcome) -> None:
+        """Exactly one for each `llm_started`, whatever happened."""
+
+    def tool_started(self, run: ToolRun) -> None: ...
+
+    def tool_ended(self, tool_call_id: str, outcome: ToolOutcome) -> None:
+        """Exactly one for each `tool_started`, whatever happened."""
+
+    def task_started(self, task: TaskRun) -> None: ...
+
+    def task_ended(self, task_id: str, *, status: Status, usage: Usage) -> None:
+        """Exactly one for each `task_started`, whatever happened."""
+
+    def turn_failed(self, failure: Failure) -> None:
+        """The turn ends with an error outside of any model call or tool."""

@@ -1,0 +1,46 @@
+"""Who may: every view of the page's data is called with the owner, and finds nothing that is someone else's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+from uuid import UUID
+
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.cache import never_cache
+
+from chat.models import Conversation
+from chat.owners import Owner, owner_of_request
+
+View = Callable[..., HttpResponse]
+
+
+def owned(view: View) -> View:
+    """Call the view with the owner; people who may not chat get 401."""
+
+    @never_cache
+    @wraps(view)
+    def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        owner = owner_of_request(request)
+        if owner is None:
+            return refused("unauthorized", "Please sign in.", status=401)
+        try:
+            return view(request, owner, *args, **kwargs)
+        except Http404:
+            return refused("not_found", "There is no such conversation.", status=404)
+
+    return checked
+
+
+def conversation_of(owner: Owner, id: UUID | str) -> Conversation:
+    """The owner's conversation. Raises: Http404."""
+    try:
+        return Conversation.objects.for_owner(owner).get(id=UUID(str(id)))
+    except (Conversation.DoesNotExist, ValueError):
+        raise Http404 from None
+
+
+def refused(code: str, details: str, *, status: int) -> JsonResponse:
+    """The answer of a view that does not do what was asked, and why."""
+    return JsonResponse({"error": code, "details": details}, status=status)

@@ -1,0 +1,62 @@
+"""Whether this process answers, and whether it takes new connections: for a load balancer or a supervisor."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from asgiref.sync import async_to_sync
+from channels.layers import get_channel_layer
+from django.db import connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET
+
+from chat.cluster.process import here
+from chat.live.outbox import SEND_SECONDS
+
+
+@require_GET
+@never_cache
+def healthz(request: HttpRequest) -> HttpResponse:
+    """200 while the process answers at all."""
+    return JsonResponse({"status": "ok"})
+
+
+@require_GET
+@never_cache
+def readyz(request: HttpRequest) -> HttpResponse:
+    """200 while the process takes new connections: database and channel layer answer, and it is not shutting down."""
+    problems = [name for name, check in _CHECKS.items() if not check()]
+    if problems:
+        return JsonResponse({"status": "not ready", "problems": problems}, status=503)
+    return JsonResponse({"status": "ok"})
+
+
+def _database_answers() -> bool:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except Exception:  # whatever the driver raises, the answer is no
+        return False
+    return True
+
+
+def _layer_answers() -> bool:
+    try:
+        async_to_sync(_send_to_nobody)()
+    except Exception:  # whatever the layer raises, the answer is no
+        return False
+    return True
+
+
+async def _send_to_nobody() -> None:
+    async with asyncio.timeout(SEND_SECONDS):
+        await get_channel_layer().group_send("chat.ready", {"type": "chat.ready"})
+
+
+_CHECKS: dict[str, Callable[[], bool]] = {
+    "database": _database_answers,
+    "channel layer": _layer_answers,
+    "shutting down": lambda: not here.is_draining,
+}

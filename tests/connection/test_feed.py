@@ -1,0 +1,186 @@
+"""What one connection is sent, beside the tests of whole conversations."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chat.connection.feed import Feed, _Position, _Stored
+from chat.live.backlog import StreamView
+from chat.wire.events import SNAPSHOT_CHARS, Window, encode
+
+
+def feed_into(frames: list[dict[str, Any]], conversation_id: uuid.UUID | None = None, **options: bool) -> Feed:
+    """The feed of a connection whose page keeps every frame."""
+
+    async def write(frame: str) -> None:
+        frames.append(json.loads(frame))
+
+    return Feed(conversation_id or uuid.uuid4(), write, **{"html": False, "is_compatible": False, **options})
+
+
+async def test_nothing_comes_before_the_connection_frame():
+    frames: list[dict[str, Any]] = []
+    feed = feed_into(frames)
+    feed.compare(5, "running")  # the process's tick, while the socket is being opened
+    await feed.catch_up()
+    assert frames == [] and not feed.is_behind
+
+
+async def test_what_has_begun_is_told_once_and_not_after_its_end():
+    """It may be known from the database or the agent before the layer brings it."""
+    frames: list[dict[str, Any]] = []
+
+    async def hear(*events: dict[str, Any]) -> None:
+        raw = "\n".join(map(encode, events))
+        await feed.deliver({"type": "chat.events", "conversation": str(feed.conversation_id), "raw": raw})
+
+    feed = feed_into(frames)
+    ended = {"type": "tool_result", "seq": 1, "tool_call_id": "ended"}
+    running = {"type": "tool_call", "tool_call_id": "running"}
+    task = {"type": "task_start", "task_id": "task", "parent_id": "running"}
+    question = {"type": "input_request", "request_id": "question"}
+    status = {"type": "status", "state": "waiting"}
+    await feed._send_record(ended)
+    await feed._send_open({"status": status, "tasks": [task], "calls": [running], "streams": [], "question": question})
+    shown = [ended, status, task, running, question]
+    assert frames == shown
+
+    await hear({"type": "tool_call", "tool_call_id": "ended"}, ended, running, task, status, question)
+    assert frames == shown
+    await hear({"type": "tool_call", "tool_call_id": "new"})
+    assert len(frames) == len(shown) + 1
+
+
+async def test_an_open_message_begins_with_its_start_also_where_the_window_was_full():
+    frames: list[dict[str, Any]] = []
+    feed = feed_into(frames)
+    start = {"type": "stream_start", "message_id": str(uuid.uuid4())}
+    text = "x" * (2 * SNAPSHOT_CHARS)
+    view = StreamView(start=start, text=text, n=7, reasoning="", reasoning_n=0, blocks=None)
+    for _ in range(Window.FRAMES):
+        await feed.send({"type": "pong"})
+
+    assert not await feed._send_stream(view, _Position())
+    await feed.ack(Window.FRAMES)
+    assert await feed._send_stream(view, _Position())
+    sent = frames[Window.FRAMES :]
+    assert [frame["type"] for frame in sent] == ["stream_start", "stream_more"]
+    assert "".join(frame["content"] for frame in sent) == text
+
+
+def view_of(id: str, text: str, n: int) -> StreamView:
+    start = {"type": "stream_start", "message_id": id}
+    return StreamView(start=start, text=text, n=n, reasoning="", reasoning_n=0, blocks=None)
+
+
+def snapshot_of(view: StreamView, **more: Any) -> dict[str, Any]:
+    status = {"type": "status", "state": "running"}
+    return {"status": status, "tasks": [], "calls": [], "streams": [view], "question": None, **more}
+
+
+def text_in(frames: list[dict[str, Any]]) -> str:
+    """The text of the one open message, on the page that has these frames."""
+    text = ""
+    for frame in frames:
+        if frame["type"] == "stream_start":
+            text = frame.get("content", "")
+        elif frame["type"] == "stream_token":
+            text += frame["token"]
+    return text
+
+
+@pytest.mark.django_db(transaction=True)  # of the threads that read
+@pytest.mark.parametrize("is_compatible", [False, True])
+async def test_no_chunk_is_added_to_a_checkpoint(is_compatible, monkeypatch):
+    """Text is stored that was not sent yet: the first chunk comes after it, or the agent answers without it."""
+    frames: list[dict[str, Any]] = []
+    feed = feed_into(frames, is_compatible=is_compatible)
+    id = str(uuid.uuid4())
+    words = ["one", " two", " three", " four"]
+
+    def know(stored: str | None, *, n: int = 0) -> None:
+        """What is known next: the checkpoint alone, or from the agent the first n chunks."""
+        view = view_of(id, "".join(words[:n]) if stored is None else stored, n)
+        snapshot = snapshot_of(view, is_stored=stored is not None)
+        monkeypatch.setattr(feed, "_read", lambda: _Stored(snapshot=snapshot))
+
+    async def hear(n: int) -> None:
+        raw = encode({"type": "stream_token", "message_id": id, "n": n, "token": words[n]})
+        await feed.deliver({"type": "chat.events", "conversation": str(feed.conversation_id), "raw": raw})
+
+    know("one two")
+    feed.is_behind = True
+    await feed.catch_up()
+    await hear(0)  # what the checkpoint has: the agent's process still does not answer
+    assert text_in(frames) == "one two"
+    know(None, n=1)
+    await hear(0)  # it answers, from before it has sent the second word
+    assert text_in(frames) in ("one", "one two")
+    await hear(1)
+    know(None, n=3)
+    await hear(2)
+    await hear(3)
+    assert text_in(frames) == "one two three four"
+
+
+@pytest.mark.django_db(transaction=True)  # of the threads that read
+@pytest.mark.parametrize("options", [{}, {"html": True}, {"is_compatible": True}], ids=["text", "html", "compatible"])
+async def test_a_checkpoint_grows_with_each_tick_as_long_as_the_agent_does_not_answer(options, monkeypatch):
+    frames: list[dict[str, Any]] = []
+    feed = feed_into(frames, **options)
+    id = str(uuid.uuid4())
+
+    def shown() -> str:
+        return "".join(frames[-1]["blocks"]) if "html" in options else text_in(frames)
+
+    async def tick(text: str) -> None:
+        blocks = (text,) if "html" in options else None
+        snapshot = snapshot_of(replace(view_of(id, text, 0), blocks=blocks), is_stored=True)
+        monkeypatch.setattr(feed, "_read", lambda: _Stored(snapshot=snapshot))
+        feed.compare(0, "running")
+        await feed.catch_up()
+
+    await feed.open_new(lambda *_: {"type": "connection", "seq": 0})
+    feed.is_behind = True
+    for text in ("one", "one two", "one two three"):
+        await tick(text)
+        assert shown() == text
+    sent = len(frames)
+    await tick("one two three")
+    assert len(frames) == sent
+
+
+async def test_a_checkpoint_takes_nothing_from_a_page_that_has_more():
+    frames: list[dict[str, Any]] = []
+    feed = feed_into(frames)
+    id = str(uuid.uuid4())
+    await feed._send_open(snapshot_of(view_of(id, "one two", 2)))
+    for stored in ("one", "one two"):
+        await feed._send_open(snapshot_of(view_of(id, stored, 0), is_stored=True))
+        assert text_in(frames) == "one two"
+    await feed._send_open(snapshot_of(view_of(id, "one two three", 0), is_stored=True))
+    assert text_in(frames) == "one two three"
+    await feed._send_open(snapshot_of(view_of(id, "one two three four", 4)))
+    assert text_in(frames) == "one two three four"
+
+
+async def test_a_message_that_began_with_its_checkpoint_has_all_its_text_before_it_ends():
+    """Its owner has not answered, and its last chunks were sent before this page came."""
+    frames: list[dict[str, Any]] = []
+    feed = feed_into(frames)
+    id = str(uuid.uuid4())
+    await feed._send_open(snapshot_of(view_of(id, "half", 0), is_stored=True))
+    end, record = (
+        {"type": "stream_end", "message_id": id},
+        {"id": id, "sender": "assistant", "content": "half and whole"},
+    )
+    raw = "\n".join(map(encode, [end, {"type": "message", "seq": 1, "message": record}]))
+    await feed.deliver({"type": "chat.events", "conversation": str(feed.conversation_id), "raw": raw})
+
+    assert [frame["type"] for frame in frames] == ["status", "stream_start", "stream_token", "stream_end", "message"]
+    assert frames[1]["content"] + frames[2]["token"] == "half and whole"

@@ -1,0 +1,214 @@
+"""What is deleted is gone: from the database's files, the disk around them, Redis and the logs."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sqlite3
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from django.apps import apps
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.db import connection, models, transaction
+
+from chat.keeping import erasure
+from chat.models import ChatSession, Conversation, Message
+from chat.owners import Owner
+from tests import programs
+from tests.client import Client
+from tests.servers import Server
+
+SENTINEL = "xyzzy-7f3a"
+VISITOR = Owner(visitor="f" * 64)
+
+
+# -- what belongs to a conversation -----------------------------------------------------------------------------------
+
+
+def relations() -> Iterator[models.ForeignKey]:
+    """Every foreign key of the app that leads to a conversation, at once or through another model."""
+    reached: set[type[models.Model]] = {Conversation}
+    for _ in range(5):
+        for model in apps.get_app_config("chat").get_models():
+            for field in model._meta.get_fields():
+                if isinstance(field, models.ForeignKey) and field.related_model in reached:
+                    reached.add(model)
+                    yield field
+
+
+def test_whatever_belongs_to_a_conversation_goes_with_it():
+    kept = {str(field): field for field in relations() if field.remote_field.on_delete is not models.CASCADE}
+
+    assert {field.model for field in relations()} >= {Message, ChatSession}
+    assert not kept, "these rows, or their link, would outlive the conversation"
+
+
+def test_no_model_keeps_files_that_nothing_deletes():
+    files = [
+        field
+        for model in apps.get_app_config("chat").get_models()
+        for field in model._meta.get_fields()
+        if isinstance(field, models.FileField)
+    ]
+
+    assert not files, "delete the file with its conversation, and search the media folder in the tests below"
+
+
+# -- the file of the database -----------------------------------------------------------------------------------------
+
+
+def sqlite_file() -> Path:
+    if connection.vendor != "sqlite":
+        pytest.skip("about SQLite's files")
+    return Path(connection.settings_dict["NAME"])
+
+
+def bytes_of(folder: Path) -> bytes:
+    """Everything that is in the files of a folder."""
+    return b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+def fill(*, seed: int, rounds: int) -> list[Conversation]:
+    """Make conversations whose rows grow and move between pages, as checkpoints do; half are to be deleted."""
+    chance = random.Random(seed)
+    conversations = [Conversation.objects.create(visitor=VISITOR.visitor, agent_key="a") for _ in range(8)]
+    for number in range(rounds):
+        conversation = chance.choice(conversations)
+        mark = SENTINEL if conversation in conversations[:4] else "kept"
+        row = Message(conversation=conversation, kind="assistant", seq=number, content=f"{mark} ")
+        row.save(force_insert=True)
+        for _ in range(3):
+            grown = chance.choice([20, 300, 3000]) * f"{mark} "
+            Message.objects.filter(seq=chance.randint(0, number), content__startswith=mark).update(content=grown)
+    return conversations[:4]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("seed", range(3))
+def test_no_piece_of_a_deleted_text_is_left_in_the_file(seed):
+    folder = sqlite_file().parent
+    for conversation in fill(seed=seed, rounds=300):
+        assert SENTINEL.encode() in bytes_of(folder)
+        conversation.delete()
+
+    assert SENTINEL.encode() not in bytes_of(folder)
+    assert b"kept" in bytes_of(folder)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_file_that_is_too_large_is_overwritten_at_once_and_written_anew_by_purge(monkeypatch):
+    folder = sqlite_file().parent
+    monkeypatch.setattr(erasure, "MAX_BYTES", 0)
+    doomed = fill(seed=1, rounds=200)
+    before = bytes_of(folder).count(SENTINEL.encode())
+    for conversation in doomed:
+        conversation.delete()
+    left = bytes_of(folder).count(SENTINEL.encode())
+    call_command("purge")
+
+    assert left < before / 100
+    assert SENTINEL.encode() not in bytes_of(folder)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_conversations_of_a_deleted_account_leave_no_text_either():
+    folder = sqlite_file().parent
+    alice = User.objects.create_user("alice")
+    conversation = Conversation.objects.create(user=alice, agent_key="a", title=SENTINEL)
+    conversation.add_turn(SENTINEL * 500, follows=None)
+
+    alice.delete()
+
+    assert SENTINEL.encode() not in bytes_of(folder)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_transaction_that_deletes_many_cleans_up_once(monkeypatch):
+    sqlite_file()
+    cleaned = []
+    monkeypatch.setattr(erasure, "clean", lambda *args, **kwargs: cleaned.append(args))
+    for _ in range(3):
+        Conversation.objects.create(visitor=VISITOR.visitor, agent_key="a")
+
+    with transaction.atomic():
+        for conversation in Conversation.objects.all():
+            conversation.delete()
+
+    assert len(cleaned) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_reader_in_the_way_is_reported_and_the_next_time_cleans(caplog):
+    file = sqlite_file()
+    connection.cursor().execute("PRAGMA busy_timeout=200")
+    doomed = fill(seed=2, rounds=50)
+    reader = sqlite3.connect(file, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM chat_message").fetchone()
+    for conversation in doomed:
+        conversation.delete()
+
+    assert "not cleaned yet" in caplog.text and SENTINEL.encode() in bytes_of(file.parent)
+    reader.close()
+    assert erasure.clean("default")
+    assert SENTINEL.encode() not in bytes_of(file.parent)
+    connection.close()
+
+
+# -- a whole server --------------------------------------------------------------------------------------------------
+
+
+def delete(server: Server, conversation: str, cookies: dict[str, str]) -> int:
+    """Delete a conversation as the page does."""
+    headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
+    headers["X-CSRFToken"] = cookies["csrftoken"]
+    address = f"{server.url}/api/conversations/{conversation}"
+    return urllib.request.urlopen(urllib.request.Request(address, method="DELETE", headers=headers)).status
+
+
+async def test_a_deleted_conversation_is_nowhere(stub, tmp_path):
+    environment = {"CHAT_API_BASE": stub.url, "CHAT_API_KEY": "sk-test-key", "LOG_LEVEL": "DEBUG"}
+    with programs.redis_server() as layer, Server(tmp_path, REDIS_URL=layer.url, **environment) as server:
+        cookies = server.visitor()
+        async with Client(server.ws_url, cookies=cookies, agent="tools") as page:
+            await page.say(f'{SENTINEL} [[tool=delegate args={{"job":"{SENTINEL} [\\u005btokens=5]\\u005d"}}]]')
+            await page.idle()
+            await page.say(f'[[text="{SENTINEL} {SENTINEL}" tokens=2]]')
+            await page.idle()
+            await page.say(f'{SENTINEL} [[text="{f"{SENTINEL} " * 500}" tps=50]]')
+            await page.event("stream_token")
+            assert SENTINEL.encode() in bytes_of(tmp_path)
+
+            assert await asyncio.to_thread(delete, server, page.conversation, cookies) == 204  # while it answers
+            assert await page.closed() == 4404
+            await asyncio.to_thread(stub.wait, open=0)  # the model's request is over too
+
+            redis_client = redis.Redis.from_url(layer.url)
+            found = {key: redis_client.dump(key) for key in redis_client.scan_iter()}
+            redis_client.close()
+            assert SENTINEL not in str(found)
+            assert SENTINEL.encode() not in bytes_of(tmp_path)  # database, log of the server, whatever it writes
+        server.stop()
+        assert SENTINEL.encode() not in bytes_of(tmp_path)
+
+
+async def test_an_agent_of_another_process_stops_for_a_deletion(stub, redis_url, tmp_path):
+    environment = {"CHAT_API_BASE": stub.url, "CHAT_API_KEY": "sk-test-key", "REDIS_URL": redis_url}
+    with Server(tmp_path, **environment) as first, Server(tmp_path, **environment) as second:
+        cookies = first.visitor()
+        async with Client(first.ws_url, cookies=cookies) as page:
+            await page.say(f'{SENTINEL} [[text="{f"{SENTINEL} " * 500}" tps=50]]')
+            await page.event("stream_token")
+
+            assert await asyncio.to_thread(delete, second, page.conversation, cookies) == 204
+            assert await page.closed() == 4404
+            await asyncio.to_thread(stub.wait, open=0)  # the model's request is over too
+        first.stop()
+        second.stop()
+        assert SENTINEL.encode() not in bytes_of(tmp_path)
+        assert "Traceback" not in first.log + second.log

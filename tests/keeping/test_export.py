@@ -1,0 +1,207 @@
+"""A conversation as a file: whose, complete, and without meaning where it had none."""
+
+from __future__ import annotations
+
+import json
+import re
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from hypothesis import example, given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from chat.actions.send import edit
+from chat.keeping.export import fenced, inert, plain
+from chat.models import Conversation, Message
+from chat.owners import Owner
+
+pytestmark = pytest.mark.django_db(transaction=True)
+viewer = MarkdownIt("commonmark", {"html": True})  # a reader that runs HTML, unlike the page
+
+
+@pytest.fixture
+def alice(client) -> User:
+    user = User.objects.create_user("alice")
+    client.force_login(user)
+    return user
+
+
+@pytest.fixture
+def conversation(alice) -> Conversation:
+    return Conversation.objects.create(user=alice, agent_key="assistant", title="Sums *of* <b>squares</b>")
+
+
+def add_turn(conversation: Conversation, text: str, *records: Message) -> Message:
+    """Store a turn as an agent that has worked on it leaves it."""
+    turn = conversation.add_turn(text, follows=conversation.head, ended=conversation.created)
+    for record in records:
+        record.turn = turn.id
+    conversation.append(*records)
+    return turn
+
+
+def square(**fields) -> Message:
+    fields = {"tool_name": "square", "tool_args": {"number": 7}, "content": "49", "agent": "Toolbox"} | fields
+    return Message(kind="tool", **fields)
+
+
+def answer(text: str, **fields) -> Message:
+    return Message(kind="assistant", content=text, agent="Toolbox", **fields)
+
+
+def export(client: Client, conversation: Conversation, format: str = "json"):
+    return client.get(f"/api/conversations/{conversation.id}/export?format={format}")
+
+
+def markdown_of(client: Client, conversation: Conversation) -> str:
+    return export(client, conversation, "markdown").content.decode()
+
+
+def test_json_has_every_record_of_every_branch_in_order(client, alice, conversation):
+    first = add_turn(conversation, "7 squared?", square(), answer("It is 49."))
+    edit(Owner(user_id=alice.pk), conversation.id, turn=first.id, content="8 squared?")
+    conversation.refresh_from_db()
+
+    file = export(client, conversation).json()
+
+    assert [record["seq"] for record in file["records"]] == [1, 2, 3, 4, 5]
+    assert [record["type"] for record in file["records"]] == ["message", "tool_result", "message", "message", "head"]
+    assert file["records"][1]["tool_args"] == {"number": 7} and file["records"][1]["result"] == "49"
+    assert file["head"] == str(conversation.head) != str(first.id)
+    assert file["title"] == conversation.title
+
+
+def test_json_has_the_whole_of_a_text_that_no_frame_holds(client, conversation):
+    text = "a long line\n" * 50_000
+    add_turn(conversation, "tell me all", answer(text))
+
+    record = export(client, conversation).json()["records"][1]
+
+    assert record["message"]["content"] == text
+    assert "truncated" not in record["message"]
+
+
+def test_what_is_in_progress_is_not_part_of_the_file(client, conversation):
+    add_turn(conversation, "go on")
+    Message.objects.create(conversation=conversation, kind="assistant", status="open", content="half a")
+
+    assert "half a" not in export(client, conversation).content.decode() + markdown_of(client, conversation)
+
+
+def test_markdown_has_the_current_transcript_with_its_tool_calls(client, conversation):
+    add_turn(conversation, "7 squared?", square(), answer("It is **49**."))
+
+    text = markdown_of(client, conversation)
+
+    assert re.findall(r"^#+ .*", text, re.M)[1:] == ["## User", "### Tool: square", "## Toolbox"]
+    assert '```json\n{\n  "number": 7\n}\n```\n\n```\n49\n```' in text
+    assert "It is **49**." in text
+    assert "<h1>Sums *of* &lt;b&gt;squares&lt;/b&gt;</h1>" in viewer.render(text)
+
+
+def test_markdown_says_what_did_not_end_well(client, conversation):
+    broken = answer("half a", status="error", error={"code": "llm_error", "details": "The model failed."})
+    add_turn(conversation, "7 squared?", square(status="stopped"), broken)
+
+    text = markdown_of(client, conversation)
+
+    assert "### Tool: square (stopped)" in text
+    assert "## Toolbox (error)" in text and "*The model failed.*" in text
+
+
+def test_a_block_of_code_that_was_cut_does_not_swallow_what_follows(client, conversation):
+    add_turn(conversation, "write code", answer("Here:\n\n````python\nprint(1)\n```\n", status="stopped"))
+    add_turn(conversation, "thanks", answer("Welcome."))
+
+    assert viewer.render(markdown_of(client, conversation)).count("<h2>") == 4
+
+
+def test_a_tool_s_result_with_fences_stays_in_its_block(client, conversation):
+    add_turn(conversation, "read it", square(content="```\n<script>x()</script>\n````\n# no heading"), answer("Done."))
+
+    html = viewer.render(markdown_of(client, conversation))
+
+    assert "<script>" not in html and html.count("<h1>") == 1
+
+
+@pytest.mark.parametrize("format", ["json", "markdown"])
+def test_the_file_is_saved_and_never_run(client, conversation, format):
+    response = export(client, conversation, format)
+
+    assert response["Content-Disposition"].startswith(f'attachment; filename="conversation-{conversation.id}.')
+    assert response["X-Content-Type-Options"] == "nosniff"
+    assert response["Content-Security-Policy"] == "default-src 'none'; sandbox"
+    assert "no-store" in response["Cache-Control"]
+
+
+@pytest.mark.parametrize("format", ["json", "markdown"])
+def test_the_conversation_of_someone_else_answers_like_none(client, conversation, format):
+    mallory = Client()
+    mallory.force_login(User.objects.create_user("mallory"))
+
+    theirs = export(mallory, conversation, format)
+    nobodys = mallory.get(f"/api/conversations/{uuid4()}/export?format={format}")
+
+    assert (theirs.status_code, theirs.content) == (nobodys.status_code, nobodys.content) == (404, nobodys.content)
+
+
+def test_a_stranger_is_asked_to_sign_in(conversation, settings):
+    settings.CHAT_ALLOW_ANONYMOUS = False
+
+    assert export(Client(), conversation).status_code == 401
+
+
+def test_an_unknown_format_is_refused(client, conversation):
+    response = export(client, conversation, "pdf")
+
+    assert response.status_code == 400 and "markdown" in json.loads(response.content)["details"]
+
+
+# -- texts without meaning --------------------------------------------------------------------------------------------
+
+LINE_SAFE = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"], include_characters=" "), max_size=30)
+MARKS = ["#", "-", "+", "=", "---", "1.", "1)", ">", "~~~", "```", "|", "[a](b)", "<b>", "&lt;", "$x$", "\\"]
+TYPED = st.lists(st.one_of(LINE_SAFE, st.sampled_from(MARKS)))
+
+
+def shown(markdown: str) -> str:
+    """The text that a reader sees; fails if anything but plain paragraphs was made of it."""
+    html = viewer.render(markdown)
+    assert not re.search(r"<(?!/?p>|br />)", html), html
+    text = re.sub(r"<[^>]+>", "", html)
+    for entity, character in (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&amp;", "&")):
+        text = text.replace(entity, character)
+    return text
+
+
+@given(TYPED)
+@example(["    four blanks"])
+@example(["a", "==="])
+@example(["&amp; &#65;"])
+def test_what_a_user_typed_is_shown_as_it_was_typed(lines):
+    typed = "\n".join(lines)
+
+    assert shown(plain(typed)).split() == typed.split()
+
+
+@given(st.text("`~ax\n", max_size=40))
+def test_a_fenced_text_stays_in_its_block(text):
+    (token,) = viewer.parse(fenced(text))
+
+    assert token.content == text.rstrip() + "\n" or not text.strip()
+
+
+@pytest.mark.parametrize(
+    "html", ["<script>x()</script>", "<img src=x onerror=x()>", "<!-- swallows", "<!DOCTYPE x>", "<?php", "</div>"]
+)
+def test_html_in_an_answer_is_text(html):
+    assert html.replace("<", "&lt;").replace(">", "&gt;") in viewer.render(inert(f"see {html}"))
+
+
+def test_code_and_links_of_an_answer_stay_as_they_are():
+    text = "`a < b`, ``<b>``, 1 < 2, <https://example.org>\n\n```html\n<b>\n```\nand `<i>`"
+
+    assert inert(text) == text

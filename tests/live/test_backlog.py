@@ -1,0 +1,125 @@
+"""What waits is numbered, merged and rendered when it is taken, and not before."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from chat.agents.langroid.holdback import HOLD_SECONDS, HoldBack
+from chat.live.backlog import Backlog, with_html
+
+ID = "m1"
+
+
+@pytest.fixture
+def backlog():
+    backlog = Backlog()
+    backlog.open({"type": "stream_start", "message_id": ID})
+    return backlog
+
+
+def taken(backlog, *, now=0.0, mode="raw"):
+    raw, html = backlog.drain(now, 0.04)
+    return [json.loads(frame) for frame in (raw if mode == "raw" else html)]
+
+
+def answer(text):
+    return {"type": "message", "seq": 1, "message": {"sender": "assistant", "content": text}}
+
+
+def test_what_waits_together_becomes_one_chunk(backlog):
+    for word in ("one ", "two ", "three"):
+        backlog.text(ID, word, 0.0)
+
+    start, token = taken(backlog)
+    assert start["content"] == "" and (token["n"], token["token"]) == (0, "one two three")
+    assert taken(backlog) == [] and backlog.chars == 0
+
+
+def test_only_the_first_text_is_the_first(backlog):
+    backlog.reasoning(ID, "hm")
+
+    assert not backlog.text(ID, "", 0.0)
+    assert backlog.text(ID, "a", 0.0)
+    assert not backlog.text(ID, "b", 0.0)
+    taken(backlog)
+    assert not backlog.text(ID, "c", 0.0)
+
+
+def test_events_and_text_keep_their_order(backlog):
+    backlog.text(ID, "before", 0.0)
+    backlog.add([{"type": "tool_call"}])
+    backlog.text(ID, "after", 0.0)
+
+    assert [event.get("token", event["type"]) for event in taken(backlog)] == [
+        "stream_start",
+        "before",
+        "tool_call",
+        "after",
+    ]
+
+
+def test_a_closed_message_takes_nothing_more(backlog):
+    backlog.text(ID, "all", 0.0)
+    backlog.close(ID, "all of it", "")
+
+    assert not backlog.text(ID, "too late", 0.0)
+    backlog.close(ID, "twice", "")
+    assert [event["type"] for event in taken(backlog)] == ["stream_start", "stream_token", "stream_end"]
+    assert backlog.emitted(ID) == ("", "")
+
+
+def test_the_rest_of_the_final_text_comes_before_the_end(backlog):
+    backlog.text(ID, "all", 0.0)
+    backlog.close(ID, "all of it", "")
+
+    assert [event["token"] for event in taken(backlog) if "token" in event] == ["all of it"]
+
+
+def test_a_view_holds_what_was_numbered_and_emitted_what_waits_too(backlog):
+    backlog.text(ID, "shown", 0.0)
+    taken(backlog)
+    backlog.text(ID, " waiting", 0.0)
+
+    (view,) = backlog.views(html=False)
+    assert (view.text, view.n) == ("shown", 1)
+    assert backlog.emitted(ID) == ("shown waiting", "")
+
+
+def test_held_back_text_waits_for_its_time(backlog):
+    backlog = Backlog()
+    backlog.open({"type": "stream_start", "message_id": ID}, hold=HoldBack())
+    backlog.text(ID, '{"a": ', 1.0)
+
+    assert [event["type"] for event in taken(backlog, now=1.1)] == ["stream_start"]
+    assert backlog.waits
+    assert taken(backlog, now=1.0 + HOLD_SECONDS)[0]["token"] == '{"a": '
+    assert not backlog.waits
+
+
+def test_patches_of_one_message_keep_their_distance(backlog):
+    backlog.html = True
+    backlog.text(ID, "one", 0.0)
+    assert [event["type"] for event in taken(backlog, now=1.0, mode="html")] == ["stream_start", "stream_html"]
+
+    backlog.text(ID, " two", 0.0)
+    assert taken(backlog, now=1.01, mode="html") == []
+    assert backlog.waits
+    assert [event["type"] for event in taken(backlog, now=9.0, mode="html")] == ["stream_html"]
+
+
+def test_an_answer_that_was_rendered_ahead_is_what_is_sent(backlog):
+    backlog.html = True
+    backlog.add(backlog.ready([answer("**bold**"), {"type": "status"}]))
+
+    assert taken(backlog, mode="html")[1:] == [with_html(answer("**bold**")), {"type": "status"}]
+
+
+def test_an_answer_that_waited_when_html_was_first_wanted_is_rendered_then(backlog):
+    backlog.add(backlog.ready([answer("**bold**")]))
+    backlog.html = True
+
+    raw, html = backlog.drain(0.0, 0.04)
+    assert json.loads(raw[-1]) == answer("**bold**")
+    assert json.loads(html[-1]) == with_html(answer("**bold**"))

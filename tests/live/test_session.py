@@ -1,0 +1,239 @@
+"""The live agent's side of the fence: whose conversation another process has claimed can say nothing any more."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import uuid
+from collections.abc import Callable
+
+import pytest
+
+from chat.actions.send import accept_message
+from chat.cluster.process import here
+from chat.connection.feed import Feed
+from chat.live.claims import claim, stop_waiting
+from chat.live.outbox import Flusher, start_thread
+from chat.live.session import AgentSession
+from chat.models import Conversation, Message, ServerProcess
+from chat.observer import AgentGone, Failure, LlmOutcome, Place, Question, ToolOutcome, ToolRun
+from chat.owners import Owner
+from chat.wire.events import RECORDS
+from tests.connection.test_feed import feed_into
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+OWNER = Owner(visitor="f" * 64)
+PLACE = Place(agent="A")
+ANSWER, TOOL, OTHER = (str(uuid.uuid4()) for _ in range(3))
+FAILURE = Failure(code="internal", details="It failed.", incident="x")
+RUN = ToolRun(id=TOOL, name="square", args={}, message_id=None, place=PLACE)
+
+# What an agent may say next, in the middle of a turn with an open answer and an open tool.
+WRITES: dict[str, Callable[[AgentSession], object]] = {
+    "the answer ends": lambda session: session.llm_ended(ANSWER, LlmOutcome(content="half and whole")),
+    "a tool starts": lambda session: session.tool_started(ToolRun(**{**vars(RUN), "id": OTHER})),
+    "a tool ends": lambda session: session.tool_ended(TOOL, ToolOutcome(result="49")),
+    "a question": lambda session: session.ask(Question(prompt="May I?", agent="A")),
+    "the turn fails": lambda session: session.turn_failed(FAILURE),
+    "the turn ends": lambda session: session.next_message(),
+}
+
+
+@pytest.fixture
+async def session(settings) -> AgentSession:
+    """An agent in the middle of a turn, without its thread."""
+    settings.CHAT_AGENTS = {"mock": {"FACTORY": "tests.server_agents.mock", "NAME": "A"}}
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "chat.layers.InMemoryLayer"}}
+    id = uuid.uuid4()
+
+    def begin() -> tuple:
+        accept_message(OWNER, id, content="hello", client_id=None, new_agent="mock")
+        process = ServerProcess.objects.create(host="one", pid=1)
+        return claim(id, process), process
+
+    claimed, process = await asyncio.to_thread(begin)
+    session = AgentSession(claimed, resources={}, ended=lambda _: None)
+
+    def work() -> None:
+        session.next_message()
+        session.llm_started(ANSWER, PLACE, may_call_tools=False)
+        session.llm_text(ANSWER, "half")
+        session.tool_started(RUN)
+
+    Flusher.of_loop().end()  # what waits to be sent stays in the outbox, for the tests to see
+    await start_thread(work, name="agent-test")
+    session.outbox.take()
+    await asyncio.to_thread(process.end)
+    return session
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+async def test_a_former_owner_stores_nothing_and_sends_nothing(session, write):
+    other = await asyncio.to_thread(ServerProcess.objects.create, host="two", pid=2)
+    await asyncio.to_thread(claim, session.conversation_id, other)
+    before = await asyncio.to_thread(rows)
+
+    def say() -> None:
+        with pytest.raises(AgentGone):
+            write(session)
+
+    await start_thread(say, name="agent-test")
+    assert await asyncio.to_thread(rows) == before
+    assert session.outbox.take() is None
+    assert session.halted and session.closing
+
+
+@pytest.mark.parametrize("what", sorted(WRITES.keys() - {"a question"}))  # that one leaves no record
+async def test_the_owner_itself_stores_and_sends_it(session, what):
+    before = await asyncio.to_thread(rows)
+    session.close("grace")  # nothing waits for a message
+    await start_thread(lambda: WRITES[what](session), name="agent-test")
+    assert await asyncio.to_thread(rows) != before
+    assert session.outbox.take()
+
+
+@pytest.mark.parametrize("what", ["the answer ends", "a tool ends", "the turn ends"])
+async def test_what_is_a_record_already_is_nowhere_open(session, monkeypatch, what):
+    """A page may have read the record, in any process, before the agent's thread has come to send it."""
+    session.close("grace")  # nothing waits for a message
+    send, snapshots = session._send_record, []
+    look = threading.Thread(target=lambda: snapshots.append(session.snapshot(html=False)))
+
+    def look_and_send(record: Message, *then: dict) -> None:
+        if not look.ident:
+            look.start()
+            look.join(0.3)  # it waits for what follows; else it is done by then
+        send(record, *then)
+
+    monkeypatch.setattr(session, "_send_record", look_and_send)
+    await start_thread(lambda: WRITES[what](session), name="agent-test")
+    await asyncio.to_thread(look.join)
+    (snapshot,) = snapshots
+    open_ids = {view.start["message_id"] for view in snapshot["streams"]}
+    open_ids |= {call["tool_call_id"] for call in snapshot["calls"]}
+    records = [str(id) async for id in Message.objects.exclude(seq=None).values_list("id", flat=True)]
+    assert len(records) > 1 and open_ids.isdisjoint(records)
+
+
+@pytest.mark.parametrize("is_open", [False, True], ids=["opens", "catches up"])
+async def test_a_page_that_reads_while_a_turn_ends_hears_of_its_records_before_its_end(session, monkeypatch, is_open):
+    """What it reads is older than the agent's state, which it asks for afterwards."""
+    read, frames = Feed._read, []
+
+    def read_and_let_the_turn_end(feed: Feed) -> object:
+        stored = read(feed)
+        if not session.closing:
+            session.close("grace")  # nothing waits for a message
+            session.tool_ended(TOOL, ToolOutcome())
+            session.llm_ended(ANSWER, LlmOutcome(content="half and whole"))
+            session.next_message()
+        return stored
+
+    def greet(conversation: Conversation, *_: bool) -> dict:
+        return {"type": "connection", "seq": conversation.newest_seq}
+
+    monkeypatch.setitem(here.sessions, session.conversation_id, session)
+    feed = feed_into(frames, session.conversation_id)
+    if is_open:
+        await feed.open(greet, after=None)
+        feed.is_behind = True
+    monkeypatch.setattr(Feed, "_read", read_and_let_the_turn_end)
+    await (feed.catch_up() if is_open else feed.open(greet, after=None))
+
+    ends = [at for at, frame in enumerate(frames) if frame.get("state") == "idle"]
+    assert len(ends) == 1
+    assert max(frame["seq"] for frame in frames[: ends[0]] if "seq" in frame) == 3
+    assert [frame["seq"] for frame in frames if frame["type"] in RECORDS] == [1, 2, 3]
+
+
+async def test_what_is_open_is_not_shown_before_the_records_that_it_follows(session, monkeypatch):
+    """The agent goes on between two queries of the reading; nobody answers for it."""
+    find, frames = type(Conversation.objects).find, []
+
+    def find_and_go_on(self: object, id: uuid.UUID, **options: Owner) -> Conversation | None:
+        found = find(self, id, **options)
+        if ANSWER in session._open:
+            session.llm_ended(ANSWER, LlmOutcome(content="half and whole"))
+            session.tool_started(ToolRun(**{**vars(RUN), "id": OTHER, "message_id": ANSWER}))
+        return found
+
+    monkeypatch.setattr(type(Conversation.objects), "find", find_and_go_on)
+    feed = feed_into(frames, session.conversation_id)
+    await feed.open(lambda conversation, *_: {"type": "connection", "seq": conversation.newest_seq}, after=1)
+    kinds = [frame["type"] for frame in frames]
+    assert kinds == ["connection", "status", "message", "tool_call", "tool_call"]
+    assert [frame["tool_call_id"] for frame in frames if frame["type"] == "tool_call"] == [TOOL, OTHER]
+
+
+async def test_a_page_that_has_not_seen_a_turn_begin_hears_of_it_before_its_records(session):
+    frames: list[dict] = []
+    feed = feed_into(frames, session.conversation_id)
+    await feed.open_new(lambda *_: {"type": "connection", "seq": 0})
+    assert frames[-1]["state"] == "idle"
+    await start_thread(lambda: WRITES["a tool ends"](session), name="agent-test")
+    feed.compare(2, "running")  # the process's tick: nothing has come by the layer
+    await feed.catch_up()
+    kinds = [frame["type"] for frame in frames]
+    assert kinds == ["connection", "status", "status", "message", "tool_result", "stream_start"]
+    assert frames[2]["state"] == "running"
+
+
+async def test_what_a_returning_page_has_is_not_told_again_when_it_comes_late(session):
+    """The page has read the records before the agent's frames were sent, and is back before them too."""
+    frames: list[dict] = []
+
+    def work() -> None:
+        session.llm_started(OTHER, PLACE, may_call_tools=False)
+        session.llm_text(OTHER, "all")
+        session.llm_ended(OTHER, LlmOutcome(content="all"))
+        run = ToolRun(**{**vars(RUN), "id": str(uuid.uuid4())})
+        session.tool_started(run)
+        session.tool_ended(run.id, ToolOutcome(result="49"))
+
+    await start_thread(work, name="agent-test")
+    feed = feed_into(frames, session.conversation_id)
+    await feed.open(lambda conversation, *_: {"type": "connection", "seq": conversation.newest_seq}, after=3)
+    opened = len(frames)
+    late = session.outbox.take()
+    assert {"stream_start", "stream_end", "message", "tool_call", "tool_result"} <= set(kinds_of(late["raw"]))
+    await feed.deliver(late)
+    assert frames[0] == {"type": "connection", "seq": 3}
+    assert set(kinds_of(late["raw"])) & {frame["type"] for frame in frames[opened:]} <= {"status"}
+
+
+def kinds_of(raw: str) -> list[str]:
+    return [json.loads(frame)["type"] for frame in raw.split("\n")]
+
+
+def rows() -> list[dict]:
+    return list(Message.objects.order_by("id").values())
+
+
+@pytest.mark.parametrize("begins", [False, True], ids=["before it begins", "before the model is asked"])
+async def test_an_agent_that_has_not_heard_of_a_stopped_message_gives_way_to_one_that_has(session, begins):
+    """Else its memory would lack what the page shows."""
+    heard: list[str] = []
+
+    def work() -> None:
+        session._history()  # of nothing
+        session.llm_ended(ANSWER, LlmOutcome(content="half"))
+        session.tool_ended(TOOL, ToolOutcome())
+        say("second")
+        if begins:
+            heard.append(session.next_message().content)
+            session.stop()
+        else:
+            session._end_turn()
+            stop_waiting(session.conversation_id)
+        say("third")
+        heard.append(session.next_message())
+
+    def say(text: str) -> None:
+        session.submit(accept_message(OWNER, session.conversation_id, content=text, client_id=None).turn)
+
+    await start_thread(work, name="agent-test")
+    assert heard == (["second", None] if begins else [None])
+    assert session.closing and session.has_waiting
+    assert await Message.objects.filter(content="third", begun=None).aexists()

@@ -1,0 +1,521 @@
+"""The recipe of `deploy/` as it stands: nginx with TLS before two processes, PostgreSQL and Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import http.cookiejar
+import os
+import re
+import shlex
+import signal
+import socket
+import ssl
+import string
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlencode
+
+import psycopg
+import pytest
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from django.core.management import get_commands
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from tests import programs, servers
+from tests.client import Client
+from tests.pace import assert_within
+from tests.project.test_docs import known_variables
+from tests.servers import Server, free_port
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+UNITS = sorted((DEPLOY / "systemd").iterdir())
+MIB = 2**20
+
+# What a distribution's own nginx.conf has, for a proxy that keeps everything in one folder.
+MAIN = """
+daemon off;
+pid nginx.pid;
+worker_processes 1;
+{user}
+events {{ worker_connections 1024; }}
+http {{
+    include {mime_types};
+    log_format upstream "$upstream_addr $status $request_uri";
+    access_log access.log upstream;
+    client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;
+    include site.conf;
+}}
+"""
+
+
+def command_of_unit() -> list[str]:
+    """The arguments of uvicorn in the systemd unit."""
+    unit = (DEPLOY / "systemd/langroid-chat@.service").read_text().replace("\\\n", " ")
+    command = shlex.split(re.search("^ExecStart=(.*)$", unit, re.M)[1])
+    return [argument.replace("%i", "{port}") for argument in command[1:]]
+
+
+def environment_file() -> dict[str, str]:
+    lines = (DEPLOY / "environment").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+def make_certificate(folder: Path) -> Path:
+    """Make a certificate for this machine, as files with certbot's names; return that of the certificate."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(1))
+        .add_extension(names, critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    formats = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "privkey.pem").write_bytes(key.private_bytes(pem, *formats))
+    (folder / "fullchain.pem").write_bytes(certificate.public_bytes(pem))
+    return folder / "fullchain.pem"
+
+
+@dataclass
+class Site:
+    """The whole installation, as people reach it."""
+
+    folder: Path
+    http_port: int
+    https_port: int
+    processes: list[Server]
+    database_url: str
+    tls: ssl.SSLContext
+    proxy: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"https://localhost:{self.https_port}"
+
+    @property
+    def ws_url(self) -> str:
+        return f"wss://localhost:{self.https_port}/ws/chat/"
+
+    def open(self, path: str, **options) -> http.client.HTTPResponse:
+        return urllib.request.urlopen(urllib.request.Request(self.url + path, **options), context=self.tls, timeout=20)
+
+    def request(self, method: str, path: str, body: bytes = b"", *, source: str = "127.0.0.1", **headers: str):
+        """Make one request from another address of this machine."""
+        connection = http.client.HTTPSConnection(
+            "localhost", self.https_port, context=self.tls, source_address=(source, 0), timeout=20
+        )
+        connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+        return connection.getresponse()
+
+    def visitor(self) -> dict[str, str]:
+        jar = http.cookiejar.CookieJar()
+        handlers = urllib.request.HTTPCookieProcessor(jar), urllib.request.HTTPSHandler(context=self.tls)
+        urllib.request.build_opener(*handlers).open(f"{self.url}/", timeout=20).read()
+        return {cookie.name: cookie.value for cookie in jar}
+
+    def execute(self, statement: str) -> list[tuple]:
+        with psycopg.connect(self.database_url, autocommit=True) as connection:
+            cursor = connection.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+    def served(self, status: int, path: str) -> set[str]:
+        """The processes that answered requests so."""
+        lines = (self.folder / "access.log").read_text().splitlines()
+        return {line.split()[0] for line in lines if line.split()[1] == str(status) and path in line}
+
+    def write_proxy(self, program: str) -> list[str]:
+        """Write nginx's configuration; return the command that runs it."""
+        template = string.Template((DEPLOY / "nginx.conf.template").read_text())
+        first, second = self.processes
+        values = {
+            "SITE": "localhost",
+            "SERVER_A": f"127.0.0.1:{first.port}",
+            "SERVER_B": f"127.0.0.1:{second.port}",
+            "LISTEN_HTTP": f"127.0.0.1:{self.http_port}",
+            "LISTEN_HTTPS": f"127.0.0.1:{self.https_port}",
+            "CERTIFICATES": str(self.folder),
+            "STATIC": str(first.data_dir / "static"),
+        }
+        assert set(values) == set(re.findall(r"\$\{(\w+)\}", template.template))
+        (self.folder / "site.conf").write_text(template.safe_substitute(values))
+        types = next(path for path in ("/etc/nginx/mime.types", "/usr/share/nginx/mime.types") if Path(path).is_file())
+        user = "user root;" if os.getuid() == 0 else ""  # the folders of pytest are closed to others
+        (self.folder / "nginx.conf").write_text(MAIN.format(user=user, mime_types=types))
+        return [program, "-p", str(self.folder), "-c", "nginx.conf", "-e", "error.log"]
+
+
+@pytest.fixture(scope="module")
+def site(stub, tmp_path_factory) -> Iterator[Site]:
+    nginx = programs.require("nginx")
+    folder, data = tmp_path_factory.mktemp("nginx"), tmp_path_factory.mktemp("data")
+    (data / "secret").write_text("0123456789abcdefghij" * 3)
+    with (
+        programs.postgres_server() as database,
+        programs.redis_server() as layer,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        certificate = make_certificate(folder)
+        patch.setenv("SSL_CERT_FILE", str(certificate))  # trusted by the checking client
+        patch.setitem(servers.COMMANDS, "recipe", " ".join(["-m uvicorn", *command_of_unit()]))
+        environment = environment_file() | {
+            "ALLOWED_HOSTS": "localhost,127.0.0.1",  # the second: the tests ask each process whether it is ready
+            "DATA_DIR": str(data),
+            "DATABASE_URL": database.url,
+            "REDIS_URL": layer.url,
+            "SECRET_KEY_FILE": str(data / "secret"),
+            "CHAT_API_BASE": stub.url,
+            "CHAT_API_KEY": "sk-test-key",
+            "CHAT_ALLOW_ANONYMOUS": "true",
+        }
+        processes = [Server(data, kind="recipe", **environment) for _ in range(2)]
+        tls = ssl.create_default_context(cafile=str(certificate))
+        site = Site(folder, free_port(), free_port(), processes, database.url, tls)
+        processes[0].manage("migrate", "--verbosity", "0")
+        processes[0].manage("collectstatic", "--noinput", "--verbosity", "0")
+        command = site.write_proxy(nginx)
+        subprocess.run([*command, "-t"], check=True, capture_output=True)
+        site.proxy = subprocess.Popen(command, cwd=folder)
+        try:
+            for process in processes:
+                process.start(migrate=False)
+            programs.wait_until(lambda: programs.accepts(site.https_port), site.proxy)
+            yield site
+        finally:
+            for process in processes:
+                process.stop()
+            programs.end(site.proxy)
+
+
+# -- pages ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_and_its_files_come_through_the_proxy(site):
+    page = site.open("/")
+    files = re.findall(r'"(/static/[^"]+)"', page.read().decode())
+
+    assert len(files) > 20
+    for file in files:
+        answer = site.open(file)
+        assert "immutable" in answer.headers["Cache-Control"]
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert not file.endswith(".js") or "javascript" in answer.headers["Content-Type"]
+    assert page.headers["Strict-Transport-Security"]
+    assert all("secure" in cookie.lower() for cookie in page.headers.get_all("Set-Cookie"))
+    assert not site.served(200, "/static/") - {"-"}  # from the disk
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_health_is_answered_through_the_proxy(site, path):
+    assert site.open(path).status == 200
+
+
+def test_a_process_is_asked_for_its_health_without_tls(site):
+    for process in site.processes:
+        assert urllib.request.urlopen(f"{process.url}/readyz", timeout=5).status == 200
+
+
+def test_plain_http_is_sent_to_https(site):
+    connection = http.client.HTTPConnection("localhost", site.http_port, timeout=5)
+    connection.request("GET", "/c/x/")
+    answer = connection.getresponse()
+
+    assert (answer.status, answer.headers["Location"]) == (301, "https://localhost/c/x/")
+
+
+# -- chatting ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_conversation_goes_on_in_whatever_process_a_page_comes_to(site):
+    async with Client(site.ws_url, cookies=site.visitor()) as page:
+        for turn in range(6):
+            await page.say(f"turn {turn} [[tokens=20 tps=100]]")
+            if turn % 2:
+                await page.event("stream_token")
+                page.cut()
+            await page.reconnect()
+            await page.idle()
+
+        assert [len(answer["content"].split()) for answer in page.messages()] == [20] * 6
+        assert len(site.served(101, page.conversation)) == 2
+
+
+async def test_pages_of_one_conversation_in_both_processes_see_the_same(site):
+    cookies = site.visitor()
+    async with Client(site.ws_url, cookies=cookies) as first:
+        await first.say("hello [[tokens=3]]")
+        await first.idle()
+        async with Client(site.ws_url, cookies=cookies, conversation=first.conversation) as second:
+            mark = len(first.events)
+            await second.say("and again [[tokens=30 tps=100]]")
+            await first.event("stream_token", after=mark)
+            await second.idle()
+            await first.idle(after=mark)
+            assert first.records == second.records
+
+
+@pytest.mark.parametrize("is_own", [True, False])
+async def test_only_pages_of_the_site_itself_open_a_socket(site, is_own):
+    origin = site.url if is_own else site.url.replace("https", "http")
+    try:
+        async with connect(f"{site.ws_url}?v=1", origin=origin):
+            status = 101
+    except InvalidStatus as error:
+        status = error.response.status_code
+
+    assert status == (101 if is_own else 403)
+
+
+# -- the proxy's limits -----------------------------------------------------------------------------------------------
+
+
+def test_a_long_body_ends_at_the_proxy(site):
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        site.open("/accounts/login/?too-long", data=bytes(11 * MIB), method="POST")
+
+    assert caught.value.code == 413
+    programs.wait_until(lambda: site.served(413, "too-long"), site.proxy)
+    assert site.served(413, "too-long") == {"-"}  # no process has seen it
+
+
+def test_a_client_cannot_say_where_it_comes_from(site):
+    page = site.request("GET", "/accounts/login/", source="127.0.0.2")
+    token = re.search(r'csrfmiddlewaretoken" value="(\w+)"', page.read().decode())[1]
+    form = {"csrfmiddlewaretoken": token, "username": "mallory", "password": "wrong"}
+
+    answer = site.request(
+        "POST",
+        "/accounts/login/",
+        urlencode(form).encode(),
+        source="127.0.0.2",
+        Cookie=page.headers["Set-Cookie"].split(";")[0],
+        Referer=f"{site.url}/accounts/login/",
+        Content_Type="application/x-www-form-urlencoded",
+        X_Forwarded_For="6.6.6.6",
+        Forwarded="for=6.6.6.6;proto=http",
+        X_Forwarded_Proto="http",
+        X_Forwarded_Host="evil.example",
+    )
+
+    assert answer.status == 200, answer.read()  # the form again, and no redirect to HTTPS
+    attempts = site.execute("SELECT host(ip_address) FROM axes_accessattempt WHERE username = 'mallory'")
+    assert attempts == [("127.0.0.2",)]
+
+
+async def test_one_address_has_twenty_sockets(site):
+    def socket_from(address: str):
+        return connect(f"{site.ws_url}?v=1", local_addr=(address, 0), family=socket.AF_INET, open_timeout=10)
+
+    sockets = [await socket_from("127.0.0.3") for _ in range(20)]
+    try:
+        with pytest.raises(InvalidStatus) as refused:
+            await socket_from("127.0.0.3")
+        other = await socket_from("127.0.0.4")
+        await other.close()
+    finally:
+        await asyncio.gather(*(socket.close() for socket in sockets))
+    assert refused.value.response.status_code == 429
+
+
+def test_a_header_that_trickles_in_is_not_waited_for(site):
+    plain = socket.create_connection(("localhost", site.https_port), timeout=15)
+    with site.tls.wrap_socket(plain, server_hostname="localhost") as slow:
+        slow.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX: ")
+        began = time.monotonic()
+        answer = slow.recv(100)
+
+    assert time.monotonic() - began > 8
+    assert_within(13, since=began)
+    assert answer == b"" or b" 408 " in answer
+
+
+# -- replacing processes ----------------------------------------------------------------------------------------------
+
+
+async def come_back(page: Client) -> None:
+    """Return as a page does: until a process takes it that stays."""
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                answer = await page.reconnect()
+                if answer["type"] == "connection":
+                    return
+            except (InvalidStatus, ConnectionClosed, OSError, EOFError):
+                pass
+            await asyncio.sleep(0.2)  # a page's own pause
+
+
+async def restart(process: Server) -> None:
+    process.signal(signal.SIGTERM)
+    await asyncio.to_thread(process.wait, 15)
+    await asyncio.to_thread(process.start, migrate=False)
+
+
+async def test_a_rolling_restart_loses_nothing_of_a_page_that_chats(site):
+    async with Client(site.ws_url, cookies=site.visitor()) as page:
+        away = []
+        for turn in range(3):
+            await page.say(f"turn {turn} [[tokens=30 tps=20]]")
+            await page.event("stream_token")
+            restarted = asyncio.create_task(restart(site.processes[turn % 2]))
+            while not restarted.done():
+                closed = asyncio.create_task(page.closed(timeout=60))
+                await asyncio.wait([closed, restarted], return_when=asyncio.FIRST_COMPLETED)
+                if page.close_code is not None:
+                    away.append(page.close_code)
+                    await come_back(page)
+                closed.cancel()
+            await restarted
+            await page.wait(lambda _, turn=turn: len(page.messages()) == turn + 1)
+
+        answers = page.messages()
+        page.check()
+    assert away and set(away) == {4012}
+    assert [(answer["status"], len(answer["content"].split())) for answer in answers] == [("complete", 30)] * 3
+    assert not [line for process in site.processes for line in process.log.splitlines() if "Traceback" in line]
+
+
+async def test_processes_of_this_version_serve_a_database_that_the_next_one_has_migrated(site):
+    """What docs/deployment.md allows a migration to do, done under a page that chats."""
+    async with Client(site.ws_url, cookies=site.visitor()) as page:
+        await page.say("before [[tokens=30 tps=30]]")
+        await page.event("stream_token")
+        site.execute("ALTER TABLE chat_message ADD COLUMN next_note text NULL")
+        site.execute("ALTER TABLE chat_conversation ADD COLUMN next_kind text NOT NULL DEFAULT 'plain'")
+        site.execute("CREATE TABLE chat_next (id bigserial, message uuid REFERENCES chat_message ON DELETE CASCADE)")
+        site.execute("CREATE INDEX CONCURRENTLY chat_next_index ON chat_message (next_note)")
+        site.execute("INSERT INTO django_migrations (app, name, applied) VALUES ('chat', '9999_next', now())")
+        await page.idle()
+        await restart(site.processes[0])  # a process of the old version that starts late
+        await come_back(page)
+        await page.say("after [[tokens=5]]")
+        await page.idle()
+
+        async with Client(site.ws_url, cookies=site.visitor()) as other:
+            await other.say("new [[tokens=5]]")
+            await other.idle()
+        assert [answer["status"] for answer in page.messages()] == ["complete"] * 2
+
+
+# -- what the files name ----------------------------------------------------------------------------------------------
+
+
+def test_django_s_own_checks_find_nothing_in_the_recipe(tmp_path):
+    (tmp_path / "secret").write_text("0123456789abcdefghij" * 3)
+    files = {"SECRET_KEY_FILE": str(tmp_path / "secret"), "DATA_DIR": str(tmp_path)}
+    server = Server(tmp_path, settings="webui_project.settings", **environment_file() | files)
+
+    assert "no issues" in server.manage("check", "--deploy", "--fail-level", "WARNING")
+
+
+def test_the_environment_s_variables_exist():
+    assert set(environment_file()) <= known_variables()
+
+
+def test_systemd_accepts_the_units(tmp_path):
+    systemd_analyze = programs.require("systemd-analyze")
+    for unit in UNITS:
+        here = unit.read_text().replace("/opt/langroid-chat/.venv/bin", str(Path(sys.executable).parent))
+        (tmp_path / unit.name).write_text(here)
+
+    done = subprocess.run(
+        [systemd_analyze, "verify", *(str(tmp_path / unit.name) for unit in UNITS)], capture_output=True, text=True
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
+def test_a_unit_names_commands_and_variables_that_exist(unit):
+    text = unit.read_text()
+
+    assert set(re.findall(r"manage\.py (\w+)", text)) <= set(get_commands())
+    assigned = " ".join(re.findall("^Environment=(.*)$", text, re.M))
+    names = {name.removesuffix("_FILE") for name in re.findall(r"(?:^| )(\w+)=", assigned)}
+    assert names <= known_variables()
+    for unit_name in re.findall(r"langroid-chat[@\w.-]*\.(?:service|target|timer)", text):
+        assert (unit.parent / unit_name).exists(), unit_name
+
+
+def test_the_container_starts_the_server_as_the_unit_does():
+    text = (DEPLOY / "Dockerfile").read_text()
+    command = yaml.safe_load(re.search(r"^CMD (\[.*?\])$", text.replace("\\\n", ""), re.M | re.S)[1])
+    outside = ["--host", "0.0.0.0", "--port", "8000", "--forwarded-allow-ips", "*"]
+
+    assert command == ["uvicorn", *outside, *command_of_unit()[4:]]
+    heap = re.search(r"\bGLIBC_TUNABLES=\S+", text)[0]
+    assert f"\nEnvironment={heap}\n" in (DEPLOY / "systemd/langroid-chat@.service").read_text()
+    for source in re.findall(r"^COPY (\S+)", text, re.M):
+        assert (ROOT / source).exists()
+
+
+def test_compose_names_services_secrets_and_variables_that_exist():
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    services = compose["services"]
+    template = (DEPLOY / "nginx.conf.template").read_text()
+
+    assert set(services["nginx"]["environment"]) == set(re.findall(r"\$\{(\w+)\}", template))
+    assert services["nginx"]["environment"]["SERVER_A"].split(":")[0] in services
+    assert services["nginx"]["environment"]["SERVER_B"].split(":")[0] in services
+    for name, service in services.items():
+        assert set(service.get("depends_on", [])) <= set(services), name
+        assert set(service.get("secrets", [])) <= set(compose["secrets"]), name
+        volumes = {volume.split(":")[0] for volume in service.get("volumes", [])}
+        assert {volume for volume in volumes if not volume.startswith(".")} <= set(compose["volumes"]), name
+        assert all((DEPLOY / volume).exists() for volume in volumes if volume.endswith(".template"))
+    variables = {name.removesuffix("_FILE") for name in services["app-a"]["environment"]}
+    assert variables <= known_variables()
+    shell = services["prepare"]["command"][-1]
+    assert set(re.findall(r"manage\.py (\w+)", shell)) == {"migrate", "collectstatic"}
+    for name, value in services["app-a"]["environment"].items():
+        if name.endswith("_FILE"):
+            assert value.removeprefix("/run/secrets/") in services["app-a"]["secrets"]
+
+
+def test_the_page_about_deployment_names_files_commands_and_variables_that_exist():
+    page = (ROOT / "docs/deployment.md").read_text()
+
+    assert all((ROOT / path).exists() for path in re.findall(r"\bdeploy/[\w./@-]*\w", page))
+    commands = set(re.findall(r"manage\.py ([a-z]+)", page)) | set(re.findall(r"^manage ([a-z]+)", page, re.M))
+    assert {"purge", "migrate", "collectstatic"} < commands <= set(get_commands())
+    variables = set(re.findall(r"`([A-Z]+_[A-Z_]*[A-Z])[`=]", page)) | set(re.findall(r" ([A-Z_]+)=…", page))
+    assert {name.removesuffix("_FILE") for name in variables} <= known_variables()
+    placeholders = set(re.findall(r"\$\{(\w+)\}", (DEPLOY / "nginx.conf.template").read_text()))
+    assert set(re.findall(r"\$(\w+)", re.search(r"envsubst '(.*?)'", page)[1])) == placeholders
+
+
+def test_the_page_s_manage_has_the_service_s_environment(tmp_path):
+    page = (ROOT / "docs/deployment.md").read_text()
+    function = re.search(r"^manage\(\) \(\n.*?^\)$", page, re.M | re.S)[0]
+    places = {
+        "/etc/langroid-chat": str(tmp_path),
+        "/opt/langroid-chat": str(ROOT),
+        "runuser -u langroid-chat --": "",
+        ".venv/bin/python": sys.executable,
+    }
+    for there, here in places.items():
+        assert there in function
+        function = function.replace(there, here)
+    values = environment_file() | {"DATA_DIR": str(tmp_path)}
+    (tmp_path / "environment").write_text("".join(f"{name}={value}\n" for name, value in values.items()))
+    (tmp_path / "secret_key").write_text("0123456789abcdefghij" * 3 + "\n")
+
+    done = subprocess.run(["sh", "-c", f"{function}\nmanage check --deploy"], capture_output=True, text=True)
+
+    assert done.returncode == 0 and "no issues" in done.stdout, done.stdout + done.stderr

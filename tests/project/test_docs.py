@@ -1,0 +1,90 @@
+"""The documents say what the code does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from chat import exceptions
+from chat.conf import SETTINGS
+from chat.wire import events
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text()
+
+
+def variables_of_the_project() -> set[str]:
+    """Every name that the example project's settings ask the environment for."""
+    return set(re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', read("webui_project/settings.py")))
+
+
+def known_variables() -> set[str]:
+    """Every name that the example project, or what it runs on, understands in its environment."""
+    aliases = {"OPENAI_API_KEY", "OPENAI_API_BASE", "USE_MOCK_LLM"}
+    return variables_of_the_project() | aliases | {"GLIBC_TUNABLES"} | {f"CHAT_{name}" for name in SETTINGS}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_each_setting_is_described(name):
+    row = re.search(rf"^\| `CHAT_{name}` \| (\w+) \|.*\| (.+) \|$", read("docs/settings.md"), re.M)
+
+    assert row, f"CHAT_{name} has no row in docs/settings.md"
+    assert row[1] == SETTINGS[name].kind.__name__
+    assert row[2] in SETTINGS[name].doc
+
+
+def test_no_setting_is_described_that_is_not_there():
+    assert set(re.findall(r"`CHAT_([A-Z_]+)`", read("docs/settings.md"))) <= set(SETTINGS)
+
+
+def test_each_variable_of_the_example_project_is_described():
+    described = set(re.findall(r"`([A-Z_]+)`", read("docs/settings.md")))
+
+    assert variables_of_the_project() and variables_of_the_project() <= described
+
+
+def test_the_example_of_a_dotenv_file_names_known_variables():
+    assert set(re.findall(r"^#([A-Z_]+)=", read(".env.example"), re.M)) <= known_variables()
+
+
+def rows_of(section: str) -> set[str]:
+    """The names in code type that begin a row of a table in one section of the protocol's page."""
+    (text,) = re.findall(rf"^## {section}\n(.*?)(?=^## |\Z)", read("docs/protocol.md"), re.M | re.S)
+    return {name for row in re.findall(r"^\| (`.*?) \|", text, re.M) for name in re.findall(r"`(\w+)`", row)}
+
+
+def test_each_event_that_the_server_sends_is_described():
+    sources = "".join(path.read_text() for path in (ROOT / "chat").rglob("*.py"))
+    sent = set(re.findall(r'"type": "([a-z_]+)"|kind = "(stream_\w+)"', sources))
+    sent = {name for pair in sent for name in pair if name} | events.RECORDS | events.CHUNKS
+
+    assert sent == rows_of("Events")
+
+
+def test_each_error_code_is_described():
+    codes = {error.code for error in subclasses(exceptions.ChatError)}
+    codes |= set(re.findall(r'"((?:llm|tool)_\w+)"', read("chat/agents/provider/failures.py")))
+
+    assert codes == rows_of("Errors and closing")
+
+
+def test_each_close_code_is_described():
+    closes = {str(value) for name, value in vars(events).items() if name.startswith("CLOSE_")}
+
+    assert closes <= set(re.findall(r"^\| (\d{4}) \|", read("docs/protocol.md"), re.M))
+
+
+def subclasses(cls: type) -> set[type]:
+    return {cls}.union(*(subclasses(child) for child in cls.__subclasses__()))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_to_files(document):
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text()):
+        assert (document.parent / target).exists(), f"{target} in {document.name}"
