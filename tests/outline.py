@@ -61,7 +61,7 @@ class Outline(HTMLParser):
 
 
 def assert_harmless(markup: str) -> None:
-    """Fail on HTML that has anything but what `chat/rendering.py` promises."""
+    """Fail on HTML that has anything but what `chat/markdown/blocks.py` promises."""
     outline = Outline(markup)
     assert set(outline.tags) <= TAGS, outline.tags
     for tag, name, value in outline.attributes:

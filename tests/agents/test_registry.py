@@ -31,7 +31,7 @@ def factory(context: AgentContext) -> Any:
     return made["factory"](context)
 
 
-SPEC = AgentSpec(key="poet", factory="tests.test_agents.factory", name="Poet")
+SPEC = AgentSpec(key="poet", factory="tests.agents.test_registry.factory", name="Poet")
 
 
 def context(**fields: Any) -> AgentContext:
@@ -130,7 +130,7 @@ def test_a_factory_that_fails_makes_the_agent_unavailable_and_logs_the_cause(fun
     assert "Traceback" in caplog.text
 
 
-@pytest.mark.parametrize("path", ["tests.test_agents.no_such", "no.such.module", "factory"])
+@pytest.mark.parametrize("path", ["tests.agents.test_registry.no_such", "no.such.module", "factory"])
 def test_a_path_that_leads_nowhere_makes_the_agent_unavailable(path):
     with pytest.raises(AgentUnavailable):
         build(AgentSpec(key="a", factory=path, name="A"), context())

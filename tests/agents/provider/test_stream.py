@@ -264,7 +264,7 @@ def test_a_possible_delimiter_stays_apart():
 def test_it_steps_aside_for_what_it_does_not_know(why, settings):
     llm = Model([]).llm
     kwargs: dict[str, Any] = {"model": "stub", "messages": [], "stream": True}
-    assert stream.applies(llm, kwargs, pace=lambda: 0.04)
+    assert stream.applies(llm, kwargs)
     match why:
         case "setting":
             settings.CHAT_FAST_STREAM = False
