@@ -20,7 +20,7 @@ def measure(count: int) -> dict[str, Any]:
     django.setup()
     from chat.agents.langroid import setup
 
-    setup.load()
+    setup.import_langroid()
     from chat.agents import registry
     from chat.agents.context import AgentContext
     from chat.conf import default_agent

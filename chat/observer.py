@@ -1,7 +1,7 @@
-"""What an agent does, as plain values: the contract between the callback layer and the live session.
+"""What an agent does, as plain values: the contract between an agent's doings and their recorder.
 
-`callbacks.py` (level 3) watches Langroid and reports to an `Observer`; `session.py` (level 4) is that observer and
-turns the reports into records, chunks and state. Neither sees the other, so this file imports nothing but the library.
+`agents/langroid/` watches Langroid and reports to an `Observer`; the live session is that observer and turns the
+reports into records, chunks and state. Neither sees the other, so this file imports nothing but the library.
 
 Every method of `Observer` is called in the agent's thread (or in a thread that the agent started). Once the session has
 been abandoned each of them raises `AgentGone`, which nothing on the way may swallow: it ends the thread.

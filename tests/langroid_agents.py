@@ -8,7 +8,7 @@ from typing import Any
 
 from chat.agents.langroid import setup
 
-setup.load()
+setup.import_langroid()
 
 from langroid import ChatAgent, ChatAgentConfig, Task, TaskConfig, ToolMessage
 from langroid.language_models.base import RetryParams

@@ -1,7 +1,7 @@
 # ruff: noqa: E402
 """An `Observer` that a test can read: what the agent did, a line for each event, and the user's side of it.
 
-    chat = Chat(task)                       # runs callbacks.run in a thread
+    chat = Chat(task)                       # runs turns.run in a thread
     assert chat.say("hello") == ["llm m1 Assistant", "text m1 Hi", "end m1 complete stop: Hi"]
     chat.hang_up()
 
@@ -18,7 +18,7 @@ from typing import Any
 
 from chat.agents.langroid import setup
 
-setup.load()
+setup.import_langroid()
 
 from langroid import Task
 

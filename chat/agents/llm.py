@@ -7,7 +7,7 @@ from typing import Any
 
 from chat.agents.langroid import setup
 
-setup.load()
+setup.import_langroid()
 
 from langroid.agent.chat_agent import CHAT_HISTORY_BUFFER
 from langroid.language_models.base import LLMConfig, RetryParams

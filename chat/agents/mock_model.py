@@ -17,7 +17,7 @@ from typing import Any
 
 from chat.agents.langroid import setup
 
-setup.load()
+setup.import_langroid()
 
 from langroid.language_models.base import (  # noqa: E402
     LanguageModel,
@@ -89,7 +89,7 @@ class MockModel(MockLM):
 
     def chat(self, messages: str | list[LLMMessage], *args: Any, **kwargs: Any) -> LLMResponse:
         """Answer. A stop, or an exception of the listener, ends the answer; its text is kept, as in OpenAIGPT."""
-        answer = _Answer(self.config, messages)
+        answer = _Completion(self.config, messages)
         try:
             for token, event, seconds in answer.tokens():
                 pause(seconds)
@@ -101,7 +101,7 @@ class MockModel(MockLM):
         return answer.response(finish_reason="stop")
 
     async def achat(self, messages: str | list[LLMMessage], *args: Any, **kwargs: Any) -> LLMResponse:
-        answer = _Answer(self.config, messages)
+        answer = _Completion(self.config, messages)
         try:
             for token, event, seconds in answer.tokens():
                 await asyncio.sleep(seconds)
@@ -119,7 +119,7 @@ class MockModel(MockLM):
         return await self.achat(prompt)
 
 
-class _Answer:
+class _Completion:
     """One answer while it is given."""
 
     def __init__(self, config: MockConfig, messages: str | list[LLMMessage]) -> None:

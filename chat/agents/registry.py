@@ -24,7 +24,7 @@ from django.utils.module_loading import import_string
 
 from chat.agents.langroid import setup
 
-setup.load()
+setup.import_langroid()
 
 from langroid import ChatAgent, Task
 from langroid.agent.base import AgentConfig

@@ -281,7 +281,7 @@ class AgentSession:
         """Make the agent, with the memory of its conversation. Raises: whatever a factory may raise."""
         from chat.agents.langroid import setup
 
-        setup.load()  # first of all: it decides how Langroid is imported
+        setup.import_langroid()  # first of all: it decides how Langroid is imported
         from chat.agents import registry as factories
         from chat.agents.langroid import history
 

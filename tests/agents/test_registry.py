@@ -11,7 +11,7 @@ import pytest
 
 from chat.agents.langroid import setup
 
-langroid = setup.load()
+langroid = setup.import_langroid()
 
 from chat.agents import AgentContext  # noqa: E402
 from chat.agents.llm import OUTPUT_TOKENS, llm_config, uses_mock_model  # noqa: E402

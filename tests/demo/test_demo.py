@@ -10,7 +10,7 @@ import pytest
 
 from chat.agents.langroid import setup
 
-setup.load()
+setup.import_langroid()
 
 from chat.agents import AgentContext  # noqa: E402
 from chat.agents.registry import build  # noqa: E402

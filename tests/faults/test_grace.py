@@ -28,7 +28,7 @@ async def process(settings):
     settings.CHAT_ALLOW_ANONYMOUS = True
     settings.CHAT_GRACE_SECONDS = GRACE_SECONDS
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": "chat.layers.InMemoryLayer", "CONFIG": {"capacity": 2000}}}
-    await asyncio.to_thread(setup.load)  # takes seconds, which no turn is to wait for
+    await asyncio.to_thread(setup.import_langroid)  # takes seconds, which no turn is to wait for
     yield
     await here.end()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from chat.agents.langroid import setup
 
-setup.load()
+setup.import_langroid()
 
 import json
 from collections.abc import Iterable, Sequence

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -26,7 +26,7 @@ from langroid.language_models.openai_gpt import OpenAIGPT
 from pydantic import ValidationError
 
 from chat.agents.langroid.holdback import HoldBack, without_tool_calls
-from chat.agents.langroid.scope import Here, ToolCall, TurnStopped, override, own_frame
+from chat.agents.langroid.scope import Scope, ToolCall, TurnStopped, Watch, override, own_span
 from chat.agents.provider import failures, stream
 from chat.agents.provider.request import RequestAborted
 from chat.exceptions import LimitReached
@@ -40,7 +40,7 @@ class _StopStream(Exception):
 
 
 @override(ChatAgent)
-def llm_response_messages(original: Any, now: Here, agent: ChatAgent, messages: Any, *args: Any, **kwargs: Any) -> Any:
+def llm_response_messages(original: Any, now: Scope, agent: ChatAgent, messages: Any, *args: Any, **kwargs: Any) -> Any:
     with _model_call(now, agent, messages) as call:
         call.response = original(agent, messages, *args, **kwargs)
     return call.response
@@ -48,7 +48,7 @@ def llm_response_messages(original: Any, now: Here, agent: ChatAgent, messages: 
 
 @override(ChatAgent)
 async def llm_response_messages_async(
-    original: Any, now: Here, agent: ChatAgent, messages: Any, *args: Any, **kwargs: Any
+    original: Any, now: Scope, agent: ChatAgent, messages: Any, *args: Any, **kwargs: Any
 ) -> Any:
     with _model_call(now, agent, messages) as call:
         call.response = await original(agent, messages, *args, **kwargs)
@@ -56,7 +56,7 @@ async def llm_response_messages_async(
 
 
 @override(ChatAgent)
-def _prep_llm_messages(original: Any, now: Here, agent: ChatAgent, *args: Any, **kwargs: Any) -> Any:
+def _prep_llm_messages(original: Any, now: Scope, agent: ChatAgent, *args: Any, **kwargs: Any) -> Any:
     try:
         return original(agent, *args, **kwargs)
     except ValidationError:  # of pydantic, a ValueError too
@@ -66,7 +66,7 @@ def _prep_llm_messages(original: Any, now: Here, agent: ChatAgent, *args: Any, *
 
 
 @override(OpenAIGPT)
-def _chat_completions_with_backoff_body(original: Any, now: Here, llm: OpenAIGPT, **kwargs: Any) -> Any:
+def _chat_completions_with_backoff_body(original: Any, now: Scope, llm: OpenAIGPT, **kwargs: Any) -> Any:
     """One HTTP request. There is none after a stop: the one that the stop has cut would be tried again."""
     now.check()
     try:
@@ -75,13 +75,13 @@ def _chat_completions_with_backoff_body(original: Any, now: Here, llm: OpenAIGPT
         if now.observer.halted:
             raise TurnStopped from error
         raise
-    if now.call and llm.get_stream() and not cached:
-        result = now.call.watched(result)
+    if now.watch and llm.get_stream() and not cached:
+        result = now.watch.watched(result)
     return cached, key, result
 
 
 @override(OpenAIGPT)
-async def _achat_completions_with_backoff_body(original: Any, now: Here, llm: OpenAIGPT, **kwargs: Any) -> Any:
+async def _achat_completions_with_backoff_body(original: Any, now: Scope, llm: OpenAIGPT, **kwargs: Any) -> Any:
     now.check()
     try:
         cached, key, result = await original(llm, **kwargs)
@@ -89,20 +89,20 @@ async def _achat_completions_with_backoff_body(original: Any, now: Here, llm: Op
         if now.observer.halted:
             raise TurnStopped from error
         raise
-    if now.call and llm.get_stream() and not cached:
-        result = now.call.watched_async(result)
+    if now.watch and llm.get_stream() and not cached:
+        result = now.watch.watched_async(result)
     return cached, key, result
 
 
 @contextmanager
-def _model_call(now: Here, agent: ChatAgent, messages: list[LLMMessage]) -> Iterator[ModelCall]:
+def _model_call(now: Scope, agent: ChatAgent, messages: list[LLMMessage]) -> Iterator[ModelCall]:
     """Report one call; let the block end without an exception only with a complete answer."""
     now.check()
-    with own_frame(now, agent) as there:
+    with own_span(now, agent) as there:
         call = ModelCall(there, agent)
         call.start()
         try:
-            with there.moved(call=call), call.listening():
+            with there.moved(watch=call.watch), call.listening():
                 yield call
             outcome = call.outcome()
         except AgentGone:
@@ -121,24 +121,24 @@ def _model_call(now: Here, agent: ChatAgent, messages: list[LLMMessage]) -> Iter
 class ModelCall:
     """One call of a model."""
 
-    def __init__(self, now: Here, agent: ChatAgent) -> None:
+    def __init__(self, now: Scope, agent: ChatAgent) -> None:
         self.id = str(uuid.uuid4())
         self.response: ChatDocument | None = None
+        self.watch = Watch()
         self._now = now
         self._agent = agent
         self._text = ""  # as streamed
         self._is_streaming = False
         self._may_call_tools = False  # as JSON in its text
-        self._broken: Exception | None = None  # what cut the stream
         self._started = time.monotonic()
 
     def start(self) -> None:
         # All agents share one dict of tool calls, which nothing ever empties (langroid 0.69.16, agent/base.py:148).
         vars(self._agent).setdefault("oai_tool_id2call", {})
-        frame, config = self._now.frame, self._agent.config
-        frame.latest, frame.calls, frame.spoken = self.id, [], frame.spoken + 1
+        span, config = self._now.span, self._agent.config
+        span.latest, span.calls, span.spoken = self.id, [], span.spoken + 1
         self._may_call_tools = config.use_tools and not config.use_functions_api and bool(self._agent.llm_tools_usable)
-        self._now.observer.llm_started(self.id, frame.place(self._agent), may_call_tools=self._may_call_tools)
+        self._now.observer.llm_started(self.id, span.place(self._agent), may_call_tools=self._may_call_tools)
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -178,36 +178,20 @@ class ModelCall:
             case StreamEventType.REASONING:
                 self._now.observer.llm_reasoning(self.id, text)
 
-    def watched(self, chunks: Iterator[Any]) -> Iterator[Any]:
-        """The stream, with the error that cuts it remembered: Langroid swallows it (openai_gpt.py:1911)."""
-        try:
-            yield from chunks
-        except Exception as error:
-            self._broken = error
-            raise
-
-    async def watched_async(self, chunks: AsyncIterator[Any]) -> AsyncIterator[Any]:
-        try:
-            async for chunk in chunks:
-                yield chunk
-        except Exception as error:
-            self._broken = error
-            raise
-
     def outcome(self) -> LlmOutcome:
         """Return what a complete answer is. Raises: TurnStopped, or what is wrong with the answer."""
         self._now.check()
         response, agent = self.response, self._agent
         finish, is_cached = response.metadata.finish_reason, response.metadata.cached
         if finish is None and self._is_streaming and not is_cached and isinstance(agent.llm, OpenAIGPT):
-            raise self._broken or failures.CutAnswer
+            raise self.watch.broken or failures.CutAnswer
         content, calls = _read(response, agent, self.id)
         if not content.strip() and not calls:
             # A task would make the same call again, five times, and then end (langroid 0.69.16, agent/task.py:2148).
             content = agent.config.content_filter_message if finish == "content_filter" else ""
             if not content:
                 raise failures.EmptyAnswer
-        self._now.frame.calls = calls
+        self._now.span.calls = calls
         return LlmOutcome(
             content=content,
             reasoning=response.reasoning,
@@ -225,7 +209,7 @@ class ModelCall:
             outcome = LlmOutcome()  # made again at once, without strict schemas (langroid 0.69.16, chat_agent.py:1692)
         else:
             failure = failures.of_model(error, model=self._agent.llm.config.chat_model)
-            now.run.failed = (error, failure, now.frame.depth)
+            now.run.failed = (error, failure, now.span.depth)
             finish = "cut" if self._text else None
             outcome = LlmOutcome(
                 content=text, reasoning=reasoning, status="error", finish_reason=finish, failure=failure
@@ -245,7 +229,7 @@ class ModelCall:
         usage = None
         if self.response and (used := self.response.metadata.usage):
             usage = Usage(prompt_tokens=used.prompt_tokens, completion_tokens=used.completion_tokens, cost=used.cost)
-            self._now.frame.count(usage)
+            self._now.span.count(usage)
         duration_ms = round((time.monotonic() - self._started) * 1000)
         self._now.observer.llm_ended(self.id, replace(outcome, usage=usage, duration_ms=duration_ms))
 

@@ -1,7 +1,7 @@
 """Where in the tree of agents a thread is, and how Langroid's methods are replaced for it.
 
-`run` in `callbacks.py` sets `here`. It is a context variable, so it is right in any thread that a tool starts with a
-copy of its context, and in asyncio tasks. Outside of a run it is None, and Langroid behaves as it came.
+`turns.run` sets `current`. It is a context variable, so it is right in any thread that a tool starts with a copy of its
+context, and in asyncio tasks. Outside of a run it is None, and Langroid behaves as it came.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 import functools
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
 from langroid import Task
@@ -23,9 +23,6 @@ from langroid.agent.tool_message import ToolMessage
 from langroid.utils.object_registry import ObjectRegistry
 
 from chat.observer import AgentGone, Failure, LlmOutcome, Observer, Place, Status, TaskRun, Usage
-
-if TYPE_CHECKING:
-    from chat.agents.langroid.model_calls import ModelCall
 
 
 class TurnStopped(BaseException):
@@ -67,13 +64,13 @@ class ToolCall:
 
 
 @dataclass(eq=False)
-class Frame:
+class Span:
     """One run of a task, or the use of an agent that has no task."""
 
     agent: Agent
     name: str
     task: Task | None = None
-    parent: Frame | None = None
+    parent: Span | None = None
     parent_id: str | None = None
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     latest: str | None = None  # the newest message or tool call here: a sub-task nests under it
@@ -83,12 +80,12 @@ class Frame:
     heard: ChatDocument | None = None  # what the user just said, while the agent takes note of it
 
     @property
-    def lineage(self) -> Iterator[Frame]:
-        """This frame and those around it, innermost first."""
-        frame: Frame | None = self
-        while frame:
-            yield frame
-            frame = frame.parent
+    def lineage(self) -> Iterator[Span]:
+        """This span and those around it, innermost first."""
+        span: Span | None = self
+        while span:
+            yield span
+            span = span.parent
 
     @property
     def depth(self) -> int:
@@ -100,8 +97,8 @@ class Frame:
 
     def take(self, tool: ToolMessage) -> ToolCall | None:
         """Find the call that asked for this tool, here or in a task that handed it down, and mark it as run."""
-        for frame in self.lineage:
-            for call in frame.calls:
+        for span in self.lineage:
+            for call in span.calls:
                 if not call.is_run and call.is_for(tool):
                     call.is_run = True
                     return call
@@ -109,8 +106,8 @@ class Frame:
 
     def count(self, usage: Usage) -> None:
         with _usage_lock:
-            for frame in self.lineage:
-                frame.usage += usage
+            for span in self.lineage:
+                span.usage += usage
 
 
 _usage_lock = threading.Lock()
@@ -157,21 +154,43 @@ class Run:
                 ObjectRegistry.remove(key)
 
 
+class Watch:
+    """Remembers what cuts the streams of one model call: Langroid swallows it (openai_gpt.py:1911)."""
+
+    def __init__(self) -> None:
+        self.broken: Exception | None = None
+
+    def watched(self, chunks: Iterator[Any]) -> Iterator[Any]:
+        try:
+            yield from chunks
+        except Exception as error:
+            self.broken = error
+            raise
+
+    async def watched_async(self, chunks: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        try:
+            async for chunk in chunks:
+                yield chunk
+        except Exception as error:
+            self.broken = error
+            raise
+
+
 @dataclass(frozen=True)
-class Here:
+class Scope:
     """What the current thread works on."""
 
     run: Run
-    frame: Frame
-    tool: str | None = None  # id of the tool call inside which we are, in this frame
-    call: ModelCall | None = None
+    span: Span
+    tool: str | None = None  # id of the tool call inside which we are, in this span
+    watch: Watch | None = None  # of the model call inside which we are
 
     @property
     def observer(self) -> Observer:
         return self.run.observer
 
     def is_root(self, task: Task) -> bool:
-        return task is self.run.task and self.frame.parent is None
+        return task is self.run.task and self.span.parent is None
 
     def check(self) -> None:
         """Raises: TurnStopped when the user has stopped the turn."""
@@ -185,28 +204,28 @@ class Here:
 
     def say(self, agent: Agent, text: str) -> None:
         """Report a message that no model call has made."""
-        self.frame.latest, self.frame.spoken = str(uuid.uuid4()), self.frame.spoken + 1
-        self.observer.llm_started(self.frame.latest, self.frame.place(agent), may_call_tools=False)
-        self.observer.llm_ended(self.frame.latest, LlmOutcome(content=text, finish_reason="stop"))
+        self.span.latest, self.span.spoken = str(uuid.uuid4()), self.span.spoken + 1
+        self.observer.llm_started(self.span.latest, self.span.place(agent), may_call_tools=False)
+        self.observer.llm_ended(self.span.latest, LlmOutcome(content=text, finish_reason="stop"))
 
     @contextmanager
-    def moved(self, **changes: Any) -> Iterator[Here]:
+    def moved(self, **changes: Any) -> Iterator[Scope]:
         """Be somewhere else for the time of the block."""
         there = replace(self, **changes)
-        token = here.set(there)
+        token = current.set(there)
         try:
             yield there
         finally:
-            here.reset(token)
+            current.reset(token)
 
 
-here: ContextVar[Here | None] = ContextVar("chat_here", default=None)
+current: ContextVar[Scope | None] = ContextVar("chat_scope", default=None)
 
 
 def override(cls: type, name: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Replace the class's method `name` (else: of the function's name) where an observer watches.
 
-    The function gets the original method, the current `Here`, and then what the method gets.
+    The function gets the original method, the current `Scope`, and then what the method gets.
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -214,7 +233,7 @@ def override(cls: type, name: str = "") -> Callable[[Callable[..., Any]], Callab
 
         @functools.wraps(original)
         def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-            now = here.get()
+            now = current.get()
             if now is None:
                 return original(self, *args, **kwargs)
             return function(original, now, self, *args, **kwargs)
@@ -226,16 +245,16 @@ def override(cls: type, name: str = "") -> Callable[[Callable[..., Any]], Callab
 
 
 @contextmanager
-def sub_task(now: Here, agent: Agent, *, name: str, task: Task | None = None) -> Iterator[Here]:
+def sub_task(now: Scope, agent: Agent, *, name: str, task: Task | None = None) -> Iterator[Scope]:
     """Be inside a sub-agent's task: started, exactly one end."""
     now.check()
-    outer = now.frame
-    frame = Frame(agent=agent, name=name, task=task, parent=outer, parent_id=now.tool or outer.latest)
-    run = TaskRun(id=frame.id, name=name, parent_id=frame.parent_id, depth=frame.depth)
+    outer = now.span
+    span = Span(agent=agent, name=name, task=task, parent=outer, parent_id=now.tool or outer.latest)
+    run = TaskRun(id=span.id, name=name, parent_id=span.parent_id, depth=span.depth)
     now.observer.task_started(run)
     status: Status = "complete"
     try:
-        with now.moved(frame=frame, tool=None, call=None) as there:
+        with now.moved(span=span, tool=None, watch=None) as there:
             yield there
     except AgentGone:
         raise
@@ -243,15 +262,15 @@ def sub_task(now: Here, agent: Agent, *, name: str, task: Task | None = None) ->
         status = now.stopped if isinstance(error, TurnStopped) else "error"
         raise
     else:
-        outer.calls += [call for call in frame.calls if not call.is_run]  # a result may be a call for who asked
+        outer.calls += [call for call in span.calls if not call.is_run]  # a result may be a call for who asked
     finally:
-        now.observer.task_ended(frame.id, status=status, usage=frame.usage)
+        now.observer.task_ended(span.id, status=status, usage=span.usage)
 
 
 @contextmanager
-def own_frame(now: Here, agent: Agent) -> Iterator[Here]:
+def own_span(now: Scope, agent: Agent) -> Iterator[Scope]:
     """Be inside a sub-task of its own with an agent that a tool, or another agent, uses without a task."""
-    if now.tool is None and agent.id == now.frame.agent.id:  # the same id: Langroid copies agents for strict results
+    if now.tool is None and agent.id == now.span.agent.id:  # the same id: Langroid copies agents for strict results
         yield now
         return
     with sub_task(now, agent, name=agent.config.name) as there:
@@ -267,7 +286,7 @@ def _note_objects() -> None:
 
     def add(cls: type[ObjectRegistry], obj: Any) -> str:
         key: str = original(cls, obj)
-        if now := here.get():
+        if now := current.get():
             now.run.objects.add(key)
         return key
 

@@ -1,11 +1,11 @@
 """Import Langroid once, and make it fit for a server.
 
-    lr = setup.load()      # before any other import of langroid in this process
+    lr = setup.import_langroid()      # before any other import of langroid in this process
 
 What Langroid does by itself is meant for one person at a terminal: it prints, writes log files, reads `.env` into the
 environment, asks the network for models and encodings while it is imported, keeps answers in a cache that all users
-share. `load` turns all of this off, for the whole process. The changes are named below, each with the place that makes
-it necessary, in langroid 0.69.16.
+share. `import_langroid` turns all of this off, for the whole process. The changes are named below, each with the place
+that makes it necessary, in langroid 0.69.16.
 
 The import takes two to three seconds: `warm` does it ahead of the first session.
 """
@@ -34,7 +34,7 @@ from weakref import WeakKeyDictionary
 from chat.agents.langroid.json_scan import json_candidates
 from chat.agents.provider.request import ModelRequest, RequestAborted, is_bound, make_stoppable, pause
 
-__all__ = ["ModelRequest", "RequestAborted", "load", "make_stoppable", "pause", "warm"]
+__all__ = ["ModelRequest", "RequestAborted", "import_langroid", "make_stoppable", "pause", "warm"]
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ _lock = threading.RLock()
 _langroid: ModuleType | None = None  # guarded by _lock
 
 
-def load() -> ModuleType:
+def import_langroid() -> ModuleType:
     """Return the package `langroid`, imported and prepared. Thread-safe; the first call takes seconds."""
     global _langroid
     with _lock:
@@ -60,7 +60,7 @@ def load() -> ModuleType:
 
 def warm() -> None:
     """Load, and make one agent: the first fills caches of Langroid and pydantic. In a thread, not on the loop."""
-    langroid = load()
+    langroid = import_langroid()
     llm = importlib.import_module("langroid.language_models.mock_lm").MockLMConfig()
     langroid.Task(langroid.ChatAgent(langroid.ChatAgentConfig(name="warm", llm=llm)))
     from langroid.utils.object_registry import ObjectRegistry
@@ -239,8 +239,9 @@ def _print_nothing() -> None:
 def _log_under_own_names() -> None:
     """Let Langroid's modules log under their own names, and below what the chat itself reports.
 
-    A failed call is reported once, by `failures.py`. Langroid's lines about it contain what the server has sent back:
-    texts of users, parts of keys. They go to the root logger (openai_gpt.py, 20 places): nobody can turn them off.
+    A failed call is reported once, by `provider/failures.py`. Langroid's lines about it contain what the server has
+    sent back: texts of users, parts of keys. They go to the root logger (openai_gpt.py, 20 places): nobody can turn
+    them off.
     """
     from langroid.language_models import openai_gpt
 

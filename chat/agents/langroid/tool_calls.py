@@ -17,7 +17,7 @@ from langroid.agent.chat_document import ChatDocument
 from langroid.agent.tool_message import ToolMessage
 
 from chat.agents.langroid.history import Call, calls_natively, result_messages, result_text
-from chat.agents.langroid.scope import Here, ToolCall, TurnStopped, override
+from chat.agents.langroid.scope import Scope, ToolCall, TurnStopped, override
 from chat.agents.provider import failures
 from chat.observer import AgentGone, Status, ToolOutcome, ToolRun
 
@@ -26,10 +26,10 @@ NO_SUCH_TOOL = "There is no such tool."
 
 @override(Agent)
 def handle_tool_message(
-    original: Any, now: Here, agent: Agent, tool: ToolMessage, chat_doc: ChatDocument | None = None
+    original: Any, now: Scope, agent: Agent, tool: ToolMessage, chat_doc: ChatDocument | None = None
 ) -> Any:
     now.check()
-    call = now.frame.take(tool)
+    call = now.span.take(tool)
     if call is None:  # not a model's call: what a tool returned, or a step of Langroid's own
         return original(agent, tool, chat_doc=chat_doc)
     with _tool_run(now, agent, call):
@@ -41,10 +41,10 @@ def handle_tool_message(
 
 @override(Agent)
 async def handle_tool_message_async(
-    original: Any, now: Here, agent: Agent, tool: ToolMessage, chat_doc: ChatDocument | None = None
+    original: Any, now: Scope, agent: Agent, tool: ToolMessage, chat_doc: ChatDocument | None = None
 ) -> Any:
     now.check()
-    call = now.frame.take(tool)
+    call = now.span.take(tool)
     if call is None:
         return await original(agent, tool, chat_doc=chat_doc)
     with _tool_run(now, agent, call):
@@ -55,34 +55,34 @@ async def handle_tool_message_async(
 
 
 @override(Agent)
-def handle_message(original: Any, now: Here, agent: Agent, msg: Any) -> Any:
+def handle_message(original: Any, now: Scope, agent: Agent, msg: Any) -> Any:
     return _refused(now, agent, original(agent, msg))
 
 
 @override(Agent)
-async def handle_message_async(original: Any, now: Here, agent: Agent, msg: Any) -> Any:
+async def handle_message_async(original: Any, now: Scope, agent: Agent, msg: Any) -> Any:
     return _refused(now, agent, await original(agent, msg))
 
 
-def _refused(now: Here, agent: Agent, result: Any) -> Any:
+def _refused(now: Scope, agent: Agent, result: Any) -> Any:
     """Report the calls that Langroid has answered without running a tool, mostly because the arguments do not fit."""
     if not isinstance(result, str):
         return result
-    has_run = any(call.is_run for call in now.frame.calls)
-    for call in now.frame.calls:
+    has_run = any(call.is_run for call in now.span.calls)
+    for call in now.span.calls:
         if not call.is_run:
             _not_run(now, agent, call, status="error", error=NO_SUCH_TOOL if has_run else result)
     return result
 
 
-def settle(now: Here, agent: ChatAgent, status: Status | None = None) -> None:
+def settle(now: Scope, agent: ChatAgent, status: Status | None = None) -> None:
     """Give the newest model call's tool calls their results in the history, where the model has not seen them yet.
 
     Without it the next user message would become the result of an open call. `status` is that of a turn that was
     stopped or failed: its calls that have not run are reported so. Where a turn ends by itself, only those that the API
     demands an answer for are reported.
     """
-    calls, now.frame.calls = now.frame.calls, []
+    calls, now.span.calls = now.span.calls, []
     demanded = [call.id for call in agent.oai_tool_calls]
     for call in calls:
         if not call.is_run and (status or call.native_id in demanded):
@@ -98,14 +98,14 @@ def settle(now: Here, agent: ChatAgent, status: Status | None = None) -> None:
 
 
 @contextmanager
-def _tool_run(now: Here, agent: Agent, call: ToolCall) -> Iterator[None]:
+def _tool_run(now: Scope, agent: Agent, call: ToolCall) -> Iterator[None]:
     """Report a tool's run. A failed tool has a sentence as its result; the block ends without the exception then."""
     _started(now, agent, call)
     start = time.monotonic()
     status: Status = "complete"
     error_text = None
     try:
-        with now.moved(tool=call.id, call=None):
+        with now.moved(tool=call.id, watch=None):
             yield
     except AgentGone:
         raise
@@ -121,26 +121,26 @@ def _tool_run(now: Here, agent: Agent, call: ToolCall) -> Iterator[None]:
         _ended(now, call, status=status, error=error_text, duration_ms=round((time.monotonic() - start) * 1000))
 
 
-def _not_run(now: Here, agent: Agent, call: ToolCall, *, status: Status, error: str | None) -> None:
+def _not_run(now: Scope, agent: Agent, call: ToolCall, *, status: Status, error: str | None) -> None:
     call.is_run = True
     _started(now, agent, call)
     _ended(now, call, status=status, error=error)
 
 
-def _started(now: Here, agent: Agent, call: ToolCall) -> None:
-    now.frame.latest = call.id
-    place = now.frame.place(agent)
+def _started(now: Scope, agent: Agent, call: ToolCall) -> None:
+    now.span.latest = call.id
+    place = now.span.place(agent)
     run = ToolRun(id=call.id, name=call.name, args=call.args, message_id=call.message_id, place=place)
     now.observer.tool_started(run)
 
 
-def _ended(now: Here, call: ToolCall, *, status: Status, error: str | None, duration_ms: int = 0) -> None:
+def _ended(now: Scope, call: ToolCall, *, status: Status, error: str | None, duration_ms: int = 0) -> None:
     outcome = ToolOutcome(result=call.result, error=error, status=status, duration_ms=duration_ms)
     call.result = result_text(call.result, error, status)
     now.observer.tool_ended(call.id, outcome)
 
 
-def _sentence(now: Here, error: BaseException, call: ToolCall) -> str:
+def _sentence(now: Scope, error: BaseException, call: ToolCall) -> str:
     """What people and the model are told of a tool's exception."""
     if now.run.failed and now.run.failed[0] is error:  # of a model that the tool used, logged already
         return f"The tool failed. {now.run.failed[1].details}"

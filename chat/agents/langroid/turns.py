@@ -1,6 +1,6 @@
 """Watch and steer a Langroid agent: what it does is told to an `Observer`, and what the user says comes from it.
 
-    callbacks.run(task, observer, request)     # in the agent's thread; returns when the user hangs up
+    turns.run(task, observer, request)     # in the agent's thread; returns when the user hangs up
 
 How. Methods of Langroid's classes are replaced once, when this module is imported (`scope.override`). The replacements
 do nothing unless a context variable says that this thread works for an observer, so any other use of Langroid in the
@@ -34,7 +34,7 @@ from __future__ import annotations
 
 from chat.agents.langroid import setup
 
-setup.load()
+setup.import_langroid()
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,7 +48,7 @@ from langroid.language_models.base import LLMMessage, Role
 from langroid.mytypes import Entity
 
 from chat.agents.langroid import model_calls  # noqa: F401  (model_calls: its overrides)
-from chat.agents.langroid.scope import Frame, Here, Request, Run, TurnStopped, here, override, sub_task
+from chat.agents.langroid.scope import Request, Run, Scope, Span, TurnStopped, current, override, sub_task
 from chat.agents.langroid.tool_calls import settle
 from chat.agents.provider import failures
 from chat.exceptions import LimitReached
@@ -65,12 +65,12 @@ def run(task: Task, observer: Observer, request: Request | None = None) -> None:
     this = Run(observer, request, task)
     if request:
         observer.on_stop(request.abort)
-    token = here.set(Here(this, Frame(task.agent, task.name, task)))
+    token = current.set(Scope(this, Span(task.agent, task.name, task)))
     try:
         # With a return type of its own a task calls its model once more at the end.
         task.run(None, turns=0, allow_restart=False, return_type=ChatDocument)
     finally:
-        here.reset(token)
+        current.reset(token)
         this.forget_all()
 
 
@@ -78,7 +78,7 @@ def run(task: Task, observer: Observer, request: Request | None = None) -> None:
 
 
 @override(Task)
-def step(original: Any, now: Here, task: Task, turns: int = -1) -> ChatDocument | None:
+def step(original: Any, now: Scope, task: Task, turns: int = -1) -> ChatDocument | None:
     if now.is_root(task):
         return _root_step(original, now, task, turns)
     now.check()
@@ -90,7 +90,7 @@ def step(original: Any, now: Here, task: Task, turns: int = -1) -> ChatDocument 
 
 
 @override(Task)
-async def step_async(original: Any, now: Here, task: Task, turns: int = -1) -> ChatDocument | None:
+async def step_async(original: Any, now: Scope, task: Task, turns: int = -1) -> ChatDocument | None:
     now.check()
     if _is_users_turn(task):
         return _hear(now, task, _reply(now, task))
@@ -99,7 +99,7 @@ async def step_async(original: Any, now: Here, task: Task, turns: int = -1) -> C
     return document
 
 
-def _root_step(original: Any, now: Here, task: Task, turns: int) -> ChatDocument | None:
+def _root_step(original: Any, now: Scope, task: Task, turns: int) -> ChatDocument | None:
     with _contained(now, task):
         if now.run.is_users_turn or _is_users_turn(task):
             return _next_turn(now, task)
@@ -111,7 +111,7 @@ def _root_step(original: Any, now: Here, task: Task, turns: int) -> ChatDocument
 
 
 @contextmanager
-def _contained(now: Here, task: Task) -> Iterator[None]:
+def _contained(now: Scope, task: Task) -> Iterator[None]:
     """Let what stops the root's turn, or goes wrong in it, end the turn and not the session."""
     try:
         yield
@@ -124,7 +124,7 @@ def _contained(now: Here, task: Task) -> Iterator[None]:
         _report(now, error)
 
 
-def _next_turn(now: Here, task: Task) -> ChatDocument | None:
+def _next_turn(now: Scope, task: Task) -> ChatDocument | None:
     """Wait for the user's next message, and begin a turn with it."""
     this = now.run
     this.is_users_turn = False
@@ -139,7 +139,7 @@ def _next_turn(now: Here, task: Task) -> ChatDocument | None:
     return _hear(now, task, message.content)
 
 
-def _report(now: Here, error: Exception) -> None:
+def _report(now: Scope, error: Exception) -> None:
     """Report a failed turn, unless the failure was that of a model call of the root agent: it has told already."""
     failed, failure, depth = now.run.failed or (None, None, 0)
     if failed is not error:
@@ -166,7 +166,7 @@ def _is_users_turn(task: Task) -> bool:
 
 @override(Task)
 def done(
-    original: Any, now: Here, task: Task, result: ChatDocument | None = None, r: Any = None
+    original: Any, now: Scope, task: Task, result: ChatDocument | None = None, r: Any = None
 ) -> tuple[bool, StatusCode]:
     if result is not None:
         return original(task, result, r)
@@ -189,7 +189,7 @@ def _is_over(original: Any, task: Task) -> tuple[bool, StatusCode]:
 
 
 @override(Task)
-def _maybe_infinite_loop(original: Any, now: Here, task: Task) -> bool:
+def _maybe_infinite_loop(original: Any, now: Scope, task: Task) -> bool:
     is_loop = original(task)
     if not now.is_root(task):
         return is_loop
@@ -199,7 +199,7 @@ def _maybe_infinite_loop(original: Any, now: Here, task: Task) -> bool:
     return False  # else an exception ends the session
 
 
-def _conclude(now: Here, task: Task) -> None:
+def _conclude(now: Scope, task: Task) -> None:
     """Show the result with which the turn ends, if it is not what a model said: of a DoneTool, or of a sub-task."""
     message = task.pending_message
     if message is None or task.pending_sender in (Entity.LLM, Entity.USER) or _is_typed(message):
@@ -213,64 +213,64 @@ def _conclude(now: Here, task: Task) -> None:
 
 
 @override(Task)
-def response(original: Any, now: Here, task: Task, e: Any, turns: int = -1) -> ChatDocument | None:
-    spoken = now.frame.spoken
+def response(original: Any, now: Scope, task: Task, e: Any, turns: int = -1) -> ChatDocument | None:
+    spoken = now.span.spoken
     document = original(task, e, turns)
     return _shown(now, task, e, document, spoken)
 
 
 @override(Task)
-async def response_async(original: Any, now: Here, task: Task, e: Any, turns: int = -1) -> ChatDocument | None:
-    spoken = now.frame.spoken
+async def response_async(original: Any, now: Scope, task: Task, e: Any, turns: int = -1) -> ChatDocument | None:
+    spoken = now.span.spoken
     document = await original(task, e, turns)
     return _shown(now, task, e, document, spoken)
 
 
-def _shown(now: Here, task: Task, e: Any, document: ChatDocument | None, spoken: int) -> ChatDocument | None:
+def _shown(now: Scope, task: Task, e: Any, document: ChatDocument | None, spoken: int) -> ChatDocument | None:
     """Report what an agent says in the model's place, without having called it."""
-    if e == Entity.LLM and document is not None and document.content.strip() and now.frame.spoken == spoken:
+    if e == Entity.LLM and document is not None and document.content.strip() and now.span.spoken == spoken:
         now.say(task.agent, document.content)
     return document
 
 
 @override(Task)
-def _can_respond(original: Any, now: Here, task: Task, e: Any) -> bool:
+def _can_respond(original: Any, now: Scope, task: Task, e: Any) -> bool:
     # Not `!=`: an entity is never unequal to a task (langroid 0.69.16, mytypes.py:34).
     return e is not Entity.USER and original(task, e)
 
 
 @override(Task)
-def valid(original: Any, now: Here, task: Task, result: ChatDocument | None, r: Any) -> bool:
+def valid(original: Any, now: Scope, task: Task, result: ChatDocument | None, r: Any) -> bool:
     if not task.config.recognize_string_signals:
         task.is_pass_thru = False  # set for any answer that contains __PASS__ (langroid 0.69.16, agent/task.py:1320)
     return original(task, result, r)
 
 
 @override(Task)
-def _is_kill(original: Any, now: Here, task: Task) -> bool:
+def _is_kill(original: Any, now: Scope, task: Task) -> bool:
     """Langroid asks a Redis, or an imitation of it, before each step; all sessions share its answer."""
     return False
 
 
 @override(Task)
-def _set_alive(original: Any, now: Here, task: Task) -> None:
+def _set_alive(original: Any, now: Scope, task: Task) -> None:
     return
 
 
 # -- the user's words --------------------------------------------------------------------------------------------------
 
 
-def _hear(now: Here, task: Task, text: str) -> ChatDocument:
+def _hear(now: Scope, task: Task, text: str) -> ChatDocument:
     """Make what the user typed the pending message, byte for byte."""
     agent = task.agent
     # `agent_id` lets the registry be cleaned; `tainted` keeps Langroid itself from running tools that are in the text.
     metadata = ChatDocMetaData(sender=Entity.USER, source=Entity.USER, agent_id=agent.id, tainted=True)
     document = ChatDocument(content=text, metadata=metadata)
-    now.frame.heard = document
+    now.span.heard = document
     try:
         agent.user_response(task.pending_message)  # agents such as SQLChatAgent keep books in it
     finally:
-        now.frame.heard = None
+        now.span.heard = None
     if not text.strip():
         _put_blank(agent, document)
     task.pending_message, task.pending_sender = document, Entity.USER
@@ -286,14 +286,14 @@ def _put_blank(agent: ChatAgent, document: ChatDocument) -> None:
     agent.message_history.append(message)
 
 
-def _reply(now: Here, task: Task) -> str:
+def _reply(now: Scope, task: Task) -> str:
     """What the user says to an agent that asks inside a turn."""
     if task.agent.default_human_response is not None:
         return task.agent.default_human_response
     return _ask(now, task.agent, task.pending_message)
 
 
-def _ask(now: Here, agent: Agent, prompt: str | ChatDocument | None) -> str:
+def _ask(now: Scope, agent: Agent, prompt: str | ChatDocument | None) -> str:
     """Ask the user inside a turn. Raises: TurnStopped."""
     text = prompt.content if isinstance(prompt, ChatDocument) else prompt or ""
     answer = now.observer.ask(Question(prompt=text, agent=agent.config.name))
@@ -302,21 +302,21 @@ def _ask(now: Here, agent: Agent, prompt: str | ChatDocument | None) -> str:
 
 
 @override(Agent)
-def user_response(original: Any, now: Here, agent: Agent, msg: Any = None) -> ChatDocument | None:
-    if now.frame.heard:
-        return now.frame.heard
+def user_response(original: Any, now: Scope, agent: Agent, msg: Any = None) -> ChatDocument | None:
+    if now.span.heard:
+        return now.span.heard
     if agent.default_human_response is not None or not agent.user_can_respond(msg):
         return original(agent, msg)
     return agent.create_user_response(_ask(now, agent, msg))
 
 
 @override(Agent)
-async def user_response_async(original: Any, now: Here, agent: Agent, msg: Any = None) -> ChatDocument | None:
+async def user_response_async(original: Any, now: Scope, agent: Agent, msg: Any = None) -> ChatDocument | None:
     return agent.user_response(msg)
 
 
 @override(ChatAgent)
-def get_tool_messages(original: Any, now: Here, agent: ChatAgent, msg: Any, *args: Any, **kwargs: Any) -> Any:
+def get_tool_messages(original: Any, now: Scope, agent: ChatAgent, msg: Any, *args: Any, **kwargs: Any) -> Any:
     """What the user typed is never a tool call, nor looked at for one: deep nesting costs time."""
     return [] if _is_typed(msg) else original(agent, msg, *args, **kwargs)
 
@@ -332,7 +332,7 @@ def _is_typed(message: Any) -> bool:
 
 
 @override(Task, "run")
-def run_task(original: Any, now: Here, task: Task, *args: Any, **kwargs: Any) -> Any:
+def run_task(original: Any, now: Scope, task: Task, *args: Any, **kwargs: Any) -> Any:
     if now.is_root(task):
         return original(task, *args, **kwargs)
     with _sub_task(now, task):
@@ -340,13 +340,13 @@ def run_task(original: Any, now: Here, task: Task, *args: Any, **kwargs: Any) ->
 
 
 @override(Task, "run_async")
-async def run_task_async(original: Any, now: Here, task: Task, *args: Any, **kwargs: Any) -> Any:
+async def run_task_async(original: Any, now: Scope, task: Task, *args: Any, **kwargs: Any) -> Any:
     with _sub_task(now, task):
         return await original(task, *args, **kwargs)
 
 
 @contextmanager
-def _sub_task(now: Here, task: Task) -> Iterator[None]:
+def _sub_task(now: Scope, task: Task) -> Iterator[None]:
     # A task that a tool starts has no caller, so Langroid takes it for the root, which only a user's `q` ends.
     only_user_quits, task.only_user_quits_root = task.only_user_quits_root, False
     try:

@@ -12,7 +12,7 @@ import pytest
 
 from chat.agents.langroid import setup
 
-setup.load()
+setup.import_langroid()
 
 from langroid import ChatAgent, ToolMessage
 from langroid.agent.tools.orchestration import DoneTool

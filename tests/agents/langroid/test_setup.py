@@ -24,7 +24,7 @@ from chat.agents.langroid.json_scan import MAX_DEPTH, json_candidates
 from chat.agents.provider.request import ModelRequest, RequestAborted
 from tests.stub_llm import StubServer
 
-langroid = setup.load()
+langroid = setup.import_langroid()
 
 ROOT = Path(__file__).parents[3]
 SECONDS = 60
@@ -43,7 +43,7 @@ logging.getLogger().setLevel(logging.INFO)
 before = dict(os.environ)
 
 from chat.agents.langroid import setup
-langroid = setup.load()
+langroid = setup.import_langroid()
 setup.warm()
 
 from langroid.agent.base import AgentConfig
@@ -60,7 +60,7 @@ facts = {
     "registry": len(ObjectRegistry.registry),
     "files": sorted(str(path) for path in Path().rglob("*")),
     "threads": __import__("threading").active_count(),
-    "same": setup.load() is langroid,
+    "same": setup.import_langroid() is langroid,
 }
 Path(sys.argv[1]).write_text(json.dumps(facts))
 """
@@ -126,7 +126,7 @@ def test_threads_that_load_at_once_get_the_same_package():
 import threading
 from chat.agents.langroid import setup
 found = []
-threads = [threading.Thread(target=lambda: found.append(setup.load())) for _ in range(4)]
+threads = [threading.Thread(target=lambda: found.append(setup.import_langroid())) for _ in range(4)]
 [thread.start() for thread in threads]
 [thread.join() for thread in threads]
 assert len(found) == 4 and len(set(map(id, found))) == 1
@@ -137,7 +137,7 @@ assert all(module.Task.init_loggers is found[0].Task.init_loggers for module in 
 
 
 def test_an_earlier_import_is_reported():
-    code = "import langroid; from chat.agents.langroid import setup; setup.load()"
+    code = "import langroid; from chat.agents.langroid import setup; setup.import_langroid()"
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     stand_ins = "from chat.agents.langroid.setup import provide_encodings; provide_encodings(); "
     done = subprocess.run(

@@ -19,7 +19,7 @@ import pytest
 
 from chat.agents.langroid import setup
 
-setup.load()
+setup.import_langroid()
 
 from langroid import ChatAgent, ChatAgentConfig, Task, ToolMessage
 from langroid.agent.tools.orchestration import DoneTool

@@ -14,7 +14,7 @@ import pytest
 
 from chat.agents.langroid import setup
 
-setup.load()
+setup.import_langroid()
 
 import httpx2
 import openai
