@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.architecture import FLOOR_OF, FLOORS, ROOT, imports, module_of, package_of, sources
+from scripts.architecture import FLOOR_OF, FLOORS, ROOT, imports, package_of, sources
 
 PACKAGES = [package for packages in FLOORS for package in packages.split()]
 FILES = [pytest.param(package, path, id=str(path.relative_to(ROOT))) for package, path in sources()]
