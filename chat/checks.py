@@ -26,7 +26,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Info, Warning
 
 from chat.conf import AGENT_KEYS, SETTINGS, conf
-from chat.wire.events import MAX_COMMAND_BYTES
+from chat.wire.codes import MAX_COMMAND_BYTES
 
 SHOWN_CHARS = 60  # of a bad value
 SECRET = ("API_KEY", "API_BASE")  # a base URL may hold a password

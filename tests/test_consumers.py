@@ -14,11 +14,11 @@ from channels.testing import WebsocketCommunicator
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, get_user_model
 from django.contrib.sessions.backends.db import SessionStore
 
-from chat.actions import send as commands
-from chat.cluster.process import here
-from chat.consumers import ABUSE_FRAMES
-from chat.live.outbox import in_thread
-from chat.models import conversation
+from chat.actions.send import accept_message
+from chat.cluster.process import this_process
+from chat.connection.abuse import ABUSE_FRAMES
+from chat.live.threads import in_thread
+from chat.models import Message
 from chat.owners import COOKIE, new_visitor, owner_of_cookies
 from chat.routing import websocket_application
 from tests.wire.test_wire import BAD_FRAMES
@@ -33,10 +33,10 @@ NOTHING = "00000000-0000-4000-8000-000000000000"  # an id that nothing has
 async def process(settings):
     """A process of this test's own, ended with it, that lets anyone in."""
     settings.CHAT_ALLOW_ANONYMOUS = settings.CHAT_COMPATIBLE_PROFILE = True
-    yield here
-    await here.end()
-    here.is_draining = False
-    assert not here.connections and not here.sessions
+    yield this_process
+    await this_process.end()
+    this_process.is_draining = False
+    assert not this_process.connections and not this_process.sessions
 
 
 class Page(WebsocketCommunicator):
@@ -295,7 +295,7 @@ async def test_a_forged_cookie_makes_nobody_the_visitor(page):
     pages = [Page(cookies={COOKIE: value}) for value in (cookie, forged)]
     for each in pages:
         await each.open()
-    owners = {connection.owner.id for group in here.connections.values() for connection in group}
+    owners = {connection.owner.id for connection in this_process.connections}
     assert len(owners) == 3
     for each in pages:
         await each.disconnect()
@@ -326,7 +326,7 @@ async def test_a_user_who_may_not_chat_any_more_is_refused_at_once_and_closed_so
     assert await page.closed() == 4401
     async with asyncio.timeout(5):
         assert await idle.closed() == 4401
-    assert not await sync_to_async(conversation.Message.objects.exists)()
+    assert not await sync_to_async(Message.objects.exists)()
 
 
 # -- what opening costs ----------------------------------------------------------------------------------------------
@@ -341,7 +341,7 @@ def trips(monkeypatch):
         made.append(function.__name__)
         return in_thread(function, *args, **kwargs)
 
-    monkeypatch.setattr("chat.consumers.in_thread", count)
+    monkeypatch.setattr("chat.connection.opening.in_thread", count)
     monkeypatch.setattr("chat.connection.feed.in_thread", count)
     return made
 
@@ -350,7 +350,7 @@ def trips(monkeypatch):
 def say(cookie, content):
     """Store a visitor's message, which nobody answers yet; return it."""
     owner = owner_of_cookies({COOKIE: cookie})
-    said = commands.accept_message(owner, uuid.uuid4(), content=content, client_id=None, new_agent="assistant")
+    said = accept_message(owner, uuid.uuid4(), content=content, client_id=None, new_agent="assistant")
     return said.message
 
 
@@ -368,14 +368,14 @@ async def test_a_stored_page_asks_once_before_it_joins_its_group_and_once_after(
     stored = Page(f"v=1&conversation={turn.conversation_id}&after=0", cookies={COOKIE: cookie})
     assert (await stored.open())["seq"] == 1
     assert (await stored.next_of("message"))["message"]["content"] == "hello"
-    assert trips == ["_find", "_read"]
+    assert trips == ["_find", "read"]
     await stored.disconnect()
 
 
 async def test_a_turn_that_waits_is_woken_when_its_page_opens(page, monkeypatch):
     woken = []
-    monkeypatch.setattr(here, "wake_soon", woken.append)
-    monkeypatch.setattr(here, "wake", lambda id: asyncio.sleep(0))  # the tick would do it as well, later
+    monkeypatch.setattr(this_process, "wake_soon", woken.append)
+    monkeypatch.setattr(this_process, "wake", lambda id: asyncio.sleep(0))  # the tick would do it as well, later
     cookie = new_visitor()[1]
     turn = await say(cookie, "hello")
     waiting = Page(f"v=1&conversation={turn.conversation_id}", cookies={COOKIE: cookie})
@@ -414,17 +414,17 @@ async def test_sockets_of_one_address_can_be_limited(settings):
 async def test_a_server_that_shuts_down_says_bye_and_takes_nobody_in():
     page = Page()
     await page.open()
-    await here.drain(0)
+    await this_process.drain(0)
     bye = await page.next_of("bye")
     assert bye["retry_ms"] > 0
     assert await page.closed() == 4012
-    here.is_draining = True
+    this_process.is_draining = True
     late = Page()
     assert (await late.open())["type"] == "error"
     assert await late.closed() == 4012
 
 
-async def test_the_more_pages_there_are_the_longer_is_the_time_over_which_they_are_asked_back(page):
+async def test_the_more_pages_there_are_the_longer_is_the_time_over_which_they_are_asked_back(page, monkeypatch):
     class Told:
         owner = new_visitor()[0]
 
@@ -432,9 +432,9 @@ async def test_the_more_pages_there_are_the_longer_is_the_time_over_which_they_a
             self.retry_ms = events[0]["retry_ms"]
 
     crowd = [Told() for _ in range(1000)]
-    here.connections["crowd"] = set(crowd)
-    await here.drain(0)
-    del here.connections["crowd"]
+    monkeypatch.setattr(this_process, "connections", crowd)
+    await this_process.drain(0)
+    monkeypatch.undo()
     delays = [told.retry_ms for told in crowd]
     assert min(delays) >= 500 and 4000 < max(delays) <= 5600
 
@@ -442,9 +442,9 @@ async def test_the_more_pages_there_are_the_longer_is_the_time_over_which_they_a
 async def test_nothing_is_left_of_a_page_that_went():
     page = Page()
     await page.open()
-    assert here.connections
+    assert this_process.connections
     await page.disconnect()
-    assert not here.connections and not here._of_owner and not here._of_address
+    assert not this_process.connections
 
 
 @pytest.mark.parametrize("error", [ConnectionResetError("gone"), Disconnected("gone")], ids=repr)
@@ -452,10 +452,10 @@ async def test_a_page_that_is_gone_before_its_disconnect_is_heard_fails_nothing(
     async def fails(message):
         raise error
 
-    [consumer] = [each for group in here.connections.values() for each in group]
+    [consumer] = this_process.connections
     consumer.base_send = fails
     await page.say(type="ping")
     await page.say(type="nonsense")
     await page.disconnect()
-    assert not here.connections
+    assert not this_process.connections
     assert not [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")]

@@ -1,7 +1,7 @@
 """Who is live in this process: its agents, its connections, and its lease on the conversations that it owns.
 
-`here` is the one `Process`. Everything in it belongs to the event loop. What other processes say comes through its
-`Relay`; its `Tick` renews the lease, and finds what was lost on the way.
+`this_process` is the one `Process`. Everything in it belongs to the event loop. What other processes say comes through
+its `Relay`; its `Repair` renews the lease, and finds what was lost on the way.
 """
 
 from __future__ import annotations
@@ -12,46 +12,33 @@ import random
 import threading
 import time
 import uuid
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Coroutine
-from typing import Any, Protocol
+from typing import Any
 
-from chat.actions.send import erase
+from chat.actions.delete import erase
+from chat.cluster import announce
+from chat.cluster.connections import Connection, Connections
+from chat.cluster.lease import live_owner, register
 from chat.cluster.relay import Relay
-from chat.cluster.repair import Tick
+from chat.cluster.repair import Repair
 from chat.cluster.shutdown import drain_before_exit
 from chat.conf import conf
-from chat.exceptions import Busy, ChatError
-from chat.live.claims import Claim, claim, close_orphan, live_owner, register, stop_waiting
-from chat.live.outbox import Flusher, in_thread, tell
+from chat.exceptions import Busy, ChatError, Unauthorized
+from chat.live.claims import Claim, claim, close_orphan, stop_waiting
+from chat.live.flusher import Flusher
 from chat.live.session import AgentSession
+from chat.live.snapshot import Snapshot
+from chat.live.threads import in_thread
 from chat.models import ChatSession, Conversation, Message, ServerProcess
-from chat.models.conversation import group_of
 from chat.owners import Owner
-from chat.wire.events import CLOSE_ELSEWHERE, CLOSE_RESTART, CLOSE_SIGN_IN, Event, encode
+from chat.wire.codes import CLOSE_ELSEWHERE, CLOSE_RESTART, CLOSE_SIGN_IN
+from chat.wire.events import Bye, error_event
 
 logger = logging.getLogger(__name__)
 
 RETURNS_PER_SECOND = 200  # a restarted server's pages are asked to come back no faster, on average
 WARM_SECONDS = 1.0  # the agent library is imported so long after the start
-
-
-class Connection(Protocol):
-    """What the process needs of a consumer. All on the event loop."""
-
-    conversation_id: uuid.UUID
-    owner: Owner
-    address: str
-    is_html: bool
-
-    @property
-    def needs_tick(self) -> bool: ...
-
-    def compare(self, newest_seq: int, state: str) -> None: ...
-
-    async def tick(self) -> None: ...
-
-    async def dismiss(self, code: int, *events: Event) -> None: ...
 
 
 class Process:
@@ -60,18 +47,15 @@ class Process:
     def __init__(self) -> None:
         self.record: ServerProcess | None = None
         self.sessions: dict[uuid.UUID, AgentSession] = {}
-        self.connections: dict[uuid.UUID, set[Connection]] = defaultdict(set)
+        self.connections = Connections(crowded=self._crowded, left=self._tidy)
         self.is_draining = False
-        self._of_owner: dict[str, list[Connection]] = defaultdict(list)  # oldest first
-        self._of_address: Counter[str] = Counter()
         self._leaving: set[AgentSession] = set()  # their threads have not ended yet
-        self._left: dict[uuid.UUID, float] = {}  # when the last connection of a conversation went
         self._resources: dict[uuid.UUID, dict[str, Any]] = defaultdict(dict)
         self._locks: dict[uuid.UUID, asyncio.Lock] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._starting: asyncio.Lock | None = None
         self._relay = Relay(heard=self._heard, spawn=self.spawn)
-        self._tick = Tick(self)
+        self._repair = Repair(self)
         self._work: set[asyncio.Task[None]] = set()
 
     # == life =======================================================================================================
@@ -86,7 +70,7 @@ class Process:
         async with self._starting:
             if self.record is None:
                 self.record = await in_thread(register)
-                self._tick.start()
+                self._repair.start()
                 self._relay.listen(self.record.id)
                 drain_before_exit(loop, self.drain)
 
@@ -96,7 +80,7 @@ class Process:
             return
         self.is_draining = True
         deadline = time.monotonic() + seconds
-        connections = [connection for group in self.connections.values() for connection in group]
+        connections = list(self.connections)
         within_ms = max(2000, 1000 * len(connections) // RETURNS_PER_SECOND)
         farewells = [self._farewell(connection, within_ms) for connection in connections]
         await asyncio.gather(*farewells, return_exceptions=True)
@@ -113,7 +97,7 @@ class Process:
         limit = time.monotonic() + 1.0
         while self.sessions and time.monotonic() < limit:
             await asyncio.sleep(0.01)
-        self._tick.end()
+        self._repair.end()
         self._relay.end()
         if self.record:
             await in_thread(self.record.end)
@@ -136,59 +120,28 @@ class Process:
 
     async def _farewell(self, connection: Connection, within_ms: int) -> None:
         retry_ms = 500 + random.randint(0, within_ms)
-        await connection.dismiss(CLOSE_RESTART, {"type": "bye", "reason": "restart", "retry_ms": retry_ms})
+        await connection.dismiss(CLOSE_RESTART, Bye(type="bye", reason="restart", retry_ms=retry_ms))
 
     # == connections ================================================================================================
 
-    def join(self, connection: Connection) -> None:
-        """Attach a connection; the owner's oldest gives way when there are too many."""
-        self.connections[connection.conversation_id].add(connection)
-        self._left.pop(connection.conversation_id, None)
-        self._of_address[connection.address] += 1
-        mine = self._of_owner[connection.owner.id]
-        mine.append(connection)
-        if len(mine) > conf.MAX_SOCKETS:
-            oldest = mine[0]
-            bye = {"type": "bye", "reason": "opened elsewhere", "retry_ms": 0}
-            self.spawn(oldest.dismiss(CLOSE_ELSEWHERE, bye))
-
-    def leave(self, connection: Connection) -> None:
-        """Detach a connection. Its turn goes on; without another connection the session has its grace."""
-        group = self.connections[connection.conversation_id]
-        group.discard(connection)
-        if not group:
-            del self.connections[connection.conversation_id]
-            self._left[connection.conversation_id] = time.monotonic()
-            self._tidy(connection.conversation_id)
-        self._of_address[connection.address] -= 1
-        if not self._of_address[connection.address]:
-            del self._of_address[connection.address]
-        mine = self._of_owner[connection.owner.id]
-        if connection in mine:
-            mine.remove(connection)
-        if not mine:
-            del self._of_owner[connection.owner.id]
+    def _crowded(self, oldest: Connection) -> None:
+        self.spawn(oldest.dismiss(CLOSE_ELSEWHERE, Bye(type="bye", reason="opened elsewhere", retry_ms=0)))
 
     def sign_out(self, owners: set[Owner]) -> None:
         """Dismiss the connections of owners whose accounts or sign-ins are gone."""
-        error: Event = {"type": "error", "error": "unauthorized", "details": "You are signed out."}
-        for group in list(self.connections.values()):
-            for connection in list(group):
-                if connection.owner in owners:
-                    self.spawn(connection.dismiss(CLOSE_SIGN_IN, error))
+        error = error_event(Unauthorized("You are signed out."))
+        for connection in self.connections:
+            if connection.owner in owners:
+                self.spawn(connection.dismiss(CLOSE_SIGN_IN, error))
 
     def end_unwatched(self) -> None:
         """End idle sessions that have had no connection for the grace period."""
         now = time.monotonic()
         for id, session in list(self.sessions.items()):
             if session.is_idle and id not in self.connections:
-                since = max(session.idle_since, self._left.get(id, 0.0))
+                since = max(session.idle_since, self.connections.left_at(id))
                 if now - since >= conf.GRACE_SECONDS:
                     session.close(ChatSession.EndReason.GRACE)
-
-    def count_from(self, address: str) -> int:
-        """Connections of one address."""
-        return self._of_address[address]
 
     def is_full(self, conversation_id: uuid.UUID) -> bool:
         """True when one more agent has no place, and no idle one could make room."""
@@ -233,7 +186,7 @@ class Process:
             if not isinstance(claimed, Claim):
                 command = {"command": "wake", "turn": str(turn or ""), "conversation": str(conversation_id)}
                 return self._relay.send(claimed, command)
-            self._broadcast(conversation_id, [record.event() for record in claimed.closed])
+            announce.records(conversation_id, claimed.closed)
             if claimed.session:
                 self._start_session(claimed)
 
@@ -244,7 +197,7 @@ class Process:
             resources=self._resources[id],
             ended=self._session_ended,
         )
-        if any(connection.is_html for connection in self.connections.get(id, ())):
+        if any(connection.is_html for connection in self.connections.of(id)):
             session.outbox.want_html()
         self.sessions[id] = session
         session.start()
@@ -269,7 +222,7 @@ class Process:
         if any(session.conversation_id == id for session in self._leaving):
             return
         self._resources.pop(id, None)
-        self._left.pop(id, None)
+        self.connections.forget(id)
         if (lock := self._locks.get(id)) and not lock.locked():
             del self._locks[id]
 
@@ -294,7 +247,7 @@ class Process:
         if self._stop_here(conversation_id):
             return
         for record in await in_thread(stop_waiting, conversation_id):
-            self._broadcast(conversation_id, [record.event()])
+            announce.records(conversation_id, [record])
             if session := self.sessions.get(conversation_id):
                 session.forget(record.turn)
             return
@@ -350,15 +303,6 @@ class Process:
         if owner and owner != self.record.id:
             self._relay.send(owner, {"command": "answer", "conversation": str(conversation_id)})
 
-    def records_added(self, conversation: Conversation, owner: Owner, records: list[Message]) -> None:
-        """Send committed records to the conversation's pages, and its summary to all pages of the owner."""
-        self._broadcast(conversation.id, [record.event() for record in records])
-        self.summary_changed(conversation, owner)
-
-    def summary_changed(self, conversation: Conversation, owner: Owner) -> None:
-        """Tell all pages of the owner what the list shows of a conversation."""
-        tell(owner.group, {"type": "chat.owner", "owner": owner.id, "frame": encode(conversation.summary())})
-
     async def delete(self, conversation: Conversation, owner: Owner) -> None:
         """Delete a conversation for ever; its agent is ended first, its pages are told."""
         id = conversation.id
@@ -366,19 +310,13 @@ class Process:
         await in_thread(erase, id)
         if id not in self.connections:
             self._locks.pop(id, None)
-        summary = {**conversation.summary(), "id": str(id), "state": "deleted"}
-        tell(owner.group, {"type": "chat.owner", "owner": owner.id, "frame": encode(summary)})
-        tell(group_of(id), {"type": "chat.deleted", "conversation": str(id)})
-
-    def _broadcast(self, conversation_id: uuid.UUID, events: list[Event]) -> None:
-        if events:
-            frames = "\n".join(encode(event) for event in events)
-            message = {"type": "chat.events", "conversation": str(conversation_id), "raw": frames}
-            tell(group_of(conversation_id), message)
+        announce.deleted(conversation, id, owner)
 
     # == what is open ===============================================================================================
 
-    async def snapshot(self, conversation_id: uuid.UUID, owner_process: uuid.UUID | None, *, html: bool) -> Any:
+    async def snapshot(
+        self, conversation_id: uuid.UUID, owner_process: uuid.UUID | None, *, html: bool
+    ) -> Snapshot | None:
         """What runs in a conversation, from its session here or in the process that owns it; None: unknown."""
         session = self.sessions.get(conversation_id)
         if session is not None:
@@ -392,7 +330,7 @@ class Process:
         if conversation_id in self.sessions or self.is_draining:
             return
         records = await in_thread(close_orphan, conversation_id)
-        self._broadcast(conversation_id, [record.event() for record in records])
+        announce.records(conversation_id, records)
         if await in_thread(_has_queued, conversation_id):
             await self.wake(conversation_id)
 
@@ -443,7 +381,7 @@ class Process:
             logger.exception("background work failed")
 
 
-here = Process()
+this_process = Process()
 
 
 # -- blocking pieces, for I/O threads ------------------------------------------------------------------------------

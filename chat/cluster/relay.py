@@ -7,18 +7,16 @@ tick finds it, and a page whose question is not answered in time gets the checkp
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 import uuid
 from collections.abc import Callable, Coroutine
-from dataclasses import asdict
 from typing import Any
 
 from channels.layers import get_channel_layer
 
-from chat.live.backlog import StreamView
-from chat.live.outbox import tell
+from chat.live.layer import tell
+from chat.live.snapshot import Snapshot
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +52,7 @@ class Relay:
         """Send a command to another process. Does not wait."""
         tell(_group_of_process(process_id), {"type": "chat.command", **command})
 
-    async def ask(self, process_id: uuid.UUID, conversation_id: uuid.UUID, *, html: bool) -> dict[str, Any] | None:
+    async def ask(self, process_id: uuid.UUID, conversation_id: uuid.UUID, *, html: bool) -> Snapshot | None:
         """Ask another process what runs in a conversation. None when nothing does, or no answer comes in time."""
         if time.monotonic() - self._unheard.get(process_id, -UNHEARD_SECONDS) < UNHEARD_SECONDS:
             return None  # its pages get the checkpoint meanwhile, and wait for nobody
@@ -72,11 +70,11 @@ class Relay:
         finally:
             self._replies.pop(token, None)
         self._unheard.pop(process_id, None)
-        return _snapshot_of(reply)
+        return Snapshot.from_json(reply) if reply else None
 
-    def reply(self, question: dict[str, Any], snapshot: dict[str, Any] | None) -> None:
+    def reply(self, question: dict[str, Any], snapshot: Snapshot | None) -> None:
         """Send the snapshot that another process has asked for."""
-        text = json.dumps(snapshot, default=asdict) if snapshot else ""
+        text = snapshot.to_json() if snapshot else ""
         reply = {"command": "reply", "token": question["token"], "snapshot": text}
         self.send(uuid.UUID(question["from"]), reply)
 
@@ -107,13 +105,6 @@ class Relay:
                 future.set_result(message["snapshot"])
             return
         await self._act(message)
-
-
-def _snapshot_of(reply: str) -> dict[str, Any] | None:
-    if not reply:
-        return None
-    snapshot = json.loads(reply)
-    return {**snapshot, "streams": [StreamView(**view) for view in snapshot["streams"]]}
 
 
 def _group_of_process(id: uuid.UUID) -> str:

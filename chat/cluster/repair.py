@@ -12,86 +12,115 @@ import logging
 import threading
 import time
 import uuid
-from typing import TYPE_CHECKING, Any
+from collections.abc import Coroutine
+from typing import Any, Protocol
 
 from django.db import DatabaseError
 from django.db.models import Exists, F, OuterRef, Subquery
 
+from chat.cluster import announce
+from chat.cluster.connections import Connections
 from chat.conf import conf
 from chat.live.claims import store_checkpoints
-from chat.live.outbox import start_thread
 from chat.live.session import AgentSession
+from chat.live.threads import start_thread
 from chat.mends.sqlite import connected
 from chat.models import ChatSession, Conversation, Message, ServerProcess
-from chat.models.conversation import OPEN_TURN
-from chat.owners import still_valid
-
-if TYPE_CHECKING:
-    from chat.cluster.process import Process
+from chat.models.message import OPEN_TURN
+from chat.owners import Owner, still_valid
 
 logger = logging.getLogger(__name__)
 
-TICK_SECONDS = 1.0
-VALID_EVERY = 2  # ticks between two looks at the owners' accounts
+LOOK_SECONDS = 1.0
+VALID_EVERY = 2  # looks between two looks at the owners' accounts
 
 
-class Tick:
-    """The tick of a process, from its registration to the end of its lease."""
+class Home(Protocol):
+    """What is repaired: the process. Its methods belong to the event loop, but for `lose`."""
 
-    def __init__(self, process: Process) -> None:
-        self._process = process
+    record: ServerProcess | None
+    sessions: dict[uuid.UUID, AgentSession]
+    connections: Connections
+    is_draining: bool
+
+    def lose(self) -> None: ...
+
+    async def register_again(self) -> None: ...
+
+    def sign_out(self, owners: set[Owner]) -> None: ...
+
+    def end_unwatched(self) -> None: ...
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None: ...
+
+    async def wake(self, conversation_id: uuid.UUID, turn: uuid.UUID | None = None) -> None: ...
+
+    async def stop(self, conversation_id: uuid.UUID) -> None: ...
+
+    async def reset(self, conversation_id: uuid.UUID, reason: str = ...) -> None: ...
+
+    async def look_for_answer(self, id: uuid.UUID) -> None: ...
+
+    async def close_orphan(self, conversation_id: uuid.UUID) -> None: ...
+
+
+class Repair:
+    """Renews the lease of a process and repairs what was lost, from its registration to the end of its lease."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ends = threading.Event()
         self._count = 0
 
     def start(self) -> None:
-        """Tick from now on. Call on the event loop."""
+        """Look once a second from now on. Call on the event loop."""
         self._loop = asyncio.get_running_loop()
         self._ends = threading.Event()
-        start_thread(self._run, name="chat-tick")
+        start_thread(self._run, name="chat-repair")
 
     def end(self) -> None:
-        """Tick no more. May be called again."""
+        """Look no more. May be called again."""
         self._ends.set()
 
-    # == the tick's thread ==========================================================================================
+    # == the repairing thread =======================================================================================
 
     def _run(self) -> None:
         renewed = time.monotonic()
         ends = self._ends
-        while not ends.wait(TICK_SECONDS):
+        while not ends.wait(LOOK_SECONDS):
             if time.monotonic() - renewed > conf.LEASE_SECONDS - 1:
-                self._process.lose()  # this process was paused, or the database was away
+                self._home.lose()  # this process was paused, or the database was away
             started = time.monotonic()
             try:
                 with connected(wait_seconds=0):
-                    rows = self._tick()
+                    rows = self.look()
                 renewed = started
             except DatabaseError as error:
-                logger.warning("the database does not answer the tick: %s", type(error).__name__)
+                logger.warning("the database does not answer: %s", type(error).__name__)
                 continue
             except Exception:
-                logger.exception("tick failed")
+                logger.exception("repair failed")
                 continue
             try:
-                self._loop.call_soon_threadsafe(self._after, rows)
+                self._loop.call_soon_threadsafe(self.act_on, rows)
             except RuntimeError:
                 return  # the loop is closed
 
-    def _tick(self) -> list[dict[str, Any]]:
+    def look(self) -> list[dict[str, Any]]:
         """Renew, checkpoint, look. One transaction and one query."""
-        process, record = self._process, self._process.record
+        home, record = self._home, self._home.record
         if record is None:
             return []  # it has just ended
         if not record.renew():  # another process took this one for dead
-            process.lose()
-            self._loop.call_soon_threadsafe(lambda: process.spawn(process.register_again()))
+            home.lose()
+            self._loop.call_soon_threadsafe(lambda: home.spawn(home.register_again()))
             return []
-        _store_checkpoints(list(process.sessions.values()))
+        _store_checkpoints(list(home.sessions.values()))
         self._count += 1
         if self._count % VALID_EVERY == 0:
             self._check_owners()
-        ids = set(process.connections) | set(process.sessions)
+        ids = {*home.connections.conversations, *list(home.sessions)}
         if not ids:
             return []
         found = _look_for(ids)
@@ -100,59 +129,57 @@ class Tick:
 
     def _mark_read(self, ids: list[uuid.UUID]) -> None:
         """What an open page has been sent counts as read."""
-        shown = [id for id in ids if id in self._process.connections]
+        shown = [id for id in ids if id in self._home.connections]
         if not shown:
             return
         Conversation.objects.filter(id__in=shown).update(read_seq=F("newest_seq"))
         for conversation in Conversation.objects.filter(id__in=shown):
-            self._loop.call_soon_threadsafe(self._process.summary_changed, conversation, conversation.owner)
+            self._loop.call_soon_threadsafe(announce.summary, conversation, conversation.owner)
 
     def _check_owners(self) -> None:
-        connections = self._process.connections
-        owners = {connection.owner for group in list(connections.values()) for connection in list(group)}
+        owners = {connection.owner for connection in self._home.connections}
         if owners and (gone := owners - still_valid(owners)):
-            self._loop.call_soon_threadsafe(self._process.sign_out, gone)
+            self._loop.call_soon_threadsafe(self._home.sign_out, gone)
 
     # == the event loop =============================================================================================
 
-    def _after(self, rows: list[dict[str, Any]]) -> None:
-        """Act on what the tick has found."""
-        process = self._process
-        if process.record is None or process.is_draining:
+    def act_on(self, rows: list[dict[str, Any]]) -> None:
+        """Repair what the look has found."""
+        home = self._home
+        if home.record is None or home.is_draining:
             return
         for row in rows:
-            self._look_at(row)
-        for connections in process.connections.values():
-            for connection in connections:
-                if connection.needs_tick:
-                    process.spawn(connection.tick())
-        process.end_unwatched()
+            self._repair(row)
+        for connection in home.connections:
+            if connection.needs_repair:
+                home.spawn(connection.repair())
+        home.end_unwatched()
 
-    def _look_at(self, row: dict[str, Any]) -> None:
-        id, process = row["id"], self._process
-        session = process.sessions.get(id)
+    def _repair(self, row: dict[str, Any]) -> None:
+        id, home = row["id"], self._home
+        session = home.sessions.get(id)
         if session is not None and row["fence"] > session.fence:
             session.close(ChatSession.EndReason.REPLACED)  # another agent has the conversation, or the memory is old
         elif session is not None and row["fence"] == session.fence:
             if row["asked_to_end"]:
-                process.spawn(process.reset(id, row["asked_to_end"]))
+                home.spawn(home.reset(id, row["asked_to_end"]))
             if row["stop_turn"] and row["stop_turn"] == session.turn:
-                process.spawn(process.stop(id))
+                home.spawn(home.stop(id))
             if session.question and not row["question"]:
-                process.spawn(process.look_for_answer(id))
+                home.spawn(home.look_for_answer(id))
             if row["has_queued"] and session.is_idle:
                 session.look()
-        elif session is None and row["owner_process"] == process.record.id:
+        elif session is None and row["owner_process"] == home.record.id:
             if row["has_queued"] or row["state"] != Conversation.State.IDLE:
-                process.spawn(process.wake(id))  # its session died with the database, or before it could say so
+                home.spawn(home.wake(id))  # its session died with the database, or before it could say so
         elif session is None and not row["is_owned"]:
             if row["owner_process"]:
-                process.spawn(process.close_orphan(id))
+                home.spawn(home.close_orphan(id))
             elif row["has_queued"]:
-                process.spawn(process.wake(id))
+                home.spawn(home.wake(id))
         waits = row["has_queued"] and row["state"] == Conversation.State.IDLE
         state = Conversation.State.RUNNING if waits else row["state"]
-        for connection in process.connections.get(id, ()):
+        for connection in home.connections.of(id):
             connection.compare(row["newest_seq"], state)
 
 

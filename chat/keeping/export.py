@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from chat.models import Conversation, Message
-from chat.models.conversation import iso, text_or_none
+from chat.wire.values import iso, text_or_none
 
 _MARKS = re.compile(r"[\\`*_~\[\]<>|&#$]")
 _INDENT = re.compile(r"^[ \t]+", re.M)

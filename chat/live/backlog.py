@@ -12,8 +12,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from chat.agents.langroid.holdback import HoldBack
+from chat.live.snapshot import StreamView
 from chat.markdown.stream import MarkdownStream, Patch, flush_interval, render_within
-from chat.wire.events import CHUNK_CHARS, Event, encode, shorten
+from chat.wire.codes import CHUNK_CHARS
+from chat.wire.events import Event, StreamEnd, StreamHtml, StreamReasoning, StreamStart, StreamToken
+from chat.wire.frames import encode, shorten
 
 MAX_HTML_BYTES = 160 * 1024  # of a record, beside its text
 
@@ -22,7 +25,7 @@ MAX_HTML_BYTES = 160 * 1024  # of a record, beside its text
 class Stream:
     """An open message: what has been numbered so far."""
 
-    start: Event  # its `stream_start` without the text
+    start: StreamStart  # its `stream_start` without the text
     hold: HoldBack | None = None
     text: list[str] = field(default_factory=list)
     n: int = 0
@@ -38,18 +41,6 @@ class Stream:
     @property
     def id(self) -> str:
         return self.start["message_id"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class StreamView:
-    """A copy of a `Stream` for a page that joins: apply the chunks from `n` on."""
-
-    start: Event
-    text: str
-    n: int
-    reasoning: str
-    reasoning_n: int
-    blocks: tuple[str, ...] | None  # None: plain text is wanted
 
 
 @dataclass
@@ -74,7 +65,7 @@ class _End:
 
 
 @dataclass
-class _Answer:
+class _Rendered:
     """A record of an answer, rendered before it waits: that may take long, and nobody else is to wait for it."""
 
     raw: Event
@@ -87,20 +78,20 @@ class Backlog:
     def __init__(self) -> None:
         self.html = False  # rendered text is wanted as well
         self.chars = 0  # of text that waits
-        self._pending: deque[Event | _Chunk | _End | _Answer] = deque()
+        self._pending: deque[Event | _Chunk | _End | _Rendered] = deque()
         self._streams: dict[str, Stream] = {}
 
     # -- what the agent emits ---------------------------------------------------------------------------------------
 
-    def ready(self, events: Iterable[Event]) -> list[Event | _Answer]:
+    def ready(self, events: Iterable[Event]) -> list[Event | _Rendered]:
         """Prepare events for `add`, which may take milliseconds."""
-        return [_Answer(event, with_html(event)) if self.html and _is_answer(event) else event for event in events]
+        return [_Rendered(event, with_html(event)) if self.html and _is_answer(event) else event for event in events]
 
-    def add(self, events: Iterable[Event | _Answer]) -> None:
+    def add(self, events: Iterable[Event | _Rendered]) -> None:
         """Let events wait, in order with all else. Needs no lock."""
         self._pending.extend(events)
 
-    def open(self, start: Event, *, hold: HoldBack | None = None) -> None:
+    def open(self, start: StreamStart, *, hold: HoldBack | None = None) -> None:
         """Begin a message with its `stream_start`, given without text."""
         self._streams[start["message_id"]] = Stream(start=start, hold=hold)
         blank = {"content": "", "blocks": [], "reasoning": "", "n": 0, "reasoning_n": 0}
@@ -212,8 +203,8 @@ class Backlog:
                 case _End(stream):
                     del self._streams[stream.id]
                     self._render(stream, html, now, interval, is_end=True)
-                    self._put({"type": "stream_end", "message_id": stream.id}, raw, html)
-                case _Answer():
+                    self._put(StreamEnd(type="stream_end", message_id=stream.id), raw, html)
+                case _Rendered():
                     raw.append(encode(item.raw))
                     html.append(encode(item.html))
                 case _:
@@ -231,16 +222,17 @@ class Backlog:
 
     def _number(self, chunk: _Chunk, raw: list[str], html: list[str]) -> None:
         stream, text = chunk.stream, "".join(chunk.parts)
+        event: StreamReasoning | StreamToken
         if chunk.is_reasoning:
-            kind, n = "stream_reasoning", stream.reasoning_n
+            event = StreamReasoning(type="stream_reasoning", message_id=stream.id, n=stream.reasoning_n, token=text)
             stream.reasoning.append(text)
             stream.reasoning_n += 1
         else:
-            kind, n = "stream_token", stream.n
+            event = StreamToken(type="stream_token", message_id=stream.id, n=stream.n, token=text)
             stream.text.append(text)
             stream.n += 1
             stream.unrendered.append(text)
-        frame = encode({"type": kind, "message_id": stream.id, "n": n, "token": text})
+        frame = encode(event)
         raw.append(frame)
         if self.html and chunk.is_reasoning:
             html.append(frame)
@@ -253,10 +245,12 @@ class Backlog:
         if is_end:
             patches += stream.rendered.end()
         for patch in patches:
-            event = {"type": "stream_html", "message_id": stream.id, "n": stream.html_n, "block": patch.block}
+            event = StreamHtml(
+                type="stream_html", message_id=stream.id, n=stream.html_n, block=patch.block, html=patch.html
+            )
             if patch.keep is not None:
                 event["keep"] = patch.keep
-            html.append(encode({**event, "html": patch.html}))
+            html.append(encode(event))
             stream.html_n += 1
 
     def _feed(self, stream: Stream, now: float, interval: float) -> list[Patch]:

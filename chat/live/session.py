@@ -36,11 +36,14 @@ from chat.agents.langroid.holdback import HoldBack
 from chat.conf import AgentSpec, agents
 from chat.exceptions import AgentUnavailable, ChatError, new_incident
 from chat.live.claims import Claim
-from chat.live.outbox import Inbox, InboxClosed, Outbox, load, start_thread
+from chat.live.flusher import pace
+from chat.live.inbox import Inbox, InboxClosed
+from chat.live.outbox import Outbox
+from chat.live.snapshot import Snapshot
+from chat.live.threads import start_thread
 from chat.mends.sqlite import connected
 from chat.mends.statements import insert, update
 from chat.models import ChatSession, Conversation, Message
-from chat.models.conversation import iso, text_or_none
 from chat.observer import (
     AgentGone,
     Answer,
@@ -55,7 +58,11 @@ from chat.observer import (
     Usage,
     UserText,
 )
-from chat.wire.events import Event, clean, clean_json, encode, error_event
+from chat.wire import records
+from chat.wire.events import Event, InputRequest, TaskEnd, TaskStart, error_event
+from chat.wire.events import Status as StatusEvent
+from chat.wire.frames import encode
+from chat.wire.values import clean, clean_json, text_or_none
 
 logger = logging.getLogger(__name__)
 
@@ -105,9 +112,9 @@ class AgentSession:
         self._abort: Callable[[], object] | None = None
         self._calls: dict[str, tuple[Place, bool]] = {}  # model calls without text yet: place, may_call_tools
         self._open: dict[str, Message] = {}  # open messages and tool runs, as stored
-        self._tasks: dict[str, Event] = {}  # running sub-tasks
+        self._tasks: dict[str, TaskStart] = {}  # running sub-tasks
         self._newest_seq = 0  # of the records that this agent has made
-        self._question: Event | None = None
+        self._question: InputRequest | None = None
         self._usage = Usage()  # of the turn
         self._failed: Failure | None = None
         self._answered = False  # the turn has a record of the root agent
@@ -159,7 +166,7 @@ class AgentSession:
         return bool(self._queued)
 
     @property
-    def question(self) -> Event | None:
+    def question(self) -> InputRequest | None:
         """The open `input_request`."""
         return self._question
 
@@ -222,26 +229,26 @@ class AgentSession:
         for record in records:
             self._send_record(record)
         with self._lock:
-            tasks = [{**task, "type": "task_end", "status": status} for task in self._tasks.values()]
+            tasks = [_task_end(task, status=status) for task in self._tasks.values()]
             self._tasks.clear()
             self._turn, self._question, self._queued = None, None, []
             self._state = Conversation.State.IDLE
         self.outbox.emit(*tasks)
         self._emit_status()
 
-    def snapshot(self, *, html: bool) -> dict[str, Any]:
+    def snapshot(self, *, html: bool) -> Snapshot:
         """What a page that joins must know besides the records. It may wait, and render: not on the loop."""
         with self._recording:
             views = self.outbox.views(html=html)
             with self._lock:
-                return {
-                    "status": self._status(),
-                    "newest_seq": self._newest_seq,
-                    "streams": views,
-                    "calls": [row.call_event() for row in self._open.values() if row.kind == Message.Kind.TOOL],
-                    "tasks": list(self._tasks.values()),
-                    "question": self._question,
-                }
+                return Snapshot(
+                    status=self._status(),
+                    newest_seq=self._newest_seq,
+                    streams=views,
+                    calls=[row.call_event() for row in self._open.values() if row.kind == Message.Kind.TOOL],
+                    tasks=list(self._tasks.values()),
+                    question=self._question,
+                )
 
     def checkpoints(self) -> list[tuple[uuid.UUID, str, str]]:
         """Id, text and reasoning so far of the open messages, for the process's tick to store."""
@@ -383,7 +390,7 @@ class AgentSession:
         return self._closing or self.is_gone
 
     def pace(self) -> float:
-        return load.interval()
+        return pace.interval()
 
     def on_stop(self, abort: Callable[[], object]) -> None:
         self._abort = abort
@@ -497,22 +504,24 @@ class AgentSession:
                 return given.as_answer()  # accepted while the time ran out
             return answer
 
-    def _pose(self, question: Question) -> Event:
+    def _pose(self, question: Question) -> InputRequest:
         self._check()
-        fields = asdict(question)
-        event: Event = {
-            "type": "input_request",
-            "request_id": str(uuid.uuid4()),
-            "turn": text_or_none(self._turn),
-            "prompt": clean(question.prompt),
-            "kind": question.kind,
-            "options": clean_json(list(question.options)),
-            "agent": question.agent,
-            "timeout": fields.pop("timeout_seconds"),
-        }
-        for name in ("schema", "tool_name", "tool_args"):
-            if fields[name] is not None:
-                event[name] = clean_json(fields[name])
+        event = InputRequest(
+            type="input_request",
+            request_id=str(uuid.uuid4()),
+            turn=text_or_none(self._turn),
+            prompt=clean(question.prompt),
+            kind=question.kind,
+            options=clean_json(list(question.options)),
+            agent=question.agent,
+            timeout=question.timeout_seconds,
+        )
+        if question.schema is not None:
+            event["schema"] = clean_json(question.schema)
+        if question.tool_name is not None:
+            event["tool_name"] = clean(question.tool_name)
+        if question.tool_args is not None:
+            event["tool_args"] = clean_json(question.tool_args)
         with self._database() as conversation:
             conversation.question, conversation.state = event, Conversation.State.WAITING
             update(conversation, "question", "state")
@@ -581,8 +590,7 @@ class AgentSession:
         place, may_call_tools = self._calls[message_id]
         row = self._row(message_id, Message.Kind.ASSISTANT, place)
         self._store(row)
-        start = {"type": "stream_start", "message_id": message_id, "turn": text_or_none(row.turn)}
-        start |= {"sender": "assistant", **row.place, "timestamp": iso(row.created)}
+        start = records.stream_start(row)
         with self._lock:  # an abandonment closes it either after this or not at all
             self._check()
             self.outbox.open(start, hold=HoldBack() if may_call_tools else None)
@@ -632,13 +640,9 @@ class AgentSession:
 
     def task_started(self, task: TaskRun) -> None:
         self._check()
-        event = {
-            "type": "task_start",
-            "task_id": task.id,
-            "name": task.name,
-            "parent_id": task.parent_id,
-            "depth": task.depth,
-        }
+        event = TaskStart(
+            type="task_start", task_id=task.id, name=task.name, parent_id=task.parent_id, depth=task.depth
+        )
         with self._lock:
             self._tasks[task.id] = event
         self.outbox.emit(event)
@@ -646,8 +650,8 @@ class AgentSession:
     def task_ended(self, task_id: str, *, status: Status, usage: Usage) -> None:
         self._check()
         with self._lock:
-            event = self._tasks.pop(task_id)
-        self.outbox.emit({**event, "type": "task_end", "status": status, "usage": asdict(usage)})
+            started = self._tasks.pop(task_id)
+        self.outbox.emit(_task_end(started, status=status, usage=asdict(usage)))
 
     def turn_failed(self, failure: Failure) -> None:
         self._check()
@@ -729,15 +733,15 @@ class AgentSession:
 
     # -- state ------------------------------------------------------------------------------------------------------
 
-    def _status(self) -> Event:
+    def _status(self) -> StatusEvent:
         waits = self._state == Conversation.State.IDLE and self._queued
-        return {
-            "type": "status",
-            "state": Conversation.State.RUNNING if waits else self._state,
-            "agent": self._works,
-            "turn": text_or_none(self._turn),
-            "queued": [str(turn) for turn in self._queued],
-        }
+        return StatusEvent(
+            type="status",
+            state=Conversation.State.RUNNING if waits else self._state,
+            agent=self._works,
+            turn=text_or_none(self._turn),
+            queued=[str(turn) for turn in self._queued],
+        )
 
     def _tell_owner(self, conversation: Conversation) -> None:
         """Show the new state in the lists of all the owner's pages."""
@@ -748,6 +752,20 @@ class AgentSession:
         with self._lock:
             status = self._status()
         self.outbox.emit(status, *more)
+
+
+def _task_end(start: TaskStart, *, status: str, usage: dict[str, Any] | None = None) -> TaskEnd:
+    event = TaskEnd(
+        type="task_end",
+        task_id=start["task_id"],
+        name=start["name"],
+        parent_id=start["parent_id"],
+        depth=start["depth"],
+        status=status,
+    )
+    if usage is not None:
+        event["usage"] = usage
+    return event
 
 
 def _error_of(failure: Failure | None) -> dict[str, Any] | None:

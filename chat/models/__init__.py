@@ -3,6 +3,9 @@
 May import `wire`, `mends` and the ground. Begin with `conversation.py`.
 """
 
-from chat.models.conversation import ChatSession, ContentView, Conversation, Message, ServerProcess
+from chat.models.audit import ContentView
+from chat.models.conversation import Conversation
+from chat.models.message import Message
+from chat.models.runs import ChatSession, ServerProcess
 
 __all__ = ["ChatSession", "ContentView", "Conversation", "Message", "ServerProcess"]

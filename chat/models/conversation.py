@@ -1,74 +1,33 @@
-"""What is stored: conversations, their records, the runs of agents, and the server processes.
+"""A conversation: one owner's transcript with one agent, its turns and its owner.
 
-A `Conversation` is one owner's transcript with one agent. Its `Message`s are the records that pages see, numbered
-densely by `seq`; a message without `seq` is open: a checkpoint of something in progress. Records are only ever appended
-under the conversation's row lock, by `append`.
-
-Ownership: at most one process runs the agent of a conversation. The process's lease is `ServerProcess.renewed`, the
-fence is `Conversation.fence`: an owner's write begins with `Conversation.objects.locked(id, fence=mine)`, which finds
-nothing once another process, or a newer agent of the same process, has claimed the conversation.
+Records are only ever appended under the conversation's row lock, by `append`. At most one process runs the agent of a
+conversation. The process's lease is `ServerProcess.renewed`, the fence is `Conversation.fence`: an owner's write begins
+with `Conversation.objects.locked(id, fence=mine)`, which finds nothing once another process, or a newer agent of the
+same process, has claimed the conversation.
 """
 
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
-from django.urls import reverse
 
-from chat.conf import agents, conf
+from chat.conf import agents
 from chat.mends.statements import Prepared, insert, update
-from chat.observer import Answer
+from chat.models.message import OPEN_TURN, OUTCOME, Message
+from chat.models.runs import ServerProcess
 from chat.owners import Owner
-from chat.wire.events import shorten
+from chat.wire import events
+from chat.wire.values import iso
 
 TITLE_CHARS = 80
-LONG_CHARS = 16_000  # a text from here on may be cut in some frame
 NEWEST_RECORDS = 50  # sent to a page that opens a conversation
 RESUME_RECORDS = 200  # more missing than this: the newest ones instead
 RECENT_RECORDS = 20  # of which frames may still be on their way to pages
-
-
-OPEN_TURN = Q(kind="user", request_id=None, ended=None)  # of messages: turns that have not ended
-
-
-class ServerProcess(models.Model):
-    """One row per server process. `renewed`, by the database's clock, is its lease on all that it owns."""
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    host = models.CharField(max_length=255)
-    pid = models.PositiveIntegerField()
-    started = models.DateTimeField(db_default=Now())
-    renewed = models.DateTimeField(db_default=Now())
-    ended = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        ordering = ["-started"]
-        verbose_name_plural = "server processes"
-
-    def __str__(self) -> str:
-        return f"{self.host.split()[0]}:{self.pid}"  # without the namespace of its pids
-
-    @staticmethod
-    def alive() -> Q:
-        """The processes that hold their lease."""
-        return Q(ended=None, renewed__gt=Now() - timedelta(seconds=conf.LEASE_SECONDS))
-
-    @classmethod
-    def is_alive(cls, id: uuid.UUID | None) -> bool:
-        return id is not None and cls.objects.filter(cls.alive(), id=id).exists()
-
-    def renew(self) -> bool:
-        """Renew the lease; False when another process has ended it."""
-        return bool(ServerProcess.objects.filter(id=self.id, ended=None).update(renewed=Now()))
-
-    def end(self) -> None:
-        ServerProcess.objects.filter(id=self.id, ended=None).update(ended=Now())
 
 
 class ConversationManager(models.Manager["Conversation"]):
@@ -294,290 +253,19 @@ class Conversation(models.Model):
         rows = self.records().filter(Q(turn=None) | Q(turn__in=order)).exclude(kind=Message.Kind.HEAD)
         return sorted(rows, key=lambda row: (order.get(row.turn, 0), row.seq))
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> events.Conversation:
         """What a list of conversations shows: the `conversation` event."""
-        return {
-            "type": "conversation",
-            "id": str(self.id),
-            "title": self.title,
-            "agent": self.agent_key,
-            "updated": iso(self.updated),
-            "state": self.state,
-            "newest_seq": self.newest_seq,
-            "read_seq": self.read_seq,
-        }
+        return events.Conversation(
+            type="conversation",
+            id=str(self.id),
+            title=self.title,
+            agent=self.agent_key,
+            updated=iso(self.updated),
+            state=self.state,
+            newest_seq=self.newest_seq,
+            read_seq=self.read_seq,
+        )
 
-
-class Message(models.Model):
-    """One record of a conversation, or, without `seq`, the checkpoint of one in progress."""
-
-    class Kind(models.TextChoices):
-        USER = "user"
-        ASSISTANT = "assistant"
-        TOOL = "tool"
-        SYSTEM = "system"
-        HEAD = "head"
-
-    class Status(models.TextChoices):
-        OPEN = "open"
-        COMPLETE = "complete"
-        STOPPED = "stopped"
-        INTERRUPTED = "interrupted"
-        ERROR = "error"
-        REJECTED = "rejected"
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="messages")
-    seq = models.PositiveIntegerField(null=True, blank=True)
-    kind = models.CharField(max_length=10, choices=Kind)
-    status = models.CharField(max_length=12, choices=Status, default=Status.COMPLETE)
-    created = models.DateTimeField(db_default=Now())
-    turn = models.UUIDField(null=True, blank=True)  # the user message that started it; null: before the first
-    content = models.TextField(blank=True, default="")  # of a tool: its result
-    reasoning = models.TextField(blank=True, default="")
-
-    # a user's message
-    client_id = models.CharField(max_length=64, null=True, blank=True)
-    follows = models.UUIDField(null=True, blank=True)
-    regenerated = models.BooleanField(default=False)
-    begun = models.DateTimeField(null=True, blank=True)  # when an agent took the turn
-    ended = models.DateTimeField(null=True, blank=True)
-    request_id = models.UUIDField(null=True, blank=True)  # of the question that it answers
-    answer = models.JSONField(null=True, blank=True)  # choice, approved, tool_args, always
-
-    # where in the tree of agents
-    agent = models.CharField(max_length=200, blank=True, default="")
-    parent_id = models.UUIDField(null=True, blank=True)
-    depth = models.PositiveSmallIntegerField(default=0)
-    task = models.JSONField(null=True, blank=True)
-
-    # how it ended
-    finish_reason = models.CharField(max_length=10, blank=True, default="")
-    duration_ms = models.PositiveIntegerField(null=True, blank=True)
-    usage = models.JSONField(null=True, blank=True)
-    error = models.JSONField(null=True, blank=True)  # of a tool: {"details": text}
-    tool_calls = models.JSONField(default=list, blank=True)
-    sources = models.JSONField(default=list, blank=True)
-    attachments = models.JSONField(default=list, blank=True)
-
-    # a tool's run
-    tool_name = models.CharField(max_length=200, blank=True, default="")
-    tool_args = models.JSONField(null=True, blank=True)
-    caller_id = models.UUIDField(null=True, blank=True)  # the model call that asked for it
-
-    class Meta:
-        ordering = ["conversation", "seq"]
-        indexes = [
-            models.Index(
-                fields=["conversation", "seq"],
-                name="chat_open_turns",
-                condition=Q(kind="user", request_id=None, ended=None),
-            ),
-            models.Index(
-                fields=["conversation", "request_id"],
-                name="chat_answers",
-                condition=Q(request_id__isnull=False),
-            ),
-            models.Index(fields=["conversation", "created"], name="chat_recent_turns", condition=Q(kind="user")),
-        ]
-        constraints = [
-            models.UniqueConstraint(fields=["conversation", "seq"], name="chat_seq_once"),
-            models.UniqueConstraint(fields=["conversation", "client_id"], name="chat_client_id_once"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.seq}"
-
-    def begin(self) -> None:
-        """An agent takes this turn."""
-        self.begun = Now()
-        update(self, "begun")
-
-    def end(self) -> None:
-        """This turn is over."""
-        self.ended = Now()
-        update(self, "ended")
-
-    @property
-    def is_answer(self) -> bool:
-        """True for the root agent's own text."""
-        return self.kind == self.Kind.ASSISTANT and self.depth == 0
-
-    def as_answer(self) -> Answer:
-        """The answer to a question as the agent gets it."""
-        return Answer(content=self.content, **(self.answer or {}))
-
-    @property
-    def place(self) -> dict[str, Any]:
-        """The fields that say where in the tree of agents it happened."""
-        place = {"agent": self.agent, "parent_id": text_or_none(self.parent_id), "depth": self.depth}
-        return {**place, "task": self.task} if self.depth else place
-
-    def event(self) -> dict[str, Any]:
-        """The record as its event (`docs/protocol.md`), without `html`; its texts are cut where no frame holds them."""
-        return shorten(self.whole(**self._url))
-
-    def whole(self, **more: str) -> dict[str, Any]:
-        """The record as its event, however long, with `more` fields."""
-        match self.kind:
-            case self.Kind.HEAD:
-                return {"type": "head", "seq": self.seq, "turn": text_or_none(self.turn)}
-            case self.Kind.TOOL:
-                return self._tool_result() | more
-        return {"type": "message", "seq": self.seq, "message": self._message() | more}
-
-    @property
-    def _url(self) -> dict[str, str]:
-        """Where all of a long text is."""
-        if len(self.content) + len(self.reasoning) < LONG_CHARS:
-            return {}
-        return {"url": reverse("chat:record-text", args=[self.conversation_id, self.id])}
-
-    def call_event(self) -> dict[str, Any]:
-        """The `tool_call` that began this tool's run."""
-        return {
-            "type": "tool_call",
-            "tool_call_id": str(self.id),
-            "turn": text_or_none(self.turn),
-            "message_id": text_or_none(self.caller_id),
-            "tool_name": self.tool_name,
-            "tool_args": self.tool_args or {},
-            **self.place,
-            "timestamp": iso(self.created),
-        }
-
-    def _tool_result(self) -> dict[str, Any]:
-        call = self.call_event()
-        outcome = {
-            "type": "tool_result",
-            "seq": self.seq,
-            "result": self.content,
-            "error": (self.error or {}).get("details"),
-            "status": self.status,
-            "duration_ms": self.duration_ms,
-        }
-        return {**call, **outcome}
-
-    def _message(self) -> dict[str, Any]:
-        message = {
-            "id": str(self.id),
-            "turn": text_or_none(self.turn),
-            "content": self.content,
-            "sender": self.kind,
-            **self.place,
-            "status": self.status,
-            "timestamp": iso(self.created),
-        }
-        if self.kind == self.Kind.USER:
-            return message | self._user_fields()
-        return message | {
-            "reasoning": self.reasoning,
-            "finish_reason": self.finish_reason or None,
-            "duration_ms": self.duration_ms,
-            "usage": self.usage,
-            "error": self.error,
-            "tool_calls": self.tool_calls,
-            "attachments": self.attachments,
-            "sources": self.sources,
-        }
-
-    def _user_fields(self) -> dict[str, Any]:
-        fields = {
-            "follows": text_or_none(self.follows),
-            "client_id": self.client_id,
-            "attachments": self.attachments,
-        }
-        if self.regenerated:
-            fields["regenerated"] = True
-        if self.request_id:
-            fields |= {"request_id": str(self.request_id), "answer": self.answer or {}}
-        return fields
-
-
-class ChatSessionQuerySet(models.QuerySet["ChatSession"]):
-    def with_liveness(self) -> ChatSessionQuerySet:
-        """Add `is_alive`: whether its process holds its lease."""
-        alive = ServerProcess.objects.filter(ServerProcess.alive(), id=OuterRef("process"))
-        return self.annotate(is_alive=Exists(alive))
-
-
-class ChatSession(models.Model):
-    """The record of one run of an agent for a conversation: who, where, when, and what it used."""
-
-    class EndReason(models.TextChoices):
-        GRACE = "grace", "nobody connected"
-        REPLACED = "replaced", "started afresh"
-        STOPPED = "stopped", "abandoned by a stop"
-        EVICTED = "evicted", "made room"
-        SHUTDOWN = "shutdown", "server stopped"
-        LOST = "lost", "process died"
-        FAILED = "failed", "could not start or crashed"
-        DELETED = "deleted", "conversation deleted"
-        ADMIN = "admin", "stopped by an admin"
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="sessions")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+")
-    agent_key = models.CharField("agent", max_length=100)
-    process = models.ForeignKey(ServerProcess, models.SET_NULL, null=True, blank=True, related_name="sessions")
-    fence = models.PositiveBigIntegerField()
-    started = models.DateTimeField(db_default=Now())
-    ended = models.DateTimeField(null=True, blank=True)
-    end_reason = models.CharField("how it ended", max_length=10, choices=EndReason, blank=True, default="")
-    turns = models.PositiveIntegerField(default=0)
-    prompt_tokens = models.PositiveIntegerField(default=0)
-    completion_tokens = models.PositiveIntegerField(default=0)
-    cost = models.DecimalField(max_digits=12, decimal_places=6, default=0)
-    errors = models.PositiveIntegerField(default=0)
-    last_error = models.CharField(max_length=200, blank=True, default="")  # code and incident, never a text
-
-    objects = ChatSessionQuerySet.as_manager()
-
-    class Meta:
-        verbose_name = "session record"
-        ordering = ["-started"]
-        indexes = [
-            models.Index(fields=["-started"], name="chat_sessions_by_start"),
-            models.Index(fields=["process"], name="chat_sessions_live", condition=Q(ended=None)),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.agent_key} {self.started:%Y-%m-%d %H:%M}"
-
-    def end(self, reason: str) -> None:
-        """Note how the run ended; the first reason stays."""
-        ChatSession.objects.filter(id=self.id, ended=None).update(ended=Now(), end_reason=reason)
-
-
-class ContentView(models.Model):
-    """The note that somebody has read a conversation in the admin. Written once; it outlives both of them."""
-
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
-    user_name = models.CharField(max_length=255)
-    conversation_id = models.UUIDField("conversation", db_index=True)  # no foreign key: it stays when that is deleted
-    viewed = models.DateTimeField(db_default=Now())
-
-    class Meta:
-        verbose_name = "opened transcript"
-        ordering = ["-viewed"]
-        indexes = [models.Index(fields=["-viewed"], name="chat_views_by_time")]
-
-    def __str__(self) -> str:
-        return f"{self.user_name} {self.conversation_id}"
-
-    def save(self, **options: Any) -> None:
-        """Store a new row. Raises: IntegrityError for one that is stored already."""
-        super().save(**{**options, "force_insert": True})
-
-    def delete(self, **options: Any) -> Any:
-        raise TypeError("the record of opened transcripts is append-only")
-
-
-# -- what each turn asks, made once -----------------------------------------------------------------------------------
-
-# What may change when the checkpoint of something in progress becomes a record.
-OUTCOME = ("seq", "status", "content", "reasoning", "finish_reason", "duration_ms", "usage", "error")
-OUTCOME += ("tool_calls", "sources")
 
 _found = Prepared(lambda id: Conversation.objects.filter(id=id), uuid.UUID)
 _locked = Prepared(lambda id: Conversation.objects.select_for_update().filter(id=id), uuid.UUID)
@@ -585,9 +273,6 @@ _open_turns = Prepared(lambda id: Message.objects.filter(OPEN_TURN, conversation
 _open_records = Prepared(
     lambda id: Message.objects.filter(conversation=id, seq=None).order_by("created", "id"), uuid.UUID
 )
-
-
-# -- small pieces --------------------------------------------------------------------------------------------------
 
 
 def group_of(conversation_id: uuid.UUID | str) -> str:
@@ -600,12 +285,3 @@ def title_of(content: str) -> str:
     if len(line) <= TITLE_CHARS:
         return line
     return line[:TITLE_CHARS].rsplit(" ", 1)[0].rstrip(" ,.;:") + "…"
-
-
-def iso(moment: datetime) -> str:
-    """ISO 8601 in UTC with milliseconds."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def text_or_none(value: uuid.UUID | str | None) -> str | None:
-    return None if value is None else str(value)

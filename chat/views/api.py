@@ -13,14 +13,15 @@ from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_GET, require_http_methods
 
-from chat.cluster.process import here
+from chat.cluster import announce
+from chat.cluster.process import this_process
 from chat.exceptions import BadFrame, TooLarge
 from chat.live.backlog import with_html
 from chat.models import Conversation
 from chat.models.conversation import NEWEST_RECORDS
 from chat.owners import Owner
 from chat.views.access import conversation_of, owned, refused
-from chat.wire.events import load
+from chat.wire.commands import decode
 
 MAX_RECORDS = 200
 MAX_CONVERSATIONS = 100
@@ -46,14 +47,14 @@ def conversation(request: HttpRequest, owner: Owner, id: UUID) -> HttpResponse:
     """Rename (PATCH {"title": text}) or delete a conversation. Deleting is for ever, and stops its agent first."""
     row = conversation_of(owner, id)
     if request.method == "DELETE":
-        async_to_sync(here.delete)(row, owner)
+        async_to_sync(this_process.delete)(row, owner)
         return HttpResponse(status=204)
     title = _body(request).get("title")
     if not isinstance(title, str) or not title.strip() or "\x00" in title:
         return refused("bad_frame", "A title is a text.", status=400)
     row.title = title.strip()[:TITLE_CHARS]
     row.save(update_fields=["title"])
-    here.summary_changed(row, owner)
+    announce.summary(row, owner)
     return JsonResponse(row.summary())
 
 
@@ -80,6 +81,6 @@ def _number(request: HttpRequest, name: str, default: int, most: int) -> int:
 def _body(request: HttpRequest) -> dict[str, Any]:
     """The JSON object that was sent; {} for anything else."""
     try:
-        return load(request.body.decode())
+        return decode(request.body.decode())
     except (BadFrame, TooLarge, UnicodeDecodeError):
         return {}

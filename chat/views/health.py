@@ -12,8 +12,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
-from chat.cluster.process import here
-from chat.live.outbox import SEND_SECONDS
+from chat.cluster.process import this_process
+from chat.live.layer import SEND_SECONDS
 
 
 @require_GET
@@ -58,5 +58,5 @@ async def _send_to_nobody() -> None:
 _CHECKS: dict[str, Callable[[], bool]] = {
     "database": _database_answers,
     "channel layer": _layer_answers,
-    "shutting down": lambda: not here.is_draining,
+    "shutting down": lambda: not this_process.is_draining,
 }

@@ -1,465 +1,271 @@
-"""The wire protocol, version 1: what a frame may say, in both directions. Pure: no I/O, no database, no clock.
+"""Server to browser: the list of all events, each with its fields. `docs/protocol.md` says when each is sent.
 
-`docs/protocol.md` is the contract. Events (server to browser) are dicts with a `type`; `encode` makes a frame of one.
-Commands (browser to server) are the dataclasses below; `parse` makes one of a frame, or raises a `ChatError`.
+An event is a dict; the class of its type makes one: `StreamToken(type="stream_token", message_id=id, n=0, token="a")`.
+The class costs no more than a display of the dict, and mypy holds the fields against it.
+
+    record   stored before it is sent; has `seq`                Message, ToolResult, Head
+    chunk    not stored; has `message_id` and `n`               StreamToken, StreamReasoning, StreamHtml
+    state    the latest wins                                    all others
 """
 
 from __future__ import annotations
 
-import json
-import math
-import re
-from collections import deque
-from dataclasses import dataclass, field
-from typing import Any
-from uuid import UUID
+from collections.abc import Mapping
+from typing import Any, Literal, NotRequired, TypedDict
 
-from chat.exceptions import BadFrame, ChatError, TooLarge, UnknownType
-
-VERSION = 1
-MAX_FRAME_BYTES = 256 * 1024  # of a frame that the server sends (Daphne's limit of 1 MiB holds in both directions)
-MAX_COMMAND_BYTES = 64 * 1024  # of a frame that a client sends
-CHUNK_CHARS = 16_000  # of one chunk: JSON makes at most 6 bytes of a character, and HTML may double that
-SNAPSHOT_CHARS = 32_000  # of one part of a long text so far
+from chat.exceptions import ChatError
 
 RECORDS = frozenset({"message", "tool_result", "head"})
 CHUNKS = frozenset({"stream_token", "stream_reasoning", "stream_html"})
 
-CLOSE_ABUSE = 4400
-CLOSE_SIGN_IN = 4401
-CLOSE_NOT_FOUND = 4404
-CLOSE_TOO_SLOW = 4408
-CLOSE_ELSEWHERE = 4409
-CLOSE_TOO_LARGE = 4413
-CLOSE_RATE = 4429
-CLOSE_FULL = 4503
-CLOSE_RESTART = 4012
-
-Event = dict[str, Any]
-
-_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # PostgreSQL stores no NUL; UTF-8 has no lone surrogates
+Event = Mapping[str, Any]  # any of those below, or of another process: only read
 
 
-def clean(text: str) -> str:
-    """Replace what can be neither sent nor stored in a model's or tool's text by U+FFFD."""
-    return _UNSTORABLE.sub("\ufffd", text)
+class Placed(TypedDict):
+    """Where in the tree of agents something happens."""
+
+    agent: str
+    parent_id: str | None  # the message or tool call under which it nests
+    depth: int  # 0: the root agent
+    task: NotRequired[dict[str, Any] | None]  # {"id", "name", "parent_id"} where `depth` is above 0
 
 
-def clean_json(value: Any) -> Any:
-    """Return `value` as JSON that can be sent and stored: texts are cleaned, other types become text."""
-    match value:
-        case None | bool() | int():
-            return value
-        case str():
-            return clean(value)
-        case float():
-            return value if math.isfinite(value) else str(value)
-        case dict():
-            return {clean(str(key)): clean_json(item) for key, item in value.items()}
-        case list() | tuple() | set() | frozenset():
-            return [clean_json(item) for item in value]
-    return clean(str(value))
+# -- records -------------------------------------------------------------------------------------------------------
 
 
-def encode(event: Any) -> str:
-    """Return the event as one frame."""
-    return _encoder.encode(event)
+class Message(TypedDict):
+    type: Literal["message"]
+    seq: int
+    message: dict[str, Any]  # `MessageBody`; a cut one has `truncated` and `url`
 
 
-# -- commands ------------------------------------------------------------------------------------------------------
+class MessageBody(Placed):
+    """The `message` in a `message`."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class SendMessage:
+    id: str
+    turn: str | None
     content: str
-    client_id: str | None = None
-    attachments: tuple[str, ...] = ()
+    sender: str
+    status: str
+    timestamp: str
+    attachments: NotRequired[list[Any]]
+    # a user's
+    follows: NotRequired[str | None]
+    client_id: NotRequired[str | None]
+    regenerated: NotRequired[bool]
+    request_id: NotRequired[str]
+    answer: NotRequired[dict[str, Any]]
+    # an assistant's
+    html: NotRequired[str]
+    reasoning: NotRequired[str]
+    finish_reason: NotRequired[str | None]
+    duration_ms: NotRequired[int | None]
+    usage: NotRequired[dict[str, Any] | None]
+    error: NotRequired[dict[str, Any] | None]
+    tool_calls: NotRequired[list[str]]
+    sources: NotRequired[list[Any]]
+    # one that no frame holds
+    truncated: NotRequired[bool]
+    url: NotRequired[str]
 
 
-@dataclass(frozen=True, kw_only=True)
-class SendAnswer:
-    request_id: str
+class ToolResult(Placed):
+    type: Literal["tool_result"]
+    seq: int
+    turn: str | None
+    tool_call_id: str
+    message_id: str | None
+    tool_name: str
+    tool_args: dict[str, Any]
+    result: str
+    error: str | None
+    status: str
+    duration_ms: int | None
+    timestamp: str
+    truncated: NotRequired[bool]
+    url: NotRequired[str]
+
+
+class Head(TypedDict):
+    type: Literal["head"]
+    seq: int
+    turn: str | None
+
+
+# -- chunks --------------------------------------------------------------------------------------------------------
+
+
+class StreamToken(TypedDict):
+    type: Literal["stream_token"]
+    message_id: str
+    n: int
+    token: str
+
+
+class StreamReasoning(TypedDict):
+    type: Literal["stream_reasoning"]
+    message_id: str
+    n: int
+    token: str
+
+
+class StreamHtml(TypedDict):
+    type: Literal["stream_html"]
+    message_id: str
+    n: int
+    block: int
+    html: str
+    keep: NotRequired[int]  # UTF-16 units of the block that stay
+
+
+# -- state ---------------------------------------------------------------------------------------------------------
+
+
+class Connection(TypedDict):
+    type: Literal["connection"]
+    status: Literal["connected"]
+    session_id: str
+    ticket: NotRequired[str]
+    protocol: int
+    seq: int
+    head: str | None
+    title: str
+    agent: dict[str, str]
+    resumed: bool
+    earlier: bool
+    limits: dict[str, int]
+    message: str
+
+
+class Status(TypedDict):
+    type: Literal["status"]
+    state: str
+    agent: str
+    turn: str | None
+    queued: list[str]
+
+
+class StreamStart(Placed):
+    """What a message begins with; sent to a page that joins with the text so far."""
+
+    type: Literal["stream_start"]
+    message_id: str
+    turn: str | None
+    sender: Literal["assistant"]
+    timestamp: str
+    content: NotRequired[str]
+    blocks: NotRequired[list[str]]
+    reasoning: NotRequired[str]
+    n: NotRequired[int]
+    reasoning_n: NotRequired[int]
+
+
+class StreamMore(TypedDict):
+    type: Literal["stream_more"]
+    message_id: str
     content: str
-    answer: dict[str, Any] = field(default_factory=dict)
-    client_id: str | None = None
+    blocks: NotRequired[list[str]]
+    reasoning: str
+    n: int
+    reasoning_n: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Stop:
-    pass
-
-
-@dataclass(frozen=True, kw_only=True)
-class Regenerate:
-    turn: UUID
-
-
-@dataclass(frozen=True, kw_only=True)
-class Edit:
-    turn: UUID
-    content: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Branch:
-    turn: UUID
-
-
-@dataclass(frozen=True, kw_only=True)
-class Clear:
-    pass
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reset:
-    pass
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ack:
-    frames: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sync:
+class StreamEnd(TypedDict):
+    type: Literal["stream_end"]
     message_id: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ping:
-    pass
+class ToolCall(Placed):
+    type: Literal["tool_call"]
+    tool_call_id: str
+    turn: str | None
+    message_id: str | None
+    tool_name: str
+    tool_args: dict[str, Any]
+    timestamp: str
 
 
-Command = SendMessage | SendAnswer | Stop | Regenerate | Edit | Branch | Clear | Reset | Ack | Sync | Ping
+class TaskStart(TypedDict):
+    type: Literal["task_start"]
+    task_id: str
+    name: str
+    parent_id: str | None
+    depth: int
 
 
-def load(text: str | None) -> Event:
-    """Return the JSON object of a client's frame.
-
-    Raises: BadFrame for anything else (binary, NaN, nesting without end, NUL, lone surrogates); TooLarge.
-    """
-    if text is None:
-        raise BadFrame("Only text frames are understood.")
-    if len(text) > MAX_COMMAND_BYTES or len(text.encode(errors="replace")) > MAX_COMMAND_BYTES:
-        raise TooLarge(f"A frame may have {MAX_COMMAND_BYTES // 1024} KiB at most.")
-    try:
-        frame = json.loads(text, parse_constant=_refuse_constant)
-        json.dumps(frame, ensure_ascii=False, allow_nan=False).encode()  # 1e999 reads as infinity
-    except (ValueError, RecursionError):
-        raise BadFrame("The frame is not JSON in UTF-8.") from None
-    if not isinstance(frame, dict):
-        raise BadFrame("A frame is one JSON object.")
-    return frame
+class TaskEnd(TypedDict):
+    type: Literal["task_end"]
+    task_id: str
+    name: str
+    parent_id: str | None
+    depth: int
+    status: str
+    usage: NotRequired[dict[str, Any]]
 
 
-def client_id_of(frame: Event) -> str | None:
-    """Return the client's id of a frame that may be refused, so that the refusal can name it."""
-    id = frame.get("message_id")
-    return id if isinstance(id, str) and 0 < len(id) <= 64 else None
+class InputRequest(TypedDict):
+    type: Literal["input_request"]
+    request_id: str
+    turn: str | None
+    prompt: str
+    kind: str
+    options: list[Any]
+    agent: str
+    timeout: float | None
+    schema: NotRequired[dict[str, Any]]
+    tool_name: NotRequired[str]
+    tool_args: NotRequired[dict[str, Any]]
 
 
-def parse(frame: Event, *, max_chars: int) -> Command:
-    """Return the command that the frame gives. Raises: BadFrame, TooLarge, UnknownType."""
-    match frame.get("type"):
-        case "message":
-            attachments = _texts(frame, "attachments")
-            content = _content(frame, max_chars, required=not attachments)
-            return SendMessage(content=content, client_id=_client_id(frame), attachments=attachments)
-        case "answer":
-            return _parse_answer(frame, max_chars)
-        case "command":
-            return _parse_command(frame, max_chars)
-        case "ack":
-            return Ack(frames=_count(frame, "frames"))
-        case "sync":
-            return Sync(message_id=str(_uuid(frame, "message_id")))
-        case "ping":
-            return Ping()
-        case str():
-            raise UnknownType
-    raise BadFrame("A frame needs a type.")
+class Conversation(TypedDict):
+    type: Literal["conversation"]
+    id: str
+    title: str
+    agent: str
+    updated: str
+    state: str
+    newest_seq: int
+    read_seq: int
 
 
-def _parse_command(frame: Event, max_chars: int) -> Command:
-    match frame.get("command"):
-        case "stop":
-            return Stop()
-        case "regenerate":
-            return Regenerate(turn=_uuid(frame, "message_id"))
-        case "edit":
-            return Edit(turn=_uuid(frame, "message_id"), content=_content(frame, max_chars, required=True))
-        case "branch":
-            return Branch(turn=_uuid(frame, "turn"))
-        case "clear":
-            return Clear()
-        case "reset":
-            return Reset()
-        case str():
-            raise UnknownType("The server does not know this command.")
-    raise BadFrame("A command needs its name.")
+class Accepted(TypedDict):
+    type: Literal["accepted"]
+    client_id: str | None
+    message_id: str
+    turn: str | None
+    seq: int | None
+    duplicate: bool
 
 
-def _parse_answer(frame: Event, max_chars: int) -> SendAnswer:
-    answer = {
-        name: frame[name] for name in ("choice", "approved", "tool_args", "always") if frame.get(name) is not None
-    }
-    if not isinstance(answer.get("approved", True), bool) or not isinstance(answer.get("always", True), bool):
-        raise BadFrame("approved and always are true or false.")
-    if not isinstance(answer.get("tool_args", {}), dict):
-        raise BadFrame("tool_args is an object.")
-    if "\\u0000" in json.dumps(answer):
-        raise BadFrame("The answer holds a NUL character.")
-    content = _content(frame, max_chars, required=not answer)
-    return SendAnswer(
-        request_id=str(_uuid(frame, "request_id")),
-        content=content or _answer_text(answer),
-        answer=answer,
-        client_id=_client_id(frame),
-    )
+class Error(TypedDict):
+    type: Literal["error"]
+    error: str
+    details: str
+    client_id: NotRequired[str]
+    message_id: NotRequired[str]
+    retry_ms: NotRequired[int]
+    incident: NotRequired[str]
 
 
-def _answer_text(answer: dict[str, Any]) -> str:
-    if "choice" in answer:
-        choice = answer["choice"]
-        return choice if isinstance(choice, str) else json.dumps(choice, ensure_ascii=False)
-    return "Approved" if answer.get("approved") else "Rejected"
+class Bye(TypedDict):
+    type: Literal["bye"]
+    reason: str
+    retry_ms: int
 
 
-def _content(frame: Event, max_chars: int, *, required: bool) -> str:
-    content = frame.get("content", "" if not required else None)
-    if content is None and not required:
-        return ""
-    if not isinstance(content, str):
-        raise BadFrame("content is a text.")
-    if len(content) > max_chars:
-        raise TooLarge(f"A message may have {max_chars} characters at most.")
-    if "\x00" in content:
-        raise BadFrame("The message holds a NUL character.")
-    if required and not content.strip():
-        raise BadFrame("The message is empty.")
-    return content
+class Pong(TypedDict):
+    type: Literal["pong"]
 
 
-def _client_id(frame: Event) -> str | None:
-    id = frame.get("message_id")
-    if id is None:
-        return None
-    if not isinstance(id, str) or not 0 < len(id) <= 64 or "\x00" in id:
-        raise BadFrame("message_id is a text of at most 64 characters.")
-    return id
-
-
-def _texts(frame: Event, name: str) -> tuple[str, ...]:
-    values = frame.get(name) or []
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise BadFrame(f"{name} is a list of ids.")
-    return tuple(values)
-
-
-def _uuid(frame: Event, name: str) -> UUID:
-    try:
-        return UUID(frame[name])
-    except (KeyError, ValueError, TypeError, AttributeError):
-        raise BadFrame(f"{name} is a UUID.") from None
-
-
-def _count(frame: Event, name: str) -> int:
-    value = frame.get(name)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise BadFrame(f"{name} is a number from 0.")
-    return value
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-# -- events --------------------------------------------------------------------------------------------------------
-
-
-def error_event(error: ChatError, *, client_id: str | None = None, message_id: str | None = None) -> Event:
+def error_event(error: ChatError, *, client_id: str | None = None, message_id: str | None = None) -> Error:
     """The `error` that tells a client of a refusal or a failure."""
-    event: Event = {"type": "error", "error": error.code, "details": error.details}
-    optional = {
-        "client_id": client_id,
-        "message_id": message_id,
-        "retry_ms": error.retry_ms,
-        "incident": error.incident,
-    }
-    return event | {name: value for name, value in optional.items() if value is not None}
-
-
-def fits(frame: str) -> bool:
-    return size_of(frame) <= MAX_FRAME_BYTES
-
-
-def size_of(frame: str) -> int:
-    """The bytes of a frame in UTF-8."""
-    return len(frame) if frame.isascii() else len(frame.encode())
-
-
-def shorten(record: Event) -> Event:
-    """Return the record as it is if its frame fits; else with its texts cut and `truncated`.
-
-    A record with long texts has the `url` of all of it. `html` was cut at a block boundary before and stays.
-    """
-    if fits(encode(record)):
-        return record
-    holder = {**record.get("message", record), "truncated": True}
-    for name in ("tool_args", "sources", "answer"):
-        if size_of(encode(holder.get(name))) > 8 * 1024:
-            holder[name] = [] if name == "sources" else {}
-    budget = MAX_FRAME_BYTES - 40 * 1024 - size_of(encode(holder.get("html", "")))
-    for name in ("content", "result", "error", "reasoning"):
-        if isinstance(holder.get(name), str):
-            holder[name] = _cut(holder[name], max(budget, 0))
-            budget -= size_of(encode(holder[name]))
-    return {**record, "message": holder} if "message" in record else holder
-
-
-def _cut(text: str, limit_bytes: int) -> str:
-    """A prefix whose JSON has at most so many bytes."""
-    while text and (size := size_of(encode(text))) > limit_bytes:
-        text = text[: int(len(text) * min(limit_bytes / size, 0.99))]
-    return text
-
-
-# -- flow control --------------------------------------------------------------------------------------------------
-
-
-class Window:
-    """How much one connection has received and not acknowledged. Not thread-safe: the event loop's.
-
-    `now` is any monotonic clock in seconds.
-    """
-
-    FRAMES = 64
-    BYTES = 256 * 1024
-    STALL_SECONDS = 30.0
-
-    def __init__(self) -> None:
-        self.sent = 0  # frames, ever
-        self.acked = 0
-        self._bytes = 0
-        self._sizes: deque[int] = deque()  # of the unacknowledged frames, oldest first
-        self._moved = 0.0  # when it filled, or was acknowledged since
-
-    def is_open(self, now: float) -> bool:
-        """True while a further frame may be sent."""
-        return len(self._sizes) < self.FRAMES and self._bytes < self.BYTES
-
-    def add(self, size: int, now: float) -> None:
-        """Count a frame of `size` bytes that goes out."""
-        if self.is_open(now):
-            self._moved = now
-        self.sent += 1
-        self._bytes += size
-        self._sizes.append(size)
-
-    def ack(self, frames: int, now: float) -> None:
-        """Take the client's count of received frames. Raises: BadFrame."""
-        if frames > self.sent:
-            raise BadFrame("More frames were acknowledged than sent.")
-        if frames <= self.acked:
-            return
-        self._moved = now
-        for _ in range(frames - self.acked):
-            self._bytes -= self._sizes.popleft()
-        self.acked = frames
-
-    def is_stalled(self, now: float) -> bool:
-        """True when it has been full for too long without a greater acknowledgement."""
-        return not self.is_open(now) and now - self._moved > self.STALL_SECONDS
-
-
-class Bucket:
-    """A token bucket. `now` is any monotonic clock in seconds."""
-
-    def __init__(self, *, rate: float, burst: float) -> None:
-        self.rate = rate
-        self.burst = burst
-        self._level = burst
-        self._at: float | None = None
-
-    def level(self, now: float) -> float:
-        if self._at is not None:
-            self._level = min(self.burst, self._level + (now - self._at) * self.rate)
-        self._at = now
-        return self._level
-
-    def take(self, amount: float, now: float) -> bool:
-        """Take `amount` if it is there."""
-        if self.level(now) < amount:
-            return False
-        self._level -= amount
-        return True
-
-    def spend(self, amount: float, now: float) -> None:
-        """Take `amount` whether it is there or not: the level may fall below zero."""
-        self.level(now)
-        self._level -= amount
-
-
-class Rate:
-    """The window of clients that acknowledge nothing (the compatible profile): a fixed rate over a burst."""
-
-    BYTES_PER_SECOND = 128 * 1024
-    BURST_BYTES = 1024 * 1024
-    STALL_SECONDS = 30.0
-
-    def __init__(self) -> None:
-        self._bucket = Bucket(rate=self.BYTES_PER_SECOND, burst=self.BURST_BYTES)
-        self._shut: float | None = None  # since when
-
-    def is_open(self, now: float) -> bool:
-        if self._bucket.level(now) > 0:
-            self._shut = None
-            return True
-        if self._shut is None:
-            self._shut = now
-        return False
-
-    def add(self, size: int, now: float) -> None:
-        self._bucket.spend(size, now)
-
-    def ack(self, frames: int, now: float) -> None:
-        raise BadFrame("Acknowledgements belong to protocol 1.")
-
-    def is_stalled(self, now: float) -> bool:
-        return not self.is_open(now) and now - (self._shut or now) > self.STALL_SECONDS
-
-
-# -- the compatible profile ----------------------------------------------------------------------------------------
-
-_COMPATIBLE_FIELDS = {
-    "connection": ("status", "session_id", "message"),
-    "stream_start": ("message_id", "sender", "timestamp", "agent"),
-    "stream_token": ("message_id", "token"),
-    "stream_end": ("message_id",),
-    "tool_call": ("tool_name", "tool_args", "message_id", "tool_call_id"),
-    "tool_result": ("tool_name", "result", "message_id", "tool_call_id"),
-    "input_request": ("prompt", "timeout", "request_id"),
-    "error": ("error", "details", "message_id", "incident", "retry_ms"),
-}
-_INPUT_WELCOME = {"type": "input_request", "prompt": ""}
-
-
-def compatible(event: Event) -> list[Event]:
-    """Return what a client of the earlier prototype is told instead of `event`: nothing, it, or it and more."""
-    kind = event["type"]
-    if kind == "message":
-        message = event["message"]
-        if message["sender"] == "user":
-            return []
-        if not message["content"]:
-            return [_INPUT_WELCOME]  # the old page waits for something, and has no use for an empty bubble
-        fields = ("id", "content", "sender", "timestamp", "agent", "status")
-        return [{"type": "message", "message": {name: message[name] for name in fields if name in message}}]
-    names = _COMPATIBLE_FIELDS.get(kind)
-    if names is None:
-        return []
-    told = {"type": kind, **{name: event[name] for name in names if name in event}}
-    if kind in ("tool_call", "tool_result"):
-        told["message_id"] = event["message_id"] or event["tool_call_id"]
-    return [told, _INPUT_WELCOME] if kind == "error" else [told]
+    event = Error(type="error", error=error.code, details=error.details)
+    if client_id is not None:
+        event["client_id"] = client_id
+    if message_id is not None:
+        event["message_id"] = message_id
+    if error.retry_ms is not None:
+        event["retry_ms"] = error.retry_ms
+    if error.incident:
+        event["incident"] = error.incident
+    return event

@@ -25,10 +25,11 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from chat.actions.send import accept_message, edit
+from chat.actions.rewrite import edit
+from chat.actions.send import accept_message
 from chat.admin import transcript
-from chat.admin.conversations import in_words
-from chat.cluster.process import here
+from chat.admin.sessions import in_words
+from chat.cluster.process import this_process
 from chat.models import ChatSession, ContentView, Conversation, Message, ServerProcess
 from chat.owners import Owner
 from tests.client import Client
@@ -479,7 +480,7 @@ def test_deleting_a_conversation_leaves_nothing_of_it(root, alice, process, how)
 def test_a_conversation_that_lives_elsewhere_is_deleted_too(root, alice, process):
     said = say(alice, "hello")
     Conversation.objects.filter(id=said.id).update(owner_process=process)
-    assert here.record is None
+    assert this_process.record is None
     root.post(reverse("admin:chat_conversation_delete", args=[said.id]), {"post": "yes"})
     assert not Conversation.objects.exists()
 

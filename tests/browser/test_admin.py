@@ -9,7 +9,7 @@ SEED = """
 import uuid
 from django.contrib.auth.models import User
 from django.db import transaction
-from chat.commands import accept_message
+from chat.actions.send import accept_message
 from chat.models import ChatSession, Conversation, Message, ServerProcess
 from chat.owners import Owner
 admin = User.objects.create_superuser("root", password="pw")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from chat.cluster.process import here
-from chat.live.outbox import in_thread
+from chat.cluster.process import this_process
+from chat.live.threads import in_thread
 from tests.test_consumers import Page
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -18,10 +18,10 @@ async def consumer(settings):
     page = Page()
     await page.open()
     await page.next_of("status")
-    [consumer] = [each for group in here.connections.values() for each in group]
+    [consumer] = this_process.connections
     yield consumer
     await page.disconnect()
-    await here.end()
+    await this_process.end()
 
 
 @pytest.fixture
@@ -33,26 +33,26 @@ def spawned(monkeypatch):
         begun.append(work.__qualname__)
         work.close()
 
-    monkeypatch.setattr(here, "spawn", spawn)
+    monkeypatch.setattr(this_process, "spawn", spawn)
     return begun
 
 
 async def test_a_page_that_lacks_nothing_is_given_no_time(consumer, spawned):
-    here._tick._after([])
+    this_process._repair.act_on([])
     assert spawned == []
 
 
 @pytest.mark.parametrize("what", ["behind", "not reading", "without a group"])
 async def test_a_page_that_lacks_something_is_given_time(consumer, spawned, what):
     if what == "behind":
-        consumer.feed.is_behind = True
+        consumer.feed.fall_behind()
     elif what == "not reading":
         for _ in range(consumer.feed._flow.FRAMES):
             consumer.feed._flow.add(1, 0.0)
     else:
         consumer.groups_left.add("group")
-    here._tick._after([])
-    assert spawned == ["ChatConsumer.tick"]
+    this_process._repair.act_on([])
+    assert spawned == ["ChatConsumer.repair"]
 
 
 async def test_a_page_that_the_database_knows_more_for_is_behind(consumer, spawned):
@@ -60,6 +60,6 @@ async def test_a_page_that_the_database_knows_more_for_is_behind(consumer, spawn
     assert consumer.feed.is_behind
 
 
-async def test_a_tick_that_the_end_overtakes_finds_nothing(consumer):
-    await here.end()
-    assert await in_thread(here._tick._tick) == []
+async def test_a_look_that_the_end_overtakes_finds_nothing(consumer):
+    await this_process.end()
+    assert await in_thread(this_process._repair.look) == []

@@ -9,18 +9,44 @@ from typing import Any
 
 import pytest
 
-from chat.connection.feed import Feed, _Position, _Stored
-from chat.live.backlog import StreamView
-from chat.wire.events import SNAPSHOT_CHARS, Window, encode
+from chat.connection.catch_up import Lack, Stored
+from chat.connection.feed import Feed
+from chat.live.snapshot import Snapshot, StreamView
+from chat.wire.codes import SNAPSHOT_CHARS
+from chat.wire.flow import Window
+from chat.wire.frames import encode
 
 
-def feed_into(frames: list[dict[str, Any]], conversation_id: uuid.UUID | None = None, **options: bool) -> Feed:
+class Known:
+    """What the database and the agent know, as a test has it."""
+
+    def __init__(self) -> None:
+        self.stored = Stored()
+        self.snapshot: Snapshot | None = None
+
+    def read(self, lack: Lack) -> Stored:
+        return self.stored
+
+    async def ask(self, *args: Any, html: bool) -> Snapshot | None:
+        return self.snapshot
+
+
+def feed_into(
+    frames: list[dict[str, Any]], known: Known | None = None, *, of: uuid.UUID | None = None, **options: bool
+) -> Feed:
     """The feed of a connection whose page keeps every frame."""
 
     async def write(frame: str) -> None:
         frames.append(json.loads(frame))
 
-    return Feed(conversation_id or uuid.uuid4(), write, **{"html": False, "is_compatible": False, **options})
+    known = known or Known()
+    options = {"html": False, "is_compatible": False, **options}
+    return Feed(of or uuid.uuid4(), write, read=known.read, ask=known.ask, **options)
+
+
+async def catch_up(feed: Feed) -> None:
+    feed.fall_behind()
+    await feed.catch_up()
 
 
 async def test_nothing_comes_before_the_connection_frame():
@@ -31,6 +57,7 @@ async def test_nothing_comes_before_the_connection_frame():
     assert frames == [] and not feed.is_behind
 
 
+@pytest.mark.django_db(transaction=True)  # of the threads that read
 async def test_what_has_begun_is_told_once_and_not_after_its_end():
     """It may be known from the database or the agent before the layer brings it."""
     frames: list[dict[str, Any]] = []
@@ -39,14 +66,16 @@ async def test_what_has_begun_is_told_once_and_not_after_its_end():
         raw = "\n".join(map(encode, events))
         await feed.deliver({"type": "chat.events", "conversation": str(feed.conversation_id), "raw": raw})
 
-    feed = feed_into(frames)
+    known = Known()
+    feed = feed_into(frames, known)
     ended = {"type": "tool_result", "seq": 1, "tool_call_id": "ended"}
     running = {"type": "tool_call", "tool_call_id": "running"}
     task = {"type": "task_start", "task_id": "task", "parent_id": "running"}
     question = {"type": "input_request", "request_id": "question"}
     status = {"type": "status", "state": "waiting"}
-    await feed._send_record(ended)
-    await feed._send_open({"status": status, "tasks": [task], "calls": [running], "streams": [], "question": question})
+    snapshot = Snapshot(status=status, tasks=[task], calls=[running], question=question)
+    known.stored = Stored(records=[ended], snapshot=snapshot)
+    await catch_up(feed)
     shown = [ended, status, task, running, question]
     assert frames == shown
 
@@ -56,19 +85,22 @@ async def test_what_has_begun_is_told_once_and_not_after_its_end():
     assert len(frames) == len(shown) + 1
 
 
+@pytest.mark.django_db(transaction=True)  # of the threads that read
 async def test_an_open_message_begins_with_its_start_also_where_the_window_was_full():
     frames: list[dict[str, Any]] = []
-    feed = feed_into(frames)
+    known = Known()
+    feed = feed_into(frames, known)
     start = {"type": "stream_start", "message_id": str(uuid.uuid4())}
     text = "x" * (2 * SNAPSHOT_CHARS)
     view = StreamView(start=start, text=text, n=7, reasoning="", reasoning_n=0, blocks=None)
     for _ in range(Window.FRAMES):
         await feed.send({"type": "pong"})
 
-    assert not await feed._send_stream(view, _Position())
+    known.snapshot = snapshot_of(view)
+    await catch_up(feed)
+    assert len(frames) == Window.FRAMES
     await feed.ack(Window.FRAMES)
-    assert await feed._send_stream(view, _Position())
-    sent = frames[Window.FRAMES :]
+    _, *sent = frames[Window.FRAMES :]
     assert [frame["type"] for frame in sent] == ["stream_start", "stream_more"]
     assert "".join(frame["content"] for frame in sent) == text
 
@@ -78,9 +110,14 @@ def view_of(id: str, text: str, n: int) -> StreamView:
     return StreamView(start=start, text=text, n=n, reasoning="", reasoning_n=0, blocks=None)
 
 
-def snapshot_of(view: StreamView, **more: Any) -> dict[str, Any]:
-    status = {"type": "status", "state": "running"}
-    return {"status": status, "tasks": [], "calls": [], "streams": [view], "question": None, **more}
+def snapshot_of(view: StreamView, **more: Any) -> Snapshot:
+    return Snapshot(status={"type": "status", "state": "running"}, streams=[view], **more)
+
+
+async def know(feed: Feed, known: Known, snapshot: Snapshot) -> None:
+    """Have the connection catch up with what is known now."""
+    known.stored = Stored(snapshot=snapshot)
+    await catch_up(feed)
 
 
 def text_in(frames: list[dict[str, Any]]) -> str:
@@ -96,10 +133,11 @@ def text_in(frames: list[dict[str, Any]]) -> str:
 
 @pytest.mark.django_db(transaction=True)  # of the threads that read
 @pytest.mark.parametrize("is_compatible", [False, True])
-async def test_no_chunk_is_added_to_a_checkpoint(is_compatible, monkeypatch):
+async def test_no_chunk_is_added_to_a_checkpoint(is_compatible):
     """Text is stored that was not sent yet: the first chunk comes after it, or the agent answers without it."""
     frames: list[dict[str, Any]] = []
-    feed = feed_into(frames, is_compatible=is_compatible)
+    known = Known()
+    feed = feed_into(frames, known, is_compatible=is_compatible)
     id = str(uuid.uuid4())
     words = ["one", " two", " three", " four"]
 
@@ -107,15 +145,14 @@ async def test_no_chunk_is_added_to_a_checkpoint(is_compatible, monkeypatch):
         """What is known next: the checkpoint alone, or from the agent the first n chunks."""
         view = view_of(id, "".join(words[:n]) if stored is None else stored, n)
         snapshot = snapshot_of(view, is_stored=stored is not None)
-        monkeypatch.setattr(feed, "_read", lambda: _Stored(snapshot=snapshot))
+        known.stored = Stored(snapshot=snapshot)
 
     async def hear(n: int) -> None:
         raw = encode({"type": "stream_token", "message_id": id, "n": n, "token": words[n]})
         await feed.deliver({"type": "chat.events", "conversation": str(feed.conversation_id), "raw": raw})
 
     know("one two")
-    feed.is_behind = True
-    await feed.catch_up()
+    await catch_up(feed)
     await hear(0)  # what the checkpoint has: the agent's process still does not answer
     assert text_in(frames) == "one two"
     know(None, n=1)
@@ -130,9 +167,10 @@ async def test_no_chunk_is_added_to_a_checkpoint(is_compatible, monkeypatch):
 
 @pytest.mark.django_db(transaction=True)  # of the threads that read
 @pytest.mark.parametrize("options", [{}, {"html": True}, {"is_compatible": True}], ids=["text", "html", "compatible"])
-async def test_a_checkpoint_grows_with_each_tick_as_long_as_the_agent_does_not_answer(options, monkeypatch):
+async def test_a_checkpoint_grows_with_each_tick_as_long_as_the_agent_does_not_answer(options):
     frames: list[dict[str, Any]] = []
-    feed = feed_into(frames, **options)
+    known = Known()
+    feed = feed_into(frames, known, **options)
     id = str(uuid.uuid4())
 
     def shown() -> str:
@@ -141,12 +179,12 @@ async def test_a_checkpoint_grows_with_each_tick_as_long_as_the_agent_does_not_a
     async def tick(text: str) -> None:
         blocks = (text,) if "html" in options else None
         snapshot = snapshot_of(replace(view_of(id, text, 0), blocks=blocks), is_stored=True)
-        monkeypatch.setattr(feed, "_read", lambda: _Stored(snapshot=snapshot))
+        known.stored = Stored(snapshot=snapshot)
         feed.compare(0, "running")
         await feed.catch_up()
 
     await feed.open_new(lambda *_: {"type": "connection", "seq": 0})
-    feed.is_behind = True
+    feed.fall_behind()
     for text in ("one", "one two", "one two three"):
         await tick(text)
         assert shown() == text
@@ -155,26 +193,30 @@ async def test_a_checkpoint_grows_with_each_tick_as_long_as_the_agent_does_not_a
     assert len(frames) == sent
 
 
+@pytest.mark.django_db(transaction=True)  # of the threads that read
 async def test_a_checkpoint_takes_nothing_from_a_page_that_has_more():
     frames: list[dict[str, Any]] = []
-    feed = feed_into(frames)
+    known = Known()
+    feed = feed_into(frames, known)
     id = str(uuid.uuid4())
-    await feed._send_open(snapshot_of(view_of(id, "one two", 2)))
+    await know(feed, known, snapshot_of(view_of(id, "one two", 2)))
     for stored in ("one", "one two"):
-        await feed._send_open(snapshot_of(view_of(id, stored, 0), is_stored=True))
+        await know(feed, known, snapshot_of(view_of(id, stored, 0), is_stored=True))
         assert text_in(frames) == "one two"
-    await feed._send_open(snapshot_of(view_of(id, "one two three", 0), is_stored=True))
+    await know(feed, known, snapshot_of(view_of(id, "one two three", 0), is_stored=True))
     assert text_in(frames) == "one two three"
-    await feed._send_open(snapshot_of(view_of(id, "one two three four", 4)))
+    await know(feed, known, snapshot_of(view_of(id, "one two three four", 4)))
     assert text_in(frames) == "one two three four"
 
 
+@pytest.mark.django_db(transaction=True)  # of the threads that read
 async def test_a_message_that_began_with_its_checkpoint_has_all_its_text_before_it_ends():
     """Its owner has not answered, and its last chunks were sent before this page came."""
     frames: list[dict[str, Any]] = []
-    feed = feed_into(frames)
+    known = Known()
+    feed = feed_into(frames, known)
     id = str(uuid.uuid4())
-    await feed._send_open(snapshot_of(view_of(id, "half", 0), is_stored=True))
+    await know(feed, known, snapshot_of(view_of(id, "half", 0), is_stored=True))
     end, record = (
         {"type": "stream_end", "message_id": id},
         {"id": id, "sender": "assistant", "content": "half and whole"},

@@ -2,7 +2,7 @@
 
 import os
 
-from chat.wire.events import Rate, Window
+from chat.wire.flow import Rate, Window
 from tests.server_settings import *  # noqa: F403
 
 Window.STALL_SECONDS = Rate.STALL_SECONDS = float(os.environ.get("FAULTS_STALL_SECONDS", "30"))

@@ -11,8 +11,8 @@ import pytest
 from channels.layers import get_channel_layer
 
 from chat.agents.langroid import setup
-from chat.cluster.process import here
-from chat.models import conversation as models
+from chat.cluster.process import this_process
+from chat.models import ChatSession, Conversation
 from tests.test_consumers import Page
 
 GRACE_SECONDS = 0.5
@@ -30,7 +30,7 @@ async def process(settings):
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": "chat.layers.InMemoryLayer", "CONFIG": {"capacity": 2000}}}
     await asyncio.to_thread(setup.import_langroid)  # takes seconds, which no turn is to wait for
     yield
-    await here.end()
+    await this_process.end()
 
 
 async def converse() -> str:
@@ -42,7 +42,7 @@ async def converse() -> str:
         pass
     while (await page.next_of("status"))["state"] != "idle":
         pass
-    assert len(here.sessions) == len(agent_threads()) == 1
+    assert len(this_process.sessions) == len(agent_threads()) == 1
     await page.disconnect()
     return id
 
@@ -73,18 +73,18 @@ def agents_alive() -> int:
 
 async def test_the_session_outlives_its_page_for_the_grace_period_and_leaves_nothing():
     await converse()  # imports the agent library, and fills whatever is kept once per process
-    await eventually(lambda: not here.sessions and not agent_threads())
+    await eventually(lambda: not this_process.sessions and not agent_threads())
     before = langroid_objects(), agents_alive()
 
     id = await converse()
     left = time.monotonic()
-    assert len(here.sessions) == 1, "ended with its page"
-    await eventually(lambda: not here.sessions and not agent_threads())
+    assert len(this_process.sessions) == 1, "ended with its page"
+    await eventually(lambda: not this_process.sessions and not agent_threads())
     assert time.monotonic() - left >= GRACE_SECONDS
-    assert not here.connections
+    assert not this_process.connections
     assert all(group.startswith("chat.process.") for group in get_channel_layer().groups)
     assert (langroid_objects(), agents_alive()) == before
-    session = await models.ChatSession.objects.aget(conversation=id)
-    assert session.ended and session.end_reason == models.ChatSession.EndReason.GRACE
-    conversation = await models.Conversation.objects.aget(id=id)
+    session = await ChatSession.objects.aget(conversation=id)
+    assert session.ended and session.end_reason == ChatSession.EndReason.GRACE
+    conversation = await Conversation.objects.aget(id=id)
     assert conversation.owner_process_id is None and conversation.state == "idle"

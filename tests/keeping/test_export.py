@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from chat.actions.send import edit
+from chat.actions.rewrite import edit
 from chat.keeping.export import fenced, inert, plain
 from chat.models import Conversation, Message
 from chat.owners import Owner

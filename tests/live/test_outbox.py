@@ -14,10 +14,13 @@ import weakref
 import pytest
 from channels.layers import get_channel_layer
 
-from chat.live import outbox as bridge
-from chat.live.outbox import Inbox, InboxClosed, Outbox, in_thread, start_thread
+from chat.live import layer
+from chat.live.flusher import Flusher
+from chat.live.inbox import Inbox, InboxClosed
+from chat.live.outbox import Outbox
+from chat.live.threads import in_thread, start_thread
 from chat.models import Message
-from chat.wire.events import CHUNK_CHARS
+from chat.wire.codes import CHUNK_CHARS
 from tests.client import patch_blocks
 
 pytestmark = pytest.mark.django_db(transaction=True)  # blocking work gives back its thread's connection
@@ -57,10 +60,10 @@ class Listener:
 
 
 @pytest.fixture
-async def outbox():
-    bridge.breaker = bridge.Breaker()
+async def outbox(monkeypatch):
+    monkeypatch.setattr(layer.breaker, "_until", 0.0)
     yield Outbox(f"group.{uuid.uuid4().hex}", "conversation")
-    bridge.Flusher.of_loop().end()
+    Flusher.of_loop().end()
 
 
 def agent(work):
@@ -241,7 +244,7 @@ async def test_a_layer_that_fails_holds_no_agent_for_long(outbox, monkeypatch):
 
     monkeypatch.setattr(get_channel_layer(), "group_send", broken)
     sends = []
-    monkeypatch.setattr(bridge.breaker, "open", lambda error: (sends.append(error), _open(bridge.breaker)))
+    monkeypatch.setattr(layer.breaker, "open", lambda error: (sends.append(error), _open(layer.breaker)))
 
     def work():
         outbox.open(start())
@@ -292,7 +295,7 @@ async def test_telling_a_group_keeps_nothing_of_who_tells(no_garbage_collector):
     def told():
         message = Message()
         known.append(weakref.ref(message))
-        bridge.tell("group.nobody", {"type": "chat.owner"})
+        layer.tell("group.nobody", {"type": "chat.owner"})
 
     await agent(told)
     assert known[0]() is None

@@ -11,16 +11,18 @@ from collections.abc import Callable
 import pytest
 
 from chat.actions.send import accept_message
-from chat.cluster.process import here
+from chat.cluster.process import this_process
+from chat.connection.catch_up import Lack, Stored, read
 from chat.connection.feed import Feed
 from chat.live.claims import claim, stop_waiting
-from chat.live.outbox import Flusher, start_thread
+from chat.live.flusher import Flusher
 from chat.live.session import AgentSession
+from chat.live.threads import start_thread
 from chat.models import Conversation, Message, ServerProcess
 from chat.observer import AgentGone, Failure, LlmOutcome, Place, Question, ToolOutcome, ToolRun
 from chat.owners import Owner
 from chat.wire.events import RECORDS
-from tests.connection.test_feed import feed_into
+from tests.connection.test_feed import Known, feed_into
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -111,20 +113,28 @@ async def test_what_is_a_record_already_is_nowhere_open(session, monkeypatch, wh
     await start_thread(lambda: WRITES[what](session), name="agent-test")
     await asyncio.to_thread(look.join)
     (snapshot,) = snapshots
-    open_ids = {view.start["message_id"] for view in snapshot["streams"]}
-    open_ids |= {call["tool_call_id"] for call in snapshot["calls"]}
+    open_ids = {view.start["message_id"] for view in snapshot.streams}
+    open_ids |= {call["tool_call_id"] for call in snapshot.calls}
     records = [str(id) async for id in Message.objects.exclude(seq=None).values_list("id", flat=True)]
     assert len(records) > 1 and open_ids.isdisjoint(records)
+
+
+def feed_of(session: AgentSession, frames: list[dict], *, read: Callable[[Lack], Stored] = read) -> Feed:
+    """The feed of a page of this conversation, whose agent is asked as the process does."""
+    known = Known()
+    known.read, known.ask = read, this_process.snapshot
+    return feed_into(frames, known, of=session.conversation_id)
 
 
 @pytest.mark.parametrize("is_open", [False, True], ids=["opens", "catches up"])
 async def test_a_page_that_reads_while_a_turn_ends_hears_of_its_records_before_its_end(session, monkeypatch, is_open):
     """What it reads is older than the agent's state, which it asks for afterwards."""
-    read, frames = Feed._read, []
+    frames: list[dict] = []
+    opens = asyncio.Event()
 
-    def read_and_let_the_turn_end(feed: Feed) -> object:
-        stored = read(feed)
-        if not session.closing:
+    def read_and_let_the_turn_end(lack: Lack) -> Stored:
+        stored = read(lack)
+        if opens.is_set() and not session.closing:
             session.close("grace")  # nothing waits for a message
             session.tool_ended(TOOL, ToolOutcome())
             session.llm_ended(ANSWER, LlmOutcome(content="half and whole"))
@@ -134,12 +144,12 @@ async def test_a_page_that_reads_while_a_turn_ends_hears_of_its_records_before_i
     def greet(conversation: Conversation, *_: bool) -> dict:
         return {"type": "connection", "seq": conversation.newest_seq}
 
-    monkeypatch.setitem(here.sessions, session.conversation_id, session)
-    feed = feed_into(frames, session.conversation_id)
+    monkeypatch.setitem(this_process.sessions, session.conversation_id, session)
+    feed = feed_of(session, frames, read=read_and_let_the_turn_end)
     if is_open:
         await feed.open(greet, after=None)
-        feed.is_behind = True
-    monkeypatch.setattr(Feed, "_read", read_and_let_the_turn_end)
+        feed.fall_behind()
+    opens.set()
     await (feed.catch_up() if is_open else feed.open(greet, after=None))
 
     ends = [at for at, frame in enumerate(frames) if frame.get("state") == "idle"]
@@ -160,7 +170,7 @@ async def test_what_is_open_is_not_shown_before_the_records_that_it_follows(sess
         return found
 
     monkeypatch.setattr(type(Conversation.objects), "find", find_and_go_on)
-    feed = feed_into(frames, session.conversation_id)
+    feed = feed_of(session, frames)
     await feed.open(lambda conversation, *_: {"type": "connection", "seq": conversation.newest_seq}, after=1)
     kinds = [frame["type"] for frame in frames]
     assert kinds == ["connection", "status", "message", "tool_call", "tool_call"]
@@ -169,7 +179,7 @@ async def test_what_is_open_is_not_shown_before_the_records_that_it_follows(sess
 
 async def test_a_page_that_has_not_seen_a_turn_begin_hears_of_it_before_its_records(session):
     frames: list[dict] = []
-    feed = feed_into(frames, session.conversation_id)
+    feed = feed_of(session, frames)
     await feed.open_new(lambda *_: {"type": "connection", "seq": 0})
     assert frames[-1]["state"] == "idle"
     await start_thread(lambda: WRITES["a tool ends"](session), name="agent-test")
@@ -193,7 +203,7 @@ async def test_what_a_returning_page_has_is_not_told_again_when_it_comes_late(se
         session.tool_ended(run.id, ToolOutcome(result="49"))
 
     await start_thread(work, name="agent-test")
-    feed = feed_into(frames, session.conversation_id)
+    feed = feed_of(session, frames)
     await feed.open(lambda conversation, *_: {"type": "connection", "seq": conversation.newest_seq}, after=3)
     opened = len(frames)
     late = session.outbox.take()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args, get_type_hints, is_typeddict
 
 import pytest
 
 from chat import exceptions
 from chat.conf import SETTINGS
-from chat.wire import events
+from chat.wire import codes, events
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
@@ -59,12 +60,31 @@ def rows_of(section: str) -> set[str]:
     return {name for row in re.findall(r"^\| (`.*?) \|", text, re.M) for name in re.findall(r"`(\w+)`", row)}
 
 
-def test_each_event_that_the_server_sends_is_described():
-    sources = "".join(path.read_text() for path in (ROOT / "chat").rglob("*.py"))
-    sent = set(re.findall(r'"type": "([a-z_]+)"|kind = "(stream_\w+)"', sources))
-    sent = {name for pair in sent for name in pair if name} | events.RECORDS | events.CHUNKS
+def event_types():
+    """The events of `chat/wire/events.py`, by name."""
+    types = [value for value in vars(events).values() if is_typeddict(value) and "type" in value.__annotations__]
+    return {get_args(get_type_hints(event)["type"])[0]: event for event in types}
 
-    assert sent == rows_of("Events")
+
+def test_each_event_that_the_server_sends_is_described():
+    assert set(event_types()) == rows_of("Events")
+    assert set(event_types()) >= events.RECORDS | events.CHUNKS
+
+
+@pytest.mark.parametrize(("name", "event"), event_types().items())
+def test_each_field_of_an_event_is_described(name, event):
+    row = next(re.finditer(rf"^\| `{name}` .*$", read("docs/protocol.md"), re.M))[0]
+    named = set(re.findall(r"`(\w+)`", row))
+    shared = set(events.Placed.__annotations__) | {"timestamp"}  # said once, of all that has a place
+
+    assert set(get_type_hints(event)) - {"type", *shared} <= named
+
+
+def test_an_event_is_made_by_its_type_alone():
+    """So the list of events is complete, and mypy sees each."""
+    for path in (ROOT / "chat").rglob("*.py"):
+        made = re.findall(r'"type": "([a-z_]+)"', path.read_text())
+        assert not set(made) & set(event_types()) or path.name == "compatible.py", path
 
 
 def test_each_error_code_is_described():
@@ -75,7 +95,7 @@ def test_each_error_code_is_described():
 
 
 def test_each_close_code_is_described():
-    closes = {str(value) for name, value in vars(events).items() if name.startswith("CLOSE_")}
+    closes = {str(value) for name, value in vars(codes).items() if name.startswith("CLOSE_")}
 
     assert closes <= set(re.findall(r"^\| (\d{4}) \|", read("docs/protocol.md"), re.M))
 

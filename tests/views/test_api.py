@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from chat import urls
-from chat.cluster.process import here
+from chat.cluster.process import this_process
 from chat.models import Conversation, Message
 from chat.owners import COOKIE, new_visitor
 from chat.views import health
@@ -302,7 +302,7 @@ def test_not_ready_without_the_layer(client, settings):
 
 
 def test_not_ready_while_shutting_down(client, monkeypatch):
-    monkeypatch.setattr(here, "is_draining", True)
+    monkeypatch.setattr(this_process, "is_draining", True)
     assert client.get("/readyz").status_code == 503
     assert client.get("/healthz").status_code == 200
 

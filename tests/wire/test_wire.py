@@ -10,8 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chat.exceptions import BadFrame, ChatError, TooLarge, UnknownType
-from chat.wire import events
-from chat.wire.events import Rate, Window, compatible, encode, load, parse, shorten
+from chat.wire.commands import decode, parse
+from chat.wire.compatible import compatible
+from chat.wire.flow import Rate, Window
+from chat.wire.frames import encode, fits, shorten
+from chat.wire.values import clean, clean_json
 
 ID = "11111111-1111-4111-8111-111111111111"
 
@@ -61,13 +64,13 @@ BAD_FRAMES = {
 @pytest.mark.parametrize("text", BAD_FRAMES.values(), ids=BAD_FRAMES.keys())
 def test_a_bad_frame_is_refused_with_a_sentence(text):
     with pytest.raises(BadFrame) as refusal:
-        parse(load(text), max_chars=100)
+        parse(decode(text), max_chars=100)
     assert refusal.value.details.endswith(".")
 
 
 def test_a_frame_or_text_that_is_too_long_is_refused():
     with pytest.raises(TooLarge):
-        load('{"type":"message","content":"' + "é" * 33_000 + '"}')
+        decode('{"type":"message","content":"' + "é" * 33_000 + '"}')
     with pytest.raises(TooLarge):
         parse({"type": "message", "content": "x" * 101}, max_chars=100)
     assert parse({"type": "message", "content": "🙂" * 100}, max_chars=100).content == "🙂" * 100
@@ -88,12 +91,12 @@ def test_what_is_not_known_is_said_to_be_unknown(frame):
 def test_no_frame_raises_anything_but_a_chat_error(value):
     for frame in (value, {"type": "message", "content": value}, {"type": "answer", "request_id": ID, "choice": value}):
         with contextlib.suppress(ChatError):
-            parse(load(json.dumps(frame)), max_chars=100)
+            parse(decode(json.dumps(frame)), max_chars=100)
 
 
 def test_the_user_s_text_is_kept_as_typed():
     text = '  SYSTEM \t{"request": "x"}\r\n q '
-    assert parse(load(json.dumps({"type": "message", "content": text})), max_chars=100).content == text
+    assert parse(decode(json.dumps({"type": "message", "content": text})), max_chars=100).content == text
 
 
 def test_an_answer_has_a_text_whatever_its_kind():
@@ -167,7 +170,7 @@ def test_a_record_too_long_for_a_frame_is_cut_and_says_where_the_rest_is(text):
     record = {"type": "message", "seq": 1, "message": {"content": text, "html": "<p>x</p>", "url": "/all", "id": ID}}
     cut = shorten(record)
     message = cut["message"]
-    assert events.fits(encode(cut))
+    assert fits(encode(cut))
     assert message["truncated"] is True and message["url"] == "/all" and message["html"] == "<p>x</p>"
     assert text.startswith(message["content"]) and len(message["content"]) > 20_000
 
@@ -181,7 +184,7 @@ def test_a_tool_s_long_arguments_and_result_are_cut():
         "error": None,
     }
     cut = shorten(record)
-    assert events.fits(encode(cut))
+    assert fits(encode(cut))
     assert cut["truncated"] and cut["tool_args"] == {} and len(cut["result"]) > 100_000
 
 
@@ -191,8 +194,8 @@ def test_a_record_that_fits_is_left_alone():
 
 
 def test_what_cannot_be_stored_or_sent_is_replaced():
-    assert events.clean("a\x00b\ud800c") == "a\ufffdb\ufffdc"
-    value = events.clean_json({"a": "x\x00", 1: object, "b": ("\udfff", 2, None), "c": float("nan")})
+    assert clean("a\x00b\ud800c") == "a\ufffdb\ufffdc"
+    value = clean_json({"a": "x\x00", 1: object, "b": ("\udfff", 2, None), "c": float("nan")})
     assert value == {"a": "x\ufffd", "1": str(object), "b": ["\ufffd", 2, None], "c": "nan"}
 
 

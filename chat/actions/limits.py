@@ -1,0 +1,60 @@
+"""How much an owner may ask for at a time."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Exists, F, Func, IntegerField, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Now
+
+from chat.conf import conf
+from chat.exceptions import Busy, RateLimited
+from chat.mends.statements import Prepared
+from chat.models import Conversation, Message, ServerProcess
+from chat.models.conversation import OPEN_TURN
+from chat.owners import Owner
+
+
+def check_limits(owner: Owner, conversation: Conversation) -> None:
+    usage = _usage_of_user if owner.user_id is not None else _usage_of_visitor
+    now = usage.first(conversation.id, owner.user_id or owner.visitor)
+    if now.waiting >= conf.MAX_QUEUED_TURNS:
+        raise Busy("Too many messages wait for the agent already.", retry_ms=5000)
+    if now.others >= conf.MAX_RUNNING_TURNS and _running_elsewhere(owner, conversation) >= conf.MAX_RUNNING_TURNS:
+        raise Busy("Other conversations of yours are still being answered.", retry_ms=5000)
+    if now.recent >= conf.TURNS_PER_MINUTE:
+        raise RateLimited(retry_ms=15000)
+
+
+def _running_elsewhere(owner: Owner, conversation: Conversation) -> int:
+    """How many other conversations of the owner are being answered: what a dead process has left is not."""
+    others = _with_open_turns(Conversation.objects.for_owner(owner).exclude(id=conversation.id))
+    return others.filter(owner_process__in=ServerProcess.objects.filter(ServerProcess.alive())).count()
+
+
+def _with_open_turns(conversations: QuerySet[Conversation]) -> QuerySet[Conversation]:
+    return conversations.filter(Exists(Message.objects.filter(OPEN_TURN, conversation=OuterRef("id"))))
+
+
+def _usage(id: uuid.UUID, owner: Owner) -> QuerySet[Conversation]:
+    """The conversation with what the limits look at: turns that wait, others with open turns, turns of a minute."""
+    mine = Conversation.objects.for_owner(owner)
+    turns = Message.objects.filter(conversation=OuterRef("id"))
+    minute_ago = Now() - timedelta(minutes=1)
+    recent = Message.objects.filter(conversation__in=mine, kind=Message.Kind.USER, created__gt=minute_ago)
+    return Conversation.objects.filter(id=id).annotate(
+        waiting=_count(turns.filter(OPEN_TURN, begun=None)),
+        others=_count(_with_open_turns(mine.exclude(id=id))),
+        recent=_count(recent),
+    )
+
+
+def _count(rows: QuerySet[Any]) -> Subquery:
+    """The number of rows, as a part of another query."""
+    return Subquery(rows.order_by().values(count=Func(F("pk"), function="COUNT")), output_field=IntegerField())
+
+
+_usage_of_user = Prepared(lambda id, user_id: _usage(id, Owner(user_id=user_id)), uuid.UUID, int)
+_usage_of_visitor = Prepared(lambda id, visitor: _usage(id, Owner(visitor=visitor)), uuid.UUID, str)

@@ -1,0 +1,76 @@
+"""Edit, regenerate, branch, clear: the transcript becomes another one."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import transaction
+
+from chat.actions.accepted import Accepted, owned
+from chat.actions.limits import (
+    check_limits,
+)
+from chat.exceptions import Busy, NotFound
+from chat.models import ChatSession, Conversation, Message
+from chat.owners import Owner
+
+
+@transaction.atomic
+def edit(owner: Owner, id: uuid.UUID, *, turn: uuid.UUID, content: str) -> Accepted:
+    """Store a sibling of `turn` with another text and make it the head. Raises: NotFound, Busy, RateLimited."""
+    return _sibling(_at_rest(owner, id), owner, turn, content=content)
+
+
+@transaction.atomic
+def regenerate(owner: Owner, id: uuid.UUID, *, turn: uuid.UUID) -> Accepted:
+    """Store a sibling of `turn` with the same text and make it the head. Raises: NotFound, Busy, RateLimited."""
+    return _sibling(_at_rest(owner, id), owner, turn, content=None)
+
+
+def _sibling(conversation: Conversation, owner: Owner, turn: uuid.UUID, *, content: str | None) -> Accepted:
+    check_limits(owner, conversation)
+    original = _turn(conversation, turn)
+    again = content is None
+    message = conversation.add_turn(
+        original.content if again else content,
+        follows=original.follows,
+        regenerated=again,
+        attachments=original.attachments,
+    )
+    records = (message, _move_head(conversation, message.id))
+    return Accepted(conversation=conversation, records=records, message=message, turn=message.id)
+
+
+def _move_head(conversation: Conversation, turn: uuid.UUID | None) -> Message:
+    """The transcript is another one now: whatever agent has the old one in its memory is shut out."""
+    conversation.release(ChatSession.EndReason.REPLACED)
+    return conversation.set_head(turn)
+
+
+@transaction.atomic
+def branch(owner: Owner, id: uuid.UUID, *, turn: uuid.UUID) -> Accepted:
+    """Make the transcript end with `turn`. Raises: NotFound, Busy."""
+    conversation = _at_rest(owner, id)
+    _turn(conversation, turn)
+    return Accepted(conversation=conversation, records=(_move_head(conversation, turn),))
+
+
+@transaction.atomic
+def clear(owner: Owner, id: uuid.UUID) -> Accepted:
+    """Make the transcript empty; the records stay. Raises: NotFound, Busy."""
+    conversation = _at_rest(owner, id)
+    return Accepted(conversation=conversation, records=(_move_head(conversation, None),))
+
+
+def _at_rest(owner: Owner, id: uuid.UUID) -> Conversation:
+    conversation = owned(owner, id)
+    if conversation.open_turns:
+        raise Busy
+    return conversation
+
+
+def _turn(conversation: Conversation, turn: uuid.UUID) -> Message:
+    try:
+        return conversation.messages.get(id=turn, turn=turn, kind=Message.Kind.USER)
+    except Message.DoesNotExist:
+        raise NotFound from None

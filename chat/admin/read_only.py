@@ -1,0 +1,96 @@
+"""Rows that the software writes and people look at: what the pages of all models share."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from chat.conf import agents
+from chat.models import Conversation
+
+VISITOR_CHARS = 8  # of an anonymous visitor's hash, as a name
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):
+    """Rows that the software writes and people look at."""
+
+    show_full_result_count = False
+    list_per_page = 50
+
+    class Media:
+        css = {"all": ["chat/admin.css"]}
+
+    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+def may_read(request: HttpRequest) -> bool:
+    """Whether this person may see what is said in conversations."""
+    return bool(request.user.has_perm("chat.view_content"))
+
+
+def owner_name(conversation: Conversation) -> str:
+    if conversation.user is not None:
+        return str(conversation.user.get_username())
+    return f"visitor {conversation.visitor[:VISITOR_CHARS]}"
+
+
+def agent_name(key: str) -> str:
+    spec = agents().get(key)
+    return spec.name if spec else key
+
+
+def shortly(moment: datetime) -> str:
+    """A moment that fits into a column, in the current time zone."""
+    return f"{timezone.localtime(moment):%Y-%m-%d %H:%M}"
+
+
+def badge(kind: str, text: str) -> SafeString:
+    """A word with a colour that `admin.css` gives it: live, good, bad or past."""
+    return format_html('<span class="chat-badge chat-{}">{}</span>', kind, text)
+
+
+class AgentFilter(admin.SimpleListFilter):
+    """By agent: the configured ones, and those of old rows."""
+
+    title = "agent"
+    parameter_name = "agent"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
+        used = model_admin.model._default_manager.order_by("agent_key").values_list("agent_key", flat=True).distinct()
+        return [(key, agent_name(key)) for key in dict.fromkeys([*agents(), *used])]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(agent_key=self.value()) if self.value() else queryset
+
+
+class LiveFilter(admin.SimpleListFilter):
+    """By whether a row is of something that runs now. The rows have `is_alive` and `ended`."""
+
+    title = "live"
+    parameter_name = "live"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
+        return [("yes", "Live"), ("no", "Ended")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        is_live = Q(ended=None, is_alive=True)
+        match self.value():
+            case "yes":
+                return queryset.filter(is_live)
+            case "no":
+                return queryset.exclude(is_live)
+        return queryset

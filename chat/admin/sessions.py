@@ -1,0 +1,219 @@
+"""The runs of agents: who, where, what each cost, and a stop that reaches every process."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth import get_user_model
+from django.core.exceptions import PermissionDenied
+from django.db import models
+from django.db.models import ExpressionWrapper, F, QuerySet
+from django.db.models.functions import Coalesce, Now
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from chat.admin.conversations import OwnerFilter
+from chat.admin.read_only import (
+    AgentFilter,
+    LiveFilter,
+    ReadOnlyAdmin,
+    agent_name,
+    badge,
+    may_read,
+    owner_name,
+    shortly,
+)
+from chat.admin.tables import FORMATS
+from chat.live.claims import ask_to_end
+from chat.models import ChatSession
+
+EXPORTED = {
+    "id": "id",
+    "conversation": "conversation_id",
+    "user": "user_name",
+    "agent": "agent_key",
+    "process": "process_name",
+    "started": "started",
+    "ended": "ended",
+    "end_reason": "end_reason",
+    "turns": "turns",
+    "prompt_tokens": "prompt_tokens",
+    "completion_tokens": "completion_tokens",
+    "cost": "cost",
+    "errors": "errors",
+    "last_error": "last_error",
+}
+
+
+@admin.register(ChatSession)
+class ChatSessionAdmin(ReadOnlyAdmin):
+    """One row per run of an agent. A row goes with its conversation; by itself it stays."""
+
+    list_display = (
+        "begun",
+        "owner",
+        "agent",
+        "status",
+        "duration",
+        "turns",
+        "tokens",
+        "shown_cost",
+        "shown_errors",
+        "process",
+        "conversation_link",
+    )
+    list_filter = (LiveFilter, AgentFilter, "end_reason", OwnerFilter, "started")
+    list_select_related = ("process", "user", "conversation__user")
+    date_hierarchy = "started"
+    ordering = ("-started",)
+    actions = ("stop_live", "export_csv", "export_json", "export_markdown")
+    fields = (
+        "conversation_link",
+        "owner",
+        "agent",
+        "process",
+        "status",
+        "started",
+        "ended",
+        "duration",
+        "turns",
+        "prompt_tokens",
+        "completion_tokens",
+        "shown_cost",
+        "errors",
+        "last_error",
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ChatSession]:
+        lasted = ExpressionWrapper(Coalesce("ended", Now()) - F("started"), output_field=models.DurationField())
+        return super().get_queryset(request).with_liveness().annotate(lasted=lasted)
+
+    def get_search_fields(self, request: HttpRequest) -> list[str]:
+        fields = [f"user__{get_user_model().USERNAME_FIELD}", "conversation__id", "id", "last_error"]
+        return [*fields, "conversation__title"] if may_read(request) else fields
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        """Without the list of models at the side: the columns need the place."""
+        return super().changelist_view(request, {**(extra_context or {}), "is_nav_sidebar_enabled": False})
+
+    @admin.display(description="started", ordering="started")
+    def begun(self, row: ChatSession) -> str:
+        return shortly(row.started)
+
+    @admin.display(description="owner", ordering="user")
+    def owner(self, row: ChatSession) -> str:
+        return owner_name(row.conversation)
+
+    @admin.display(description="agent", ordering="agent_key")
+    def agent(self, row: ChatSession) -> str:
+        return agent_name(row.agent_key)
+
+    @admin.display(description="status", ordering="end_reason")
+    def status(self, row: ChatSession) -> SafeString:
+        if row.ended:
+            is_bad = row.end_reason in (ChatSession.EndReason.LOST, ChatSession.EndReason.FAILED)
+            return badge("bad" if is_bad else "past", row.get_end_reason_display())
+        if not row.is_alive:
+            return badge("bad", ChatSession.EndReason.LOST.label)
+        return badge("live", "ending" if row.end_reason else "live")
+
+    @admin.display(description="duration", ordering="lasted")
+    def duration(self, row: ChatSession) -> str:
+        return in_words(row.lasted)
+
+    @admin.display(description="tokens in / out", ordering="prompt_tokens")
+    def tokens(self, row: ChatSession) -> str:
+        return f"{row.prompt_tokens:,} / {row.completion_tokens:,}"
+
+    @admin.display(description="cost, $", ordering="cost")
+    def shown_cost(self, row: ChatSession) -> str:
+        return f"{row.cost:.4f}"
+
+    @admin.display(description="errors", ordering="errors")
+    def shown_errors(self, row: ChatSession) -> Any:
+        return badge("bad", str(row.errors)) if row.errors else 0
+
+    @admin.display(description="conversation")
+    def conversation_link(self, row: ChatSession) -> SafeString:
+        url = reverse("admin:chat_conversation_change", args=[row.conversation_id], current_app=self.admin_site.name)
+        return format_html('<a href="{}">{}</a>', url, str(row.conversation_id)[:8])
+
+    # -- stopping ---------------------------------------------------------------------------------------------------
+
+    def has_stop_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("chat.change_chatsession"))
+
+    @admin.action(description="Stop live sessions", permissions=["stop"])
+    def stop_live(self, request: HttpRequest, queryset: QuerySet[ChatSession]) -> None:
+        """End the agents of the selected rows, wherever they run. What they have said so far is kept."""
+        live = ChatSession.objects.filter(id__in=queryset.filter(ended=None).order_by().values("id"))
+        rows = list(live)
+        count = ask_to_end(live, ChatSession.EndReason.ADMIN)
+        if not count:
+            self.message_user(request, "None of the selected sessions is live.", messages.WARNING)
+            return
+        LogEntry.objects.log_actions(request.user.pk, rows, CHANGE, "Stopped.")
+        what = "1 session ends" if count == 1 else f"{count} sessions end"
+        self.message_user(request, f"{what} within a second or two.", messages.SUCCESS)
+
+    # -- exports ----------------------------------------------------------------------------------------------------
+
+    @admin.action(description="Export as CSV", permissions=["view"])
+    def export_csv(self, request: HttpRequest, queryset: QuerySet[ChatSession]) -> HttpResponse:
+        return self._export(queryset, "csv")
+
+    @admin.action(description="Export as JSON", permissions=["view"])
+    def export_json(self, request: HttpRequest, queryset: QuerySet[ChatSession]) -> HttpResponse:
+        return self._export(queryset, "json")
+
+    @admin.action(description="Export as Markdown", permissions=["view"])
+    def export_markdown(self, request: HttpRequest, queryset: QuerySet[ChatSession]) -> HttpResponse:
+        return self._export(queryset, "md")
+
+    def _export(self, queryset: QuerySet[ChatSession], ending: str) -> HttpResponse:
+        mime, write = FORMATS[ending]
+        sessions = queryset.select_related("process", "conversation__user")
+        rows = [{column: _exported(session, name) for column, name in EXPORTED.items()} for session in sessions]
+        response = HttpResponse(write(rows, list(EXPORTED)), content_type=f"{mime}; charset=utf-8")
+        name = f"session-records-{timezone.now():%Y-%m-%d}.{ending}"
+        response["Content-Disposition"] = f'attachment; filename="{name}"'
+        return response
+
+    # -- deleting ---------------------------------------------------------------------------------------------------
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Of a row together with its conversation or user; Django asks for each row of the cascade."""
+        return obj is not None and admin.ModelAdmin.has_delete_permission(self, request, obj)
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
+        context = {**(extra_context or {}), "show_delete": False}
+        return super().change_view(request, object_id, form_url, context)
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
+        raise PermissionDenied
+
+
+def _exported(session: ChatSession, name: str) -> Any:
+    match name:
+        case "user_name":
+            return owner_name(session.conversation)
+        case "process_name":
+            return str(session.process or "")
+        case "started" | "ended":
+            moment = getattr(session, name)
+            return moment.isoformat(timespec="seconds") if moment else None
+    return getattr(session, name)
+
+
+def in_words(duration: timedelta) -> str:
+    """The two largest units: 4 s, 2 min 5 s, 1 h 12 min, 3 d 4 h."""
+    seconds = max(0, int(duration.total_seconds()))
+    units = (("d", seconds // 86400), ("h", seconds // 3600 % 24), ("min", seconds // 60 % 60), ("s", seconds % 60))
+    largest = next((place for place, (_, n) in enumerate(units) if n), len(units) - 1)
+    return " ".join(f"{n} {unit}" for unit, n in units[largest : largest + 2])

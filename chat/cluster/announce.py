@@ -1,0 +1,42 @@
+"""What pages are told that no agent emits, through the channel layer, whatever process they are connected to."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+from chat.live.layer import tell
+from chat.models import Conversation, Message
+from chat.models.conversation import group_of
+from chat.owners import Owner
+from chat.wire.events import Event
+from chat.wire.frames import encode
+
+
+def records(conversation_id: uuid.UUID, rows: Sequence[Message]) -> None:
+    """Send committed records to the conversation's pages."""
+    if rows:
+        frames = "\n".join(encode(row.event()) for row in rows)
+        message = {"type": "chat.events", "conversation": str(conversation_id), "raw": frames}
+        tell(group_of(conversation_id), message)
+
+
+def records_added(conversation: Conversation, owner: Owner, rows: Sequence[Message]) -> None:
+    """Send committed records to the conversation's pages, and its summary to all pages of the owner."""
+    records(conversation.id, rows)
+    summary(conversation, owner)
+
+
+def summary(conversation: Conversation, owner: Owner) -> None:
+    """Tell all pages of the owner what the list shows of a conversation."""
+    _tell_owner(owner, conversation.summary())
+
+
+def deleted(conversation: Conversation, id: uuid.UUID, owner: Owner) -> None:
+    """Tell all pages that a conversation is no more. `id`: what it had, which Django takes from a deleted row."""
+    _tell_owner(owner, {**conversation.summary(), "id": str(id), "state": "deleted"})
+    tell(group_of(id), {"type": "chat.deleted", "conversation": str(id)})
+
+
+def _tell_owner(owner: Owner, event: Event) -> None:
+    tell(owner.group, {"type": "chat.owner", "owner": owner.id, "frame": encode(event)})

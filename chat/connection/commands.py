@@ -1,0 +1,139 @@
+"""What the user of one connection orders: an action stores it, the process runs it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from chat.actions.accepted import Accepted
+from chat.actions.answer import accept_answer
+from chat.actions.rewrite import branch, clear, edit, regenerate
+from chat.actions.send import accept_message
+from chat.cluster import announce
+from chat.cluster.process import this_process
+from chat.connection.opening import Opening
+from chat.exceptions import Busy, NotFound, Unauthorized
+from chat.live.threads import in_thread
+from chat.models import Conversation
+from chat.owners import Owner, still_valid
+from chat.wire import events
+from chat.wire.commands import (
+    Branch,
+    Clear,
+    Command,
+    Edit,
+    Regenerate,
+    Reset,
+    SendAnswer,
+    SendMessage,
+    Stop,
+)
+from chat.wire.events import Event
+from chat.wire.values import text_or_none
+
+T = TypeVar("T")
+
+
+class Commands:
+    """The commands of one connection. On the event loop; the database is asked beside it."""
+
+    def __init__(self, opening: Opening, *, tell: Callable[[Event], Awaitable[None]]) -> None:
+        """`tell` sends an event to the page, if it is still there."""
+        self._opening = opening
+        self._owner = opening.owner
+        self._id = opening.conversation_id
+        self._may_create = opening.may_create
+        self._tell = tell
+
+    async def obey(self, command: Command) -> None:
+        """Do what the user orders. Raises: ChatError; Unauthorized once the owner may not chat any more."""
+        id, owner = self._id, self._owner
+        match command:
+            case SendMessage():
+                await self._send_message(command)
+            case SendAnswer():
+                await self._answer(command)
+            case Stop():
+                await self._require_row()
+                await this_process.stop(id)
+            case Reset():
+                await self._require_row()
+                await this_process.reset(id)
+            case Edit(turn=turn, content=content):
+                await self._rewrite(await self._do(edit, owner, id, turn=turn, content=content))
+            case Regenerate(turn=turn):
+                await self._rewrite(await self._do(regenerate, owner, id, turn=turn))
+            case Branch(turn=turn):
+                await self._rewrite(await self._do(branch, owner, id, turn=turn))
+            case Clear():
+                await self._rewrite(await self._do(clear, owner, id))
+
+    async def _do(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Do blocking work in the owner's name, as long as the owner may: an account can be closed at any time."""
+        return await in_thread(_authorised, self._owner, functools.partial(function, *args, **kwargs))
+
+    async def _require_row(self) -> None:
+        """A stop or reset of what does not exist (any more) is nothing, or not found."""
+        mine = Conversation.objects.for_owner(self._owner).filter(id=self._id)
+        if not await self._do(mine.exists) and not self._may_create:
+            raise NotFound
+
+    async def _send_message(self, command: SendMessage) -> None:
+        if command.attachments:
+            raise NotFound("There is no such attachment.")
+        if this_process.is_full(self._id):
+            raise Busy("The server is full. Try again in a moment.", retry_ms=5000)
+        accepted = await self._do(
+            accept_message,
+            self._owner,
+            self._id,
+            content=command.content,
+            client_id=command.client_id,
+            new_agent=self._opening.agent.key if self._may_create else None,
+        )
+        self._may_create = False
+        await self._accepted(accepted)
+
+    async def _answer(self, command: SendAnswer) -> None:
+        accepted = await self._do(
+            accept_answer,
+            self._owner,
+            self._id,
+            request_id=command.request_id,
+            content=command.content,
+            answer=command.answer,
+            client_id=command.client_id,
+        )
+        await self._accepted(accepted)
+
+    async def _accepted(self, accepted: Accepted) -> None:
+        message = accepted.message
+        assert message is not None  # of a command that brings one
+        await self._tell(
+            events.Accepted(
+                type="accepted",
+                client_id=message.client_id,
+                message_id=str(message.id),
+                turn=text_or_none(message.turn),
+                seq=message.seq,
+                duplicate=accepted.duplicate,
+            )
+        )
+        announce.records_added(accepted.conversation, self._owner, accepted.records)
+        if message.request_id:
+            this_process.answer_soon(self._id, message)
+        elif message.begun is None:
+            this_process.wake_soon(self._id, message.id)
+
+    async def _rewrite(self, accepted: Accepted) -> None:
+        """The transcript is another one now: a fresh agent goes on from it."""
+        announce.records_added(accepted.conversation, self._owner, accepted.records)
+        this_process.restart_soon(self._id, accepted.turn)
+
+
+def _authorised(owner: Owner, work: Callable[[], T]) -> T:
+    """Do what the owner wants. In an I/O thread. Raises: Unauthorized."""
+    if not still_valid({owner}):
+        raise Unauthorized
+    return work()

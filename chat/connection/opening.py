@@ -1,0 +1,177 @@
+"""Who connects, and to what: from a socket's cookies and query to an `Opening`, or a refusal."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs
+
+from django.core import signing
+from django.http import parse_cookie
+
+from chat.conf import AgentSpec, agents, conf, default_agent
+from chat.exceptions import BadFrame, ChatError, NotFound, Unauthorized
+from chat.live.threads import in_thread
+from chat.models import Conversation
+from chat.owners import Owner, has_session, new_visitor, owner_of_cookies
+from chat.wire.codes import CLOSE_ABUSE, CLOSE_NOT_FOUND, CLOSE_SIGN_IN, VERSION
+from chat.wire.events import Connection
+from chat.wire.values import text_or_none
+
+TICKET_SALT = "chat.ticket"
+TICKET_SECONDS = 24 * 3600
+
+
+class Refused(Exception):
+    """This connection is not opened: the code to close with, and why."""
+
+    def __init__(self, code: int, error: ChatError) -> None:
+        super().__init__(error.code)
+        self.code = code
+        self.error = error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opening:
+    """What a connection is of, and what its page has."""
+
+    owner: Owner
+    conversation_id: uuid.UUID
+    agent: AgentSpec
+    is_new: bool  # nobody can have written to the conversation yet
+    may_create: bool  # it has no row yet
+    is_orphan: bool  # the process that ran its agent is dead
+    is_compatible: bool  # of the earlier prototype's page (`docs/protocol.md`)
+    is_html: bool
+    after: int | None  # the newest record that the page has
+
+    def greeting(self, conversation: Conversation | None, resumed: bool, earlier: bool) -> Connection:
+        """The `connection` event. `conversation`: as stored, if it is."""
+        event = Connection(
+            type="connection",
+            status="connected",
+            session_id=str(self.conversation_id),
+            protocol=VERSION,
+            seq=conversation.newest_seq if conversation else 0,
+            head=text_or_none(conversation.head) if conversation else None,
+            title=conversation.title if conversation else "",
+            agent={"key": self.agent.key, "name": self.agent.name},
+            resumed=resumed,
+            earlier=earlier,
+            limits={
+                "max_message_chars": conf.MAX_MESSAGE_CHARS,
+                "max_attachment_bytes": 0,
+                "max_queued_turns": conf.MAX_QUEUED_TURNS,
+            },
+            message=f"Connected to {self.agent.name}",
+        )
+        if conversation is None:
+            ticket = (str(self.conversation_id), self.owner.id, self.agent.key)
+            event["ticket"] = signing.dumps(ticket, salt=TICKET_SALT)
+        return event
+
+
+def options_of(scope: dict[str, Any]) -> dict[str, str]:
+    """The parameters of the socket's address."""
+    query = parse_qs(scope["query_string"].decode("latin-1"))
+    return {name: values[-1] for name, values in query.items()}
+
+
+def speaks_compatible(scope: dict[str, Any], options: dict[str, str]) -> bool:
+    """True for a page of the earlier prototype. Raises: Refused for a protocol that is not spoken here."""
+    is_compatible = "v" not in options or scope["path"].rstrip("/").endswith("/ws")
+    if is_compatible and not conf.COMPATIBLE_PROFILE:
+        raise Refused(CLOSE_ABUSE, BadFrame(f"Connect with v={VERSION}."))
+    if not is_compatible and options["v"] != str(VERSION):
+        raise Refused(CLOSE_ABUSE, BadFrame(f"This server speaks protocol {VERSION}."))
+    return is_compatible
+
+
+async def identify(scope: dict[str, Any]) -> Owner:
+    """Find out who connects. Without the page's cookie an anonymous visitor is one of its own, for this socket.
+
+    Raises: Refused.
+    """
+    cookies = _cookies_of(scope)
+    owner = await in_thread(owner_of_cookies, cookies) if has_session(cookies) else owner_of_cookies(cookies)
+    if owner is None and not conf.ALLOW_ANONYMOUS:
+        raise Refused(CLOSE_SIGN_IN, Unauthorized())
+    return owner or new_visitor()[0]
+
+
+async def open_for(owner: Owner, options: dict[str, str], *, is_compatible: bool) -> Opening:
+    """Choose the conversation: a stored one of this owner, one that its ticket names, or a new one. Raises: Refused."""
+    agent_key = None if is_compatible else options.get("agent")
+    text = None if is_compatible else options.get("conversation")
+    id = _id_of(text) if text is not None else uuid.uuid4()
+    row, is_orphan = await in_thread(_find, owner, id) if text is not None else (None, False)
+    if text is None:
+        agent = _agent_of(agent_key)
+    else:
+        agent = _agent_of_row(row) if row else _agent_of_ticket(options.get("ticket", ""), id, owner)
+    return Opening(
+        owner=owner,
+        conversation_id=id,
+        agent=agent,
+        is_new=text is None,
+        may_create=row is None,
+        is_orphan=is_orphan,
+        is_compatible=is_compatible,
+        is_html=options.get("html") == "1" and not is_compatible,
+        after=_after_of(options),
+    )
+
+
+def _id_of(text: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        raise Refused(CLOSE_NOT_FOUND, NotFound()) from None
+
+
+def _find(owner: Owner, id: uuid.UUID) -> tuple[Conversation | None, bool]:
+    """The owner's conversation, and whether the process that ran its agent is dead. In an I/O thread."""
+    row = Conversation.objects.find(id, owner=owner)
+    return row, row is not None and row.is_orphan
+
+
+def _agent_of(key: str | None) -> AgentSpec:
+    known = agents()
+    if key is None:
+        return default_agent()
+    if key not in known:
+        raise Refused(CLOSE_NOT_FOUND, NotFound("There is no such agent."))
+    return known[key]
+
+
+def _agent_of_row(row: Conversation) -> AgentSpec:
+    """The agent of a stored conversation; one that is not configured any more can still be read."""
+    known = agents().get(row.agent_key)
+    return known or AgentSpec(key=row.agent_key, factory="", name=row.agent_key)
+
+
+def _agent_of_ticket(ticket: str, conversation_id: uuid.UUID, owner: Owner) -> AgentSpec:
+    try:
+        id, owner_id, key = signing.loads(ticket, salt=TICKET_SALT, max_age=TICKET_SECONDS)
+    except (signing.BadSignature, ValueError):
+        raise Refused(CLOSE_NOT_FOUND, NotFound()) from None
+    if (id, owner_id) != (str(conversation_id), owner.id):
+        raise Refused(CLOSE_NOT_FOUND, NotFound())
+    return _agent_of(key)
+
+
+def _after_of(options: dict[str, str]) -> int | None:
+    try:
+        return int(options["after"])
+    except (KeyError, ValueError):
+        return None
+
+
+def _cookies_of(scope: dict[str, Any]) -> dict[str, str]:
+    """The cookies as Django reads them, which is more forgiving than the standard library."""
+    cookies: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        if name == b"cookie":
+            cookies |= parse_cookie(value.decode("latin-1"))
+    return cookies

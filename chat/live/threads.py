@@ -1,0 +1,137 @@
+"""Threads that know the event loop, and blocking work beside it.
+
+    start_thread    a daemon thread that asgiref knows, so that `async_to_sync` in it uses the server's loop
+    in_thread       blocking work (the database, rendering) from the loop
+
+asgiref 3.12+ would make a new loop, and with Redis a new connection, for each call of a thread that it does not know
+(asgiref/sync.py, `AsyncToSync.__call__`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import queue
+import threading
+import weakref
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from typing import Any, ParamSpec, TypeVar
+
+from asgiref.sync import sync_to_async
+
+from chat.mends.sqlite import lent_connection
+
+logger = logging.getLogger(__name__)
+
+IO_THREADS = 16  # blocking calls of the loop that run at the same time
+IDLE_SECONDS = 5.0  # their threads end after so long without work
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class DaemonThreads(Executor):
+    """One new daemon thread per call: no limit to wait for, and never joined when the interpreter ends.
+
+    Non-daemon threads, and those of any ThreadPoolExecutor, that wait for a user would hang Daphne's exit and the
+    autoreload.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+
+        work = functools.partial(fn, *args, **kwargs)
+        threading.Thread(target=_fulfil, args=(future, work), daemon=True, name=self._name).start()
+        return future
+
+
+def _fulfil(future: Future[Any], work: Callable[[], Any]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        future.set_result(work())
+    except BaseException as error:  # whatever ends the thread belongs to the future
+        future.set_exception(error)
+
+
+def start_thread(function: Callable[[], None], *, name: str) -> asyncio.Task[None]:
+    """Run `function` in a daemon thread bound to the running loop; return the task that ends with it.
+
+    Never cancel the task: the thread would see CancelledError inside `async_to_sync`.
+    """
+    call = sync_to_async(function, thread_sensitive=False, executor=DaemonThreads(name))
+    task = asyncio.ensure_future(call())
+    return keep(task)
+
+
+_running: set[asyncio.Task[None]] = set()
+
+
+def keep(task: asyncio.Task[None]) -> asyncio.Task[None]:
+    """Keep a task until it is done, and log what it raises: the loop itself has only weak references."""
+    _running.add(task)
+    task.add_done_callback(_finished)
+    return task
+
+
+def _finished(task: asyncio.Task[None]) -> None:
+    _running.discard(task)
+    if not task.cancelled() and (error := task.exception()):
+        logger.error("a thread died", exc_info=error)
+
+
+class IoThreads(Executor):
+    """Daemon threads that take one piece of work after the other, and end when there is none for a while."""
+
+    def __init__(self) -> None:
+        self._work: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._idle = 0  # threads without work that nobody counts on yet; guarded by self._lock
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self._work.put((future, functools.partial(fn, *args, **kwargs)))
+        with self._lock:
+            if self._idle:
+                self._idle -= 1
+                return future
+        threading.Thread(target=self._run, daemon=True, name="chat-io").start()
+        return future
+
+    def _run(self) -> None:
+        while True:
+            try:
+                future, work = self._work.get(timeout=IDLE_SECONDS)
+            except queue.Empty:
+                with self._lock:
+                    if self._idle:
+                        self._idle -= 1
+                        return
+                continue  # somebody counts on this thread: the work is there in a moment
+            _fulfil(future, work)
+            del future, work  # else they live as long as this thread waits
+            with self._lock:
+                self._idle += 1
+
+
+_slots: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = weakref.WeakKeyDictionary()
+_io_threads = IoThreads()
+
+
+async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run blocking work beside the loop; database connections are given back when it returns.
+
+    Not in the process-wide sync thread: one slow query there would delay every socket.
+    """
+    loop = asyncio.get_running_loop()
+    async with _slots.setdefault(loop, asyncio.Semaphore(IO_THREADS)):
+        return await loop.run_in_executor(_io_threads, functools.partial(_with_connection, function, *args, **kwargs))
+
+
+def _with_connection(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    with lent_connection():
+        return function(*args, **kwargs)

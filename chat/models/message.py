@@ -1,0 +1,143 @@
+"""The records of a conversation. One without `seq` is open: the checkpoint of something in progress."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.urls import reverse
+
+from chat.mends.statements import update
+from chat.observer import Answer
+from chat.wire import records
+from chat.wire.events import Event, ToolCall
+from chat.wire.frames import shorten
+
+LONG_CHARS = 16_000  # a text from here on may be cut in some frame
+OPEN_TURN = Q(kind="user", request_id=None, ended=None)  # of messages: turns that have not ended
+
+
+class Message(models.Model):
+    """One record of a conversation, or, without `seq`, the checkpoint of one in progress."""
+
+    class Kind(models.TextChoices):
+        USER = "user"
+        ASSISTANT = "assistant"
+        TOOL = "tool"
+        SYSTEM = "system"
+        HEAD = "head"
+
+    class Status(models.TextChoices):
+        OPEN = "open"
+        COMPLETE = "complete"
+        STOPPED = "stopped"
+        INTERRUPTED = "interrupted"
+        ERROR = "error"
+        REJECTED = "rejected"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    conversation = models.ForeignKey("chat.Conversation", models.CASCADE, related_name="messages")
+    seq = models.PositiveIntegerField(null=True, blank=True)
+    kind = models.CharField(max_length=10, choices=Kind)
+    status = models.CharField(max_length=12, choices=Status, default=Status.COMPLETE)
+    created = models.DateTimeField(db_default=Now())
+    turn = models.UUIDField(null=True, blank=True)  # the user message that started it; null: before the first
+    content = models.TextField(blank=True, default="")  # of a tool: its result
+    reasoning = models.TextField(blank=True, default="")
+
+    # a user's message
+    client_id = models.CharField(max_length=64, null=True, blank=True)
+    follows = models.UUIDField(null=True, blank=True)
+    regenerated = models.BooleanField(default=False)
+    begun = models.DateTimeField(null=True, blank=True)  # when an agent took the turn
+    ended = models.DateTimeField(null=True, blank=True)
+    request_id = models.UUIDField(null=True, blank=True)  # of the question that it answers
+    answer = models.JSONField(null=True, blank=True)  # choice, approved, tool_args, always
+
+    # where in the tree of agents
+    agent = models.CharField(max_length=200, blank=True, default="")
+    parent_id = models.UUIDField(null=True, blank=True)
+    depth = models.PositiveSmallIntegerField(default=0)
+    task = models.JSONField(null=True, blank=True)
+
+    # how it ended
+    finish_reason = models.CharField(max_length=10, blank=True, default="")
+    duration_ms = models.PositiveIntegerField(null=True, blank=True)
+    usage = models.JSONField(null=True, blank=True)
+    error = models.JSONField(null=True, blank=True)  # of a tool: {"details": text}
+    tool_calls = models.JSONField(default=list, blank=True)
+    sources = models.JSONField(default=list, blank=True)
+    attachments = models.JSONField(default=list, blank=True)
+
+    # a tool's run
+    tool_name = models.CharField(max_length=200, blank=True, default="")
+    tool_args = models.JSONField(null=True, blank=True)
+    caller_id = models.UUIDField(null=True, blank=True)  # the model call that asked for it
+
+    class Meta:
+        ordering = ["conversation", "seq"]
+        indexes = [
+            models.Index(
+                fields=["conversation", "seq"],
+                name="chat_open_turns",
+                condition=Q(kind="user", request_id=None, ended=None),
+            ),
+            models.Index(
+                fields=["conversation", "request_id"],
+                name="chat_answers",
+                condition=Q(request_id__isnull=False),
+            ),
+            models.Index(fields=["conversation", "created"], name="chat_recent_turns", condition=Q(kind="user")),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["conversation", "seq"], name="chat_seq_once"),
+            models.UniqueConstraint(fields=["conversation", "client_id"], name="chat_client_id_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.seq}"
+
+    def begin(self) -> None:
+        """An agent takes this turn."""
+        self.begun = Now()
+        update(self, "begun")
+
+    def end(self) -> None:
+        """This turn is over."""
+        self.ended = Now()
+        update(self, "ended")
+
+    @property
+    def is_answer(self) -> bool:
+        """True for the root agent's own text."""
+        return self.kind == self.Kind.ASSISTANT and self.depth == 0
+
+    def as_answer(self) -> Answer:
+        """The answer to a question as the agent gets it."""
+        return Answer(content=self.content, **(self.answer or {}))
+
+    def event(self) -> Event:
+        """The record as its event (`docs/protocol.md`), without `html`; its texts are cut where no frame holds them."""
+        return shorten(self.whole(**self._url))
+
+    def whole(self, **more: str) -> Event:
+        """The record as its event, however long, with `more` fields."""
+        return records.record(self, **more)
+
+    def call_event(self) -> ToolCall:
+        """The `tool_call` that began this tool's run."""
+        return records.call(self)
+
+    @property
+    def _url(self) -> dict[str, str]:
+        """Where all of a long text is."""
+        if len(self.content) + len(self.reasoning) < LONG_CHARS:
+            return {}
+        return {"url": reverse("chat:record-text", args=[self.conversation_id, self.id])}
+
+
+# What may change when the checkpoint of something in progress becomes a record.
+OUTCOME = ("seq", "status", "content", "reasoning", "finish_reason", "duration_ms", "usage", "error")
+OUTCOME += ("tool_calls", "sources")

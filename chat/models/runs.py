@@ -1,0 +1,105 @@
+"""Server processes, and the runs of agents in them.
+
+`ServerProcess.renewed`, by the database's clock, is a process's lease on the conversations that it owns.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Now
+
+from chat.conf import conf
+
+
+class ServerProcess(models.Model):
+    """One row per server process. `renewed`, by the database's clock, is its lease on all that it owns."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    host = models.CharField(max_length=255)
+    pid = models.PositiveIntegerField()
+    started = models.DateTimeField(db_default=Now())
+    renewed = models.DateTimeField(db_default=Now())
+    ended = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-started"]
+        verbose_name_plural = "server processes"
+
+    def __str__(self) -> str:
+        return f"{self.host.split()[0]}:{self.pid}"  # without the namespace of its pids
+
+    @staticmethod
+    def alive() -> Q:
+        """The processes that hold their lease."""
+        return Q(ended=None, renewed__gt=Now() - timedelta(seconds=conf.LEASE_SECONDS))
+
+    @classmethod
+    def is_alive(cls, id: uuid.UUID | None) -> bool:
+        return id is not None and cls.objects.filter(cls.alive(), id=id).exists()
+
+    def renew(self) -> bool:
+        """Renew the lease; False when another process has ended it."""
+        return bool(ServerProcess.objects.filter(id=self.id, ended=None).update(renewed=Now()))
+
+    def end(self) -> None:
+        ServerProcess.objects.filter(id=self.id, ended=None).update(ended=Now())
+
+
+class ChatSessionQuerySet(models.QuerySet["ChatSession"]):
+    def with_liveness(self) -> ChatSessionQuerySet:
+        """Add `is_alive`: whether its process holds its lease."""
+        alive = ServerProcess.objects.filter(ServerProcess.alive(), id=OuterRef("process"))
+        return self.annotate(is_alive=Exists(alive))
+
+
+class ChatSession(models.Model):
+    """The record of one run of an agent for a conversation: who, where, when, and what it used."""
+
+    class EndReason(models.TextChoices):
+        GRACE = "grace", "nobody connected"
+        REPLACED = "replaced", "started afresh"
+        STOPPED = "stopped", "abandoned by a stop"
+        EVICTED = "evicted", "made room"
+        SHUTDOWN = "shutdown", "server stopped"
+        LOST = "lost", "process died"
+        FAILED = "failed", "could not start or crashed"
+        DELETED = "deleted", "conversation deleted"
+        ADMIN = "admin", "stopped by an admin"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    conversation = models.ForeignKey("chat.Conversation", models.CASCADE, related_name="sessions")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+")
+    agent_key = models.CharField("agent", max_length=100)
+    process = models.ForeignKey(ServerProcess, models.SET_NULL, null=True, blank=True, related_name="sessions")
+    fence = models.PositiveBigIntegerField()
+    started = models.DateTimeField(db_default=Now())
+    ended = models.DateTimeField(null=True, blank=True)
+    end_reason = models.CharField("how it ended", max_length=10, choices=EndReason, blank=True, default="")
+    turns = models.PositiveIntegerField(default=0)
+    prompt_tokens = models.PositiveIntegerField(default=0)
+    completion_tokens = models.PositiveIntegerField(default=0)
+    cost = models.DecimalField(max_digits=12, decimal_places=6, default=0)
+    errors = models.PositiveIntegerField(default=0)
+    last_error = models.CharField(max_length=200, blank=True, default="")  # code and incident, never a text
+
+    objects = ChatSessionQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "session record"
+        ordering = ["-started"]
+        indexes = [
+            models.Index(fields=["-started"], name="chat_sessions_by_start"),
+            models.Index(fields=["process"], name="chat_sessions_live", condition=Q(ended=None)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.agent_key} {self.started:%Y-%m-%d %H:%M}"
+
+    def end(self, reason: str) -> None:
+        """Note how the run ended; the first reason stays."""
+        ChatSession.objects.filter(id=self.id, ended=None).update(ended=Now(), end_reason=reason)

@@ -1,0 +1,96 @@
+"""A stored record as its event. A row is whatever has the fields of `models.Message`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chat.wire.events import Event, Head, Message, MessageBody, Placed, StreamStart, ToolCall, ToolResult
+from chat.wire.values import iso, text_or_none
+
+
+def record(row: Any, **more: Any) -> Event:
+    """The row as its event, however long, with `more` fields."""
+    match row.kind:
+        case "head":
+            return Head(type="head", seq=row.seq, turn=text_or_none(row.turn))
+        case "tool":
+            return {**_tool_result(row), **more}
+    return Message(type="message", seq=row.seq, message={**_body(row), **more})
+
+
+def call(row: Any) -> ToolCall:
+    """The `tool_call` that began a tool's run."""
+    return ToolCall(
+        type="tool_call",
+        tool_call_id=str(row.id),
+        turn=text_or_none(row.turn),
+        message_id=text_or_none(row.caller_id),
+        tool_name=row.tool_name,
+        tool_args=row.tool_args or {},
+        **_place(row),
+        timestamp=iso(row.created),
+    )
+
+
+def stream_start(row: Any) -> StreamStart:
+    """The `stream_start` of an open message, without its text."""
+    return StreamStart(
+        type="stream_start",
+        message_id=str(row.id),
+        turn=text_or_none(row.turn),
+        sender="assistant",
+        **_place(row),
+        timestamp=iso(row.created),
+    )
+
+
+def _place(row: Any) -> Placed:
+    place = Placed(agent=row.agent, parent_id=text_or_none(row.parent_id), depth=row.depth)
+    if row.depth:
+        place["task"] = row.task
+    return place
+
+
+def _tool_result(row: Any) -> ToolResult:
+    begun: dict[str, Any] = {**call(row)}
+    del begun["type"]
+    return ToolResult(
+        type="tool_result",
+        **begun,
+        seq=row.seq,
+        result=row.content,
+        error=(row.error or {}).get("details"),
+        status=row.status,
+        duration_ms=row.duration_ms,
+    )
+
+
+def _body(row: Any) -> MessageBody:
+    body = MessageBody(
+        id=str(row.id),
+        turn=text_or_none(row.turn),
+        content=row.content,
+        sender=row.kind,
+        **_place(row),
+        status=row.status,
+        timestamp=iso(row.created),
+    )
+    if row.kind != "user":
+        body["reasoning"] = row.reasoning
+        body["finish_reason"] = row.finish_reason or None
+        body["duration_ms"] = row.duration_ms
+        body["usage"] = row.usage
+        body["error"] = row.error
+        body["tool_calls"] = row.tool_calls
+        body["attachments"] = row.attachments
+        body["sources"] = row.sources
+        return body
+    body["follows"] = text_or_none(row.follows)
+    body["client_id"] = row.client_id
+    body["attachments"] = row.attachments
+    if row.regenerated:
+        body["regenerated"] = True
+    if row.request_id:
+        body["request_id"] = str(row.request_id)
+        body["answer"] = row.answer or {}
+    return body
