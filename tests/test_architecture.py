@@ -7,11 +7,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
-from scripts.architecture import FLOOR_OF, FLOORS, ROOT, imports, package_of, sources
+from scripts.architecture import FLOOR_OF, FLOORS, ROOT, imports, module_of, package_of, sources
 
 PACKAGES = [package for packages in FLOORS for package in packages.split()]
 FILES = [pytest.param(package, path, id=str(path.relative_to(ROOT))) for package, path in sources()]
@@ -45,6 +46,19 @@ def test_a_package_imports_from_the_floors_below_alone(package):
 
 def test_every_package_has_a_floor():
     assert {package for package, _ in sources()} == set(PACKAGES)
+
+
+def test_no_two_files_import_each_other():
+    """In no circle, however long, and not for types alone."""
+    files = {module_of(path): path for _, path in sources()}
+    graph = {}
+    for module, path in files.items():
+        found = (name for name, _ in imports(path))
+        graph[module] = {name if name in files else name.rpartition(".")[0] for name in found} & files.keys() - {module}
+    for package in [module for module, path in files.items() if path.name == "__init__.py"]:
+        del graph[package]  # a package is the ground of its files, and names some of them for others
+
+    TopologicalSorter(graph).prepare()
 
 
 def test_each_package_says_what_it_owns():
