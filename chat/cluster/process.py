@@ -107,8 +107,7 @@ class Process:
     def lose(self) -> None:
         """The lease is not renewed: others may claim what is ours, so nothing may go on. In the tick's thread."""
         for session in list(self.sessions.values()):
-            session.is_gone = True
-            session.close(ChatSession.EndReason.LOST)
+            session.lose()
 
     async def register_again(self) -> None:
         """Go on under a new lease. What was owned under the old one is whoever's claims it."""

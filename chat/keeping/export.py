@@ -36,7 +36,7 @@ def to_markdown(conversation: Conversation) -> str:
     """Return the current transcript. Answers are Markdown already; all else is shown as it was."""
     title = plain(" ".join(conversation.title.split())) or "Conversation"
     parts = [f"# {title}", f"{plain(conversation.agent_name)}, {conversation.created:%Y-%m-%d %H:%M} UTC"]
-    for record in conversation.transcript(conversation.head):
+    for record in conversation.records_to(conversation.head):
         parts += _tool(record) if record.kind == Message.Kind.TOOL else _message(record)
     return "\n\n".join(parts) + "\n"
 

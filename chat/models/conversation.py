@@ -247,7 +247,7 @@ class Conversation(models.Model):
             head = follows.pop(head)
         return path[::-1]
 
-    def transcript(self, head: uuid.UUID | None) -> list[Message]:
+    def records_to(self, head: uuid.UUID | None) -> list[Message]:
         """The records of the path to `head`: what came before the first turn, then turn by turn, each by `seq`."""
         order = {turn: position for position, turn in enumerate(self.turns_to(head), start=1)}
         rows = self.records().filter(Q(turn=None) | Q(turn__in=order)).exclude(kind=Message.Kind.HEAD)

@@ -100,7 +100,7 @@ async def test_the_owner_itself_stores_and_sends_it(session, what):
 async def test_what_is_a_record_already_is_nowhere_open(session, monkeypatch, what):
     """A page may have read the record, in any process, before the agent's thread has come to send it."""
     session.close("grace")  # nothing waits for a message
-    send, snapshots = session._send_record, []
+    send, snapshots = session._recorder.send, []
     look = threading.Thread(target=lambda: snapshots.append(session.snapshot(html=False)))
 
     def look_and_send(record: Message, *then: dict) -> None:
@@ -109,7 +109,7 @@ async def test_what_is_a_record_already_is_nowhere_open(session, monkeypatch, wh
             look.join(0.3)  # it waits for what follows; else it is done by then
         send(record, *then)
 
-    monkeypatch.setattr(session, "_send_record", look_and_send)
+    monkeypatch.setattr(session._recorder, "send", look_and_send)
     await start_thread(lambda: WRITES[what](session), name="agent-test")
     await asyncio.to_thread(look.join)
     (snapshot,) = snapshots
@@ -160,11 +160,12 @@ async def test_a_page_that_reads_while_a_turn_ends_hears_of_its_records_before_i
 
 async def test_what_is_open_is_not_shown_before_the_records_that_it_follows(session, monkeypatch):
     """The agent goes on between two queries of the reading; nobody answers for it."""
-    find, frames = type(Conversation.objects).find, []
+    find, frames, gone_on = type(Conversation.objects).find, [], []
 
     def find_and_go_on(self: object, id: uuid.UUID, **options: Owner) -> Conversation | None:
         found = find(self, id, **options)
-        if ANSWER in session._open:
+        if not gone_on:
+            gone_on.append(True)
             session.llm_ended(ANSWER, LlmOutcome(content="half and whole"))
             session.tool_started(ToolRun(**{**vars(RUN), "id": OTHER, "message_id": ANSWER}))
         return found
@@ -227,7 +228,7 @@ async def test_an_agent_that_has_not_heard_of_a_stopped_message_gives_way_to_one
     heard: list[str] = []
 
     def work() -> None:
-        session._history()  # of nothing
+        session._turns.history()  # of nothing
         session.llm_ended(ANSWER, LlmOutcome(content="half"))
         session.tool_ended(TOOL, ToolOutcome())
         say("second")
@@ -235,7 +236,7 @@ async def test_an_agent_that_has_not_heard_of_a_stopped_message_gives_way_to_one
             heard.append(session.next_message().content)
             session.stop()
         else:
-            session._end_turn()
+            session._turns.end()
             stop_waiting(session.conversation_id)
         say("third")
         heard.append(session.next_message())

@@ -112,7 +112,7 @@ def test_messages_sent_while_the_agent_works_are_read_in_turns(alice):
     answer(two, "a2")
     conversation = Conversation.objects.get(id=id)
     assert texts(conversation.records()) == ["u1", "u2", "a1", "a2"]
-    assert texts(conversation.transcript(conversation.head)) == ["u1", "a1", "u2", "a2"]
+    assert texts(conversation.records_to(conversation.head)) == ["u1", "a1", "u2", "a2"]
 
 
 def test_edit_makes_a_sibling_and_the_transcript_follows_it(alice):
@@ -126,10 +126,10 @@ def test_edit_makes_a_sibling_and_the_transcript_follows_it(alice):
     conversation = Conversation.objects.get(id=id)
     assert edited.message.follows == two.message.follows == one.turn
     assert [r.kind for r in edited.records] == ["user", "head"]
-    assert texts(conversation.transcript(conversation.head)) == ["u1", "a1", "u2 again", "a2 again"]
+    assert texts(conversation.records_to(conversation.head)) == ["u1", "a1", "u2 again", "a2 again"]
     branch(alice, id, turn=two.turn)
     conversation.refresh_from_db()
-    assert texts(conversation.transcript(conversation.head)) == ["u1", "a1", "u2", "a2"]
+    assert texts(conversation.records_to(conversation.head)) == ["u1", "a1", "u2", "a2"]
     assert [m.seq for m in conversation.records()] == list(range(1, conversation.newest_seq + 1))
 
 
@@ -146,7 +146,7 @@ def test_clear_forgets_but_keeps_the_records(alice):
     answer(one)
     clear(alice, one.conversation.id)
     conversation = Conversation.objects.get(id=one.conversation.id)
-    assert conversation.head is None and conversation.transcript(None) == []
+    assert conversation.head is None and conversation.records_to(None) == []
     assert conversation.records().count() == 3
 
 

@@ -1,0 +1,122 @@
+"""What an agent asks inside a turn, and the answers that come back. Asked in the agent's thread."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+import uuid
+from collections.abc import Callable
+
+from chat.live.hold import Hold
+from chat.live.inbox import Inbox, InboxClosed
+from chat.live.progress import Progress
+from chat.mends.statements import update
+from chat.models import Conversation, Message
+from chat.observer import Answer, Question
+from chat.wire.events import InputRequest
+from chat.wire.values import clean, clean_json, text_or_none
+
+CAPACITY = 1000
+
+
+class Questions:
+    """The questions of one session, one at a time. `halted` says that a stop has come, or the end."""
+
+    def __init__(self, hold: Hold, progress: Progress, *, halted: Callable[[], bool]) -> None:
+        self._hold = hold
+        self._progress = progress
+        self._halted = halted
+        self._answers = Inbox(CAPACITY)
+        self._asking = threading.Lock()  # one question at a time
+
+    # -- the pages' side: any thread --------------------------------------------------------------------------------
+
+    def answer(self, request_id: str, answer: Answer | None) -> None:
+        """Give the agent the answer, already committed, to its open question."""
+        self._answers.put((request_id, answer))
+
+    def interrupt(self) -> None:
+        """Wake whoever waits for an answer, to see that the turn is halted."""
+        self._answers.put(("", None))
+
+    def close(self) -> None:
+        self._answers.close()
+
+    # -- the agent's side -------------------------------------------------------------------------------------------
+
+    def drop_late(self) -> None:
+        """Forget answers that came too late. Inside the progress's lock."""
+        while not self._answers.empty() and not self._progress.is_closing:
+            self._answers.get()
+
+    def ask(self, question: Question) -> Answer | None:
+        """Ask, and wait for the answer; None: stopped, timed out or hung up."""
+        with self._asking:
+            event = self._pose(question)
+            answer = self._wait_for(event["request_id"], question.timeout_seconds)
+            given = self._settle(event["request_id"])
+            if answer is None and given and not self._halted():
+                return given.as_answer()  # accepted while the time ran out
+            return answer
+
+    def _pose(self, question: Question) -> InputRequest:
+        self._hold.check()
+        progress = self._progress
+        event = _request(question, progress.turn)
+        with self._hold.transaction() as conversation:
+            conversation.question, conversation.state = event, Conversation.State.WAITING
+            update(conversation, "question", "state")
+        with progress.lock:
+            progress.question, progress.works = event, question.agent
+            progress.move(Conversation.State.WAITING)
+        progress.emit(event)
+        return event
+
+    def _wait_for(self, request_id: str, timeout: float | None) -> Answer | None:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not self._halted():
+            try:
+                left = None if deadline is None else max(0.0, deadline - time.monotonic())
+                answered, answer = self._answers.get(left)
+            except (InboxClosed, queue.Empty):
+                return None
+            if answered == request_id:
+                return answer
+        return None
+
+    def _settle(self, request_id: str) -> Message | None:
+        """Close the question; return the accepted answer, if there is one."""
+        given: Message | None = None
+        with self._hold.transaction() as conversation:
+            if conversation.question and conversation.question["request_id"] == request_id:
+                conversation.question = None  # nobody has answered
+            else:
+                given = conversation.messages.filter(request_id=request_id).first()
+            conversation.state = Conversation.State.RUNNING
+            update(conversation, "question", "state")
+        with self._progress.lock:
+            self._progress.question = None
+            self._progress.move(Conversation.State.RUNNING)
+        self._progress.emit()
+        return given
+
+
+def _request(question: Question, turn: uuid.UUID | None) -> InputRequest:
+    event = InputRequest(
+        type="input_request",
+        request_id=str(uuid.uuid4()),
+        turn=text_or_none(turn),
+        prompt=clean(question.prompt),
+        kind=question.kind,
+        options=clean_json(list(question.options)),
+        agent=question.agent,
+        timeout=question.timeout_seconds,
+    )
+    if question.schema is not None:
+        event["schema"] = clean_json(question.schema)
+    if question.tool_name is not None:
+        event["tool_name"] = clean(question.tool_name)
+    if question.tool_args is not None:
+        event["tool_args"] = clean_json(question.tool_args)
+    return event

@@ -1,0 +1,253 @@
+"""What becomes of what an agent does: messages and tools are records (stored, then sent), texts are chunks.
+
+What is neither is state: tasks, statuses.
+
+`storing` is held while records are stored and sent: a page that has read them, from whatever process, finds nothing of
+them open in its next snapshot. Under it transactions lock the conversation first, then whatever else.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from dataclasses import asdict
+from typing import Any
+
+from django.utils import timezone
+
+from chat.agents.langroid.holdback import HoldBack
+from chat.exceptions import ChatError
+from chat.live.hold import Hold
+from chat.live.outbox import Outbox
+from chat.live.progress import Progress
+from chat.live.snapshot import Snapshot
+from chat.mends.statements import insert
+from chat.models import Conversation, Message
+from chat.observer import Failure, LlmOutcome, Place, Status, TaskRun, ToolOutcome, ToolRun, Usage
+from chat.wire import records
+from chat.wire.events import Error, Event, TaskEnd, TaskStart, error_event
+from chat.wire.values import clean, clean_json
+
+
+class Recorder:
+    """The half of the `Observer` that is told what the agent does. In the agent's threads, unless it says otherwise."""
+
+    def __init__(self, hold: Hold, progress: Progress, outbox: Outbox, *, agent: str) -> None:
+        """`agent`: the root agent's name."""
+        self._hold = hold
+        self._progress = progress
+        self._outbox = outbox
+        self._agent = agent
+        self.storing = threading.Lock()  # never taken on the loop
+        # Guarded by the progress's lock:
+        self._calls: dict[str, tuple[Place, bool]] = {}  # model calls without text yet: place, may_call_tools
+        self._open: dict[str, Message] = {}  # open messages and tool runs, as stored
+        self._tasks: dict[str, TaskStart] = {}  # running sub-tasks
+        self._newest_seq = 0  # of the records that this agent has made
+
+    # -- model calls ------------------------------------------------------------------------------------------------
+
+    def llm_started(self, message_id: str, place: Place, *, may_call_tools: bool) -> None:
+        self._hold.check()
+        progress, tally = self._progress, self._progress.tally
+        with progress.lock:
+            tally.was_told = tally.was_told or place.depth == 0
+            self._calls[message_id] = (place, may_call_tools)
+            changed, progress.works = progress.works != place.agent, place.agent
+        if changed:
+            self._progress.emit()
+
+    def llm_text(self, message_id: str, text: str) -> None:
+        if text:
+            self._opened(message_id)
+            self._outbox.text(message_id, clean(text))
+
+    def llm_reasoning(self, message_id: str, text: str) -> None:
+        if text:
+            self._opened(message_id)
+            self._outbox.reasoning(message_id, clean(text))
+
+    def _opened(self, message_id: str) -> None:
+        """With its first text a model call becomes a message: its checkpoint is stored, then `stream_start` sent."""
+        self._hold.check()
+        if message_id in self._open:
+            return
+        place, may_call_tools = self._calls[message_id]
+        row = self._row(message_id, Message.Kind.ASSISTANT, place)
+        self._store(row)
+        start = records.stream_start(row)
+        with self._progress.lock:  # an abandonment closes it either after this or not at all
+            self._hold.check()
+            self._outbox.open(start, hold=HoldBack() if may_call_tools else None)
+
+    def llm_ended(self, message_id: str, outcome: LlmOutcome) -> None:
+        self._hold.check()
+        place, _ = self._calls.pop(message_id)
+        tally = self._progress.tally
+        with self._progress.lock:
+            tally.usage += outcome.usage or Usage()
+            tally.failed = outcome.failure or tally.failed
+        content, reasoning = clean(outcome.content), clean(outcome.reasoning)
+        row = self._open.get(message_id)
+        if row is None and not (content or reasoning or outcome.status in ("stopped", "error")):
+            return  # tools alone: no message
+        if row is not None:
+            content = self._as_streamed(message_id, content)
+        row = row or self._row(message_id, Message.Kind.ASSISTANT, place)
+        row.content, row.reasoning, row.status = content, reasoning, outcome.status
+        row.finish_reason, row.duration_ms = outcome.finish_reason or "", outcome.duration_ms
+        row.usage = asdict(outcome.usage) if outcome.usage else None
+        row.error = _error_of(outcome.failure)
+        row.tool_calls, row.sources = list(outcome.tool_calls), clean_json(list(outcome.sources))
+        self._append(row, *([_error_frame(outcome.failure, message_id)] if outcome.failure else []))
+        tally.is_answered = tally.is_answered or row.depth == 0
+
+    def _as_streamed(self, message_id: str, content: str) -> str:
+        """Langroid strips an answer (language_models/openai_gpt.py); the record is what people saw."""
+        streamed, _ = self._outbox.emitted(message_id)
+        return streamed if streamed.strip() == content.strip() else content
+
+    # -- tools and tasks ---------------------------------------------------------------------------------------------
+
+    def tool_started(self, run: ToolRun) -> None:
+        self._hold.check()
+        row = self._row(run.id, Message.Kind.TOOL, run.place)
+        row.tool_name, row.tool_args = clean(run.name)[:200], clean_json(run.args)
+        row.caller_id = uuid.UUID(run.message_id) if run.message_id else None
+        self._store(row)
+        self._outbox.emit(row.call_event())
+
+    def tool_ended(self, tool_call_id: str, outcome: ToolOutcome) -> None:
+        self._hold.check()
+        row = self._open[tool_call_id]
+        row.content, row.status, row.duration_ms = clean(outcome.result), outcome.status, outcome.duration_ms
+        row.error = {"details": clean(outcome.error)} if outcome.error else None
+        self._append(row)
+
+    def task_started(self, task: TaskRun) -> None:
+        self._hold.check()
+        event = TaskStart(
+            type="task_start", task_id=task.id, name=task.name, parent_id=task.parent_id, depth=task.depth
+        )
+        with self._progress.lock:
+            self._tasks[task.id] = event
+        self._outbox.emit(event)
+
+    def task_ended(self, task_id: str, *, status: Status, usage: Usage) -> None:
+        self._hold.check()
+        with self._progress.lock:
+            started = self._tasks.pop(task_id)
+        self._outbox.emit(_task_end(started, status=status, usage=asdict(usage)))
+
+    def turn_failed(self, failure: Failure) -> None:
+        self._hold.check()
+        self._progress.tally.failed = failure
+        place = Place(agent=self._agent)
+        row = self._row(str(uuid.uuid4()), Message.Kind.ASSISTANT, place)
+        row.status, row.error = Message.Status.ERROR, _error_of(failure)
+        self._append(row, _error_frame(failure, str(row.id)))
+        self._progress.tally.is_answered = True
+
+    # -- records ----------------------------------------------------------------------------------------------------
+
+    def _row(self, id: str, kind: str, place: Place) -> Message:
+        return Message(
+            id=uuid.UUID(id),
+            conversation_id=self._hold.conversation_id,
+            kind=kind,
+            status=Message.Status.OPEN,
+            created=timezone.now(),  # finer than SQLite's own clock: open rows are closed in this order
+            turn=self._progress.turn,
+            agent=place.agent,
+            parent_id=uuid.UUID(place.parent_id) if place.parent_id else None,
+            depth=place.depth,
+            task=place.task,
+        )
+
+    def _store(self, row: Message) -> None:
+        """Store what begins, as a checkpoint without number."""
+        with self._hold.transaction():
+            insert(row)
+        with self._progress.lock:
+            self._open[str(row.id)] = row
+
+    def _append(self, row: Message, *then: Event) -> None:
+        """Number and store a record, and send it, with what is told after it."""
+        with self.storing:
+            with self._hold.transaction() as conversation:
+                conversation.append(row)
+            self.send(row, *then)
+
+    def close_open(self, conversation: Conversation, status: str) -> list[Message]:
+        """Make records of all that is in progress, with the text so far. Inside a transaction."""
+        for id, text, reasoning in self.checkpoints():
+            conversation.messages.filter(id=id, seq=None).update(content=text, reasoning=reasoning)
+        return conversation.close_open(status)
+
+    def send(self, record: Message, *then: Event) -> None:
+        """Send a record that is stored; one whose text was streamed ends its stream."""
+        with self._progress.lock:
+            self._newest_seq = record.seq
+            row = self._open.pop(str(record.id), None)
+        if row is not None and row.kind == Message.Kind.ASSISTANT:
+            self._outbox.close(str(record.id), record.content, record.reasoning, record.event(), *then)
+        else:
+            self._outbox.emit(record.event(), *then)
+
+    # -- what there is ----------------------------------------------------------------------------------------------
+
+    @property
+    def has_open(self) -> bool:
+        """True while a message or a tool is in progress."""
+        return bool(self._open)
+
+    def end_tasks(self, status: str) -> list[TaskEnd]:
+        """The ends of all sub-tasks that run."""
+        with self._progress.lock:
+            tasks = [_task_end(task, status=status) for task in self._tasks.values()]
+            self._tasks.clear()
+        return tasks
+
+    def snapshot(self, *, html: bool) -> Snapshot:
+        """What a page that joins must know besides the records. It may wait, and render: not on the loop."""
+        with self.storing:
+            views = self._outbox.views(html=html)
+            with self._progress.lock:
+                return Snapshot(
+                    status=self._progress.status(),
+                    newest_seq=self._newest_seq,
+                    streams=views,
+                    calls=[row.call_event() for row in self._open.values() if row.kind == Message.Kind.TOOL],
+                    tasks=list(self._tasks.values()),
+                    question=self._progress.question,
+                )
+
+    def checkpoints(self) -> list[tuple[uuid.UUID, str, str]]:
+        """Id, text and reasoning so far of the open messages."""
+        with self._progress.lock:
+            ids = [row.id for row in self._open.values() if row.kind == Message.Kind.ASSISTANT]
+        return [(id, *self._outbox.emitted(str(id))) for id in ids]
+
+
+def _task_end(start: TaskStart, *, status: str, usage: dict[str, Any] | None = None) -> TaskEnd:
+    event = TaskEnd(
+        type="task_end",
+        task_id=start["task_id"],
+        name=start["name"],
+        parent_id=start["parent_id"],
+        depth=start["depth"],
+        status=status,
+    )
+    if usage is not None:
+        event["usage"] = usage
+    return event
+
+
+def _error_of(failure: Failure | None) -> dict[str, Any] | None:
+    return None if failure is None else {k: v for k, v in asdict(failure).items() if v is not None}
+
+
+def _error_frame(failure: Failure, message_id: str) -> Error:
+    error = ChatError(failure.details, retry_ms=failure.retry_ms, incident=failure.incident)
+    error.code = failure.code
+    return error_event(error, message_id=message_id)

@@ -1,0 +1,196 @@
+"""The turns of a session: which waits, which runs, and what each came to. In the agent's thread.
+
+The database is the queue. The inbox carries wake-ups, which may be lost, or overtake each other.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from chat.live.hold import Hold
+from chat.live.inbox import Inbox, InboxClosed
+from chat.live.outbox import Outbox
+from chat.live.progress import Progress, Tally
+from chat.live.questions import Questions
+from chat.live.recorder import Recorder
+from chat.mends.sqlite import connected
+from chat.mends.statements import update
+from chat.models import ChatSession, Conversation, Message
+from chat.observer import Failure, UserText
+
+INBOX_CAPACITY = 1000  # turn ids
+NO_AGENT = object()  # whose memory nothing is known of yet
+
+
+class Turns:
+    """The turns of one session, one at a time."""
+
+    def __init__(
+        self,
+        hold: Hold,
+        progress: Progress,
+        recorder: Recorder,
+        questions: Questions,
+        outbox: Outbox,
+        record: ChatSession,
+        *,
+        agent: str,
+        give_way: Callable[[], None],
+    ) -> None:
+        """`agent`: the root agent's name; `give_way`: end the session, whose agent remembers another transcript."""
+        self._hold, self._progress, self._recorder, self._questions = hold, progress, recorder, questions
+        self._outbox = outbox
+        self._record = record
+        self._agent = agent
+        self._give_way = give_way
+        self._inbox = Inbox(INBOX_CAPACITY)
+        self._remembers: Any = NO_AGENT  # the turn with which the agent's memory ends
+        self.idle_since = time.monotonic()
+        self._wake_for(progress.queued)
+
+    # -- the pages' side: any thread --------------------------------------------------------------------------------
+
+    def submit(self, turn: uuid.UUID) -> None:
+        """Give the agent a turn whose message is committed."""
+        progress = self._progress
+        with progress.lock:
+            if turn == progress.turn or turn in progress.queued:
+                return
+            progress.queued.append(turn)
+        self._inbox.put(turn)
+        progress.emit()
+
+    def forget(self, turn: uuid.UUID) -> None:
+        """A turn that waited is over before the agent could begin it."""
+        with self._progress.lock:
+            self._progress.queued = [id for id in self._progress.queued if id != turn]
+        self._progress.emit()
+
+    def look(self) -> None:
+        """Let the agent look for turns whose wake-up was lost."""
+        self._inbox.put(None)
+
+    def close(self) -> None:
+        """Hang up: the agent gets no more turns."""
+        self._inbox.close()
+
+    # -- the agent's side -------------------------------------------------------------------------------------------
+
+    def history(self) -> list[Message]:
+        """The transcript before the first turn that waits. Read without the lock: nothing moves before that turn."""
+        with self._hold.transaction() as conversation:
+            waiting = conversation.queued
+        self._remembers = waiting[0].follows if waiting else conversation.head
+        with connected():
+            return conversation.records_to(self._remembers)
+
+    def fail_waiting(self, failure: Failure) -> None:
+        """End every turn that waits: the next agent would fare no better, and be started for ever."""
+        self._remembers = NO_AGENT
+        while not self._inbox.empty() and self.next_message():
+            self._recorder.turn_failed(failure)
+            self.end()
+
+    def next_message(self) -> UserText | None:
+        """End the turn that runs, if any, and wait for the next; None: hang up."""
+        if self._progress.turn is not None:
+            self.end()
+        elif self._inbox.empty():
+            self._look_for_turns()
+        while True:
+            try:
+                turn = self._inbox.get()
+            except InboxClosed:
+                return None
+            if self._progress.is_closing:
+                return None
+            if turn is None:
+                self._look_for_turns()
+            elif message := self._begin(turn):
+                return message
+
+    def _look_for_turns(self) -> None:
+        """A turn whose wake-up was lost or refused is found here."""
+        with self._hold.transaction() as conversation:
+            waiting = [turn.id for turn in conversation.queued]
+        with self._progress.lock:
+            self._progress.queued = waiting
+        self._wake_for(waiting)
+
+    def _wake_for(self, turns: list[uuid.UUID]) -> None:
+        for turn in turns:
+            self._inbox.put(turn)
+
+    def _begin(self, turn: uuid.UUID) -> UserText | None:
+        """Begin the oldest turn that waits, woken by `turn`: wake-ups of two processes may overtake each other.
+
+        That it begins is committed before its text goes anywhere: it runs at most once.
+        """
+        with self._hold.transaction() as conversation:
+            waiting = conversation.queued
+            knows_all = not waiting or self._remembers in (NO_AGENT, waiting[0].follows)
+            if waiting and knows_all:
+                waiting[0].begin()
+                conversation.state, conversation.stop_turn = Conversation.State.RUNNING, None
+                update(conversation, "state", "stop_turn")
+        if not knows_all:  # a turn ended before the agent had heard of it: a fresh one gets the transcript with it
+            return self._give_way()
+        if not waiting:
+            return self.forget(turn)
+        message, progress = waiting[0], self._progress
+        with progress.lock:
+            progress.queued = [id for id in progress.queued if id != message.id]
+            progress.turn, progress.state = message.id, Conversation.State.RUNNING
+            progress.works = self._agent
+            progress.is_stopping, progress.tally = False, Tally()
+            self._questions.drop_late()
+        progress.emit()
+        progress.tell_owner(conversation)
+        return UserText(turn=str(message.id), content=message.content)
+
+    def end(self) -> None:
+        """End the turn that runs: whatever it has left open is closed, what it came to is counted."""
+        progress, tally = self._progress, self._progress.tally
+        turn = progress.turn
+        if turn is None:
+            return
+        closed: list[Message] = []
+        with self._recorder.storing:
+            with self._hold.transaction() as conversation:
+                if self._recorder.has_open or (progress.is_stopping and not tally.is_answered):
+                    status = Message.Status.STOPPED if progress.is_stopping else Message.Status.COMPLETE
+                    closed = self._recorder.close_open(conversation, status)
+                Message(id=turn).end()
+                conversation.settle()
+                self._count(tally)
+                waiting = [turn.id for turn in conversation.queued]
+            for record in closed:
+                self._recorder.send(record)
+        if tally.was_told or not (progress.is_stopping or tally.failed):
+            self._remembers = turn
+        with progress.lock:
+            progress.turn, progress.queued, progress.question = None, waiting, None
+            progress.state, progress.is_stopping = Conversation.State.IDLE, False
+            self.idle_since = time.monotonic()
+        if not waiting:
+            progress.emit()
+        elif self._inbox.empty():  # their wake-ups were lost
+            self._wake_for(waiting)
+        self._outbox.flush()
+        progress.tell_owner(conversation)
+
+    def _count(self, tally: Tally) -> None:
+        """Add the turn to the session's record."""
+        record, failed = self._record, tally.failed
+        record.turns += 1
+        record.prompt_tokens += tally.usage.prompt_tokens
+        record.completion_tokens += tally.usage.completion_tokens
+        record.cost += Decimal(tally.usage.cost)
+        if failed:
+            record.errors += 1
+            record.last_error = f"{failed.code} {failed.incident}"
+        update(record, "turns", "prompt_tokens", "completion_tokens", "cost", "errors", "last_error")
