@@ -1,4 +1,5 @@
-"""Tags for the templates: the page's ES modules with their final, possibly hashed, addresses, and the site's name.
+"""Tags for the templates: the page's ES modules and style sheets with their final, possibly hashed, addresses, and the
+site's name.
 
 The modules import each other by bare names (`import {el} from "chat/dom.js"`). The import map says where each is; so
 no tool has to rewrite `import` statements, and renamed files with hashes in their names are found.
@@ -26,6 +27,21 @@ register = template.Library()
 def module_names() -> tuple[str, ...]:
     """Return the names of all modules, such as "chat/dom.js"."""
     return tuple(sorted(path.relative_to(STATIC).as_posix() for path in STATIC.glob("chat/*.js")))
+
+
+@cache
+def style_names() -> tuple[str, ...]:
+    """Return the names of the page's style sheets. The one that puts the layers in order comes first; of the others
+    none depends on the order.
+    """
+    names = (path.relative_to(STATIC).as_posix() for path in STATIC.glob("chat/styles/*.css"))
+    return tuple(sorted(names, key=lambda name: (name != "chat/styles/tokens.css", name)))
+
+
+@register.simple_tag
+def chat_style_sheets() -> SafeString:
+    """Print a link to each of the page's style sheets."""
+    return format_html_join("\n", '<link rel="stylesheet" href="{}">', ((static(name),) for name in style_names()))
 
 
 @register.simple_tag

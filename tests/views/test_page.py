@@ -14,11 +14,12 @@ from django.test import Client
 from django.urls import reverse
 
 from chat.models import Conversation
-from chat.templatetags.chat_assets import module_names
+from chat.templatetags.chat_assets import module_names, style_names
 
 pytestmark = pytest.mark.django_db
 ROOT = Path(__file__).parents[2]
 TEMPLATES = sorted([*ROOT.glob("templates/**/*.html"), *ROOT.glob("chat/templates/**/*.html")])
+SHEETS = sorted((ROOT / "chat/static/chat/styles").glob("*.css"))
 
 
 class Elements(HTMLParser):
@@ -102,6 +103,28 @@ def test_the_import_map_and_the_preloads_name_every_module(client, open_site):
     assert set(imports) == set(module_names())
     preloads = [link["href"] for link in page.all("link") if link["rel"] == "modulepreload"]
     assert sorted(preloads) == sorted(imports.values())
+
+
+def test_the_sheet_that_puts_the_layers_in_order_comes_first(client, open_site):
+    page = Elements(client.get("/").content.decode())
+    sheets = [link["href"].removeprefix("/static/") for link in page.all("link") if link["rel"] == "stylesheet"]
+    assert sheets == list(style_names())
+    assert sorted(sheets) == sorted(path.relative_to(ROOT / "chat/static").as_posix() for path in SHEETS)
+    order = re.search(r"@layer ([\w, ]+);", SHEETS[0].with_name("tokens.css").read_text())
+    assert sheets[0] == "chat/styles/tokens.css" and order
+    layers = {name for path in SHEETS for name in re.findall(r"^@layer (\w+) {", path.read_text(), re.M)}
+    assert layers == set(order[1].split(", "))
+
+
+@pytest.mark.parametrize("path", SHEETS, ids=lambda path: path.name)
+def test_a_style_sheet_has_one_concern_and_one_layer(path):
+    text = path.read_text()
+    assert len(text.splitlines()) <= 250
+    in_layer = re.sub(r"/\*.*?\*/|^@layer [\w, ]+;", "", text, flags=re.S | re.M).strip()
+    if path.name in ("prose.css", "code.css"):  # also in the admin, whose styles stand in no layer
+        assert "@layer" not in text
+    else:
+        assert re.fullmatch(r"@layer \w+ {\n(  .*\n|\n)*}", in_layer)
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
