@@ -5,19 +5,18 @@
     W001       unknown CHAT_* names                    W002       a channel layer that loses messages
     W003       SQLite that refuses writes              W004       messages that fit into no frame
     W010-W011  doors that stand open in production (`check --deploy`)
+    E020       a package without what the chat stands on
+    W020       a mend that does not fit a package        W021       a version with which its mends were not tested
 
 Nothing here imports Langroid, or the modules of the factories, which do: these are found by the import system and
-their names in the syntax tree.
+their names in the source, see `sources`.
 """
 
 from __future__ import annotations
 
-import ast
 import math
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
-from importlib.machinery import ModuleSpec
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,7 +24,12 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Info, Warning
 
+from chat import sources
+from chat.agents.langroid import mends as of_langroid
+from chat.agents.provider import mends as of_provider
 from chat.conf import AGENT_KEYS, SETTINGS, conf
+from chat.mends import known
+from chat.mends.mend import TESTED, Mend, untested
 from chat.wire.codes import MAX_COMMAND_BYTES
 
 SHOWN_CHARS = 60  # of a bad value
@@ -39,6 +43,7 @@ def register() -> None:
     for check in (check_agents, check_default_agent, check_values, check_origins, check_names, check_channel_layer):
         checks.register(check, "chat")
     checks.register(check_sqlite, "chat")
+    checks.register(check_mends, "chat")
     checks.register(check_open_doors, "chat", deploy=True)
 
 
@@ -80,61 +85,16 @@ def _problem_of_factory(path: str) -> tuple[str, str] | None:
     module, _, name = path.rpartition(".")
     if not module or not all(part.isidentifier() for part in path.split(".")):
         return "this is no dotted path.", 'It looks like "myproject.agents.assistant": package, module, function.'
-    spec = _find(module)
+    spec = sources.find(module)
     if spec is None:
         return f"there is no module {module!r}.", "Is its folder on the Python path, and is the name spelt so?"
     try:
-        names = _names_in(spec)
+        names = sources.names_in(spec)
     except (SyntaxError, ValueError) as error:
         return f"the module {module!r} cannot be read: {error}", f"See {spec.origin}."
     if names is None or name in names:
         return None
     return f"the module {module!r} has no {name!r}.", _did_you_mean(name, sorted(names)) or f"See {spec.origin}."
-
-
-def _find(module: str) -> ModuleSpec | None:
-    """Find a module without importing it or the packages that it is in, as `importlib.util.find_spec` would."""
-    spec: ModuleSpec | None = None
-    parts = module.split(".")
-    for end in range(1, len(parts) + 1):
-        if spec is not None and spec.submodule_search_locations is None:
-            return None  # in a module that is no package there is nothing
-        path = None if spec is None else list(spec.submodule_search_locations or ())
-        name = ".".join(parts[:end])
-        spec = next((found for finder in sys.meta_path if (found := finder.find_spec(name, path))), None)
-        if spec is None:
-            return None
-    return spec
-
-
-def _names_in(spec: ModuleSpec) -> set[str] | None:
-    """The names at the top level of a module; None when its source does not tell. Raises: SyntaxError, ValueError."""
-    if spec.loader is None:
-        return set()  # a folder without __init__.py
-    read = getattr(spec.loader, "get_source", None)
-    source = read(spec.name) if read else None
-    if source is None:
-        return None  # compiled
-    names = set(_bound_by(ast.parse(source)))
-    return None if names & {"*", "__getattr__"} else names
-
-
-def _bound_by(node: ast.AST) -> Iterator[str]:
-    """Every name that the code binds at its own level: definitions, imports, assignments, in any branch."""
-    for child in ast.iter_child_nodes(node):
-        match child:
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-                yield name
-            case ast.Import(names=aliases):
-                yield from (alias.asname or alias.name.split(".")[0] for alias in aliases)
-            case ast.ImportFrom(names=aliases):
-                yield from (alias.asname or alias.name for alias in aliases)
-            case ast.Name(id=name, ctx=ast.Store()):
-                yield name
-            case ast.Lambda() | ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
-                pass  # a scope of its own
-            case _:
-                yield from _bound_by(child)
 
 
 def check_default_agent(**_: Any) -> list[CheckMessage]:
@@ -247,6 +207,30 @@ def check_sqlite(**_: Any) -> list[CheckMessage]:
     kind = Info if settings.DEBUG else Warning
     problem = "SQLite will refuse writes with 'database is locked' when several agents work at once."
     return [kind(problem, hint=f'DATABASES["default"]["OPTIONS"] = {SQLITE_OPTIONS}', id="chat.W003")]
+
+
+MENDS = (*known.MENDS, *of_provider.MENDS, *of_langroid.MENDS)
+
+
+def check_mends(**_: Any) -> list[CheckMessage]:
+    """The packages that are mended are as the mends need them. A mend that does not fit steps aside."""
+    return [*broken_mends(MENDS), *_untested_versions()]
+
+
+def broken_mends(mends: Iterable[Mend]) -> list[CheckMessage]:
+    """A message for each mend that does not fit the version of its package that is installed."""
+    hint = "docs/mends.md says what each mend is for."
+    return [
+        _error("E020", report, hint) if mend.is_essential else _warning("W020", report, hint)
+        for mend in mends
+        if (report := mend.report())
+    ]
+
+
+def _untested_versions() -> Iterator[CheckMessage]:
+    for package, found in untested(sorted({package for mend in MENDS for package in mend.packages})):
+        problem = f"{package} {found} is installed; what the chat mends in it was tested with {TESTED[package]}."
+        yield _warning("W021", problem, "What would not fit is told by E020 and W020: the rest is likely to work.")
 
 
 def check_open_doors(**_: Any) -> list[CheckMessage]:

@@ -9,9 +9,12 @@ from typing import Any
 
 from channels.layers import InMemoryChannelLayer
 
+from chat.mends.known import MEMORY_LAYER
+
 SWEEP_SECONDS = 1.0
 
 
+@MEMORY_LAYER.or_plain
 class InMemoryLayer(InMemoryChannelLayer):
     """Channels' in-memory layer, at a fraction of its cost for a process that streams to many pages.
 

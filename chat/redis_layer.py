@@ -10,7 +10,10 @@ import uuid
 
 from channels_redis.pubsub import RedisPubSubChannelLayer
 
+from chat.mends.known import REDIS_LAYER
 
+
+@REDIS_LAYER.or_plain
 class RedisLayer(RedisPubSubChannelLayer):
     """Makes a connection's channel without asking Redis: here messages go to groups only, never to a channel.
 

@@ -21,6 +21,8 @@ from django.urls import re_path
 from chat.cluster.process import warm_soon
 from chat.conf import conf
 from chat.consumers import ChatConsumer
+from chat.mends import known
+from chat.mends.mend import look_at
 
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
@@ -107,6 +109,7 @@ def with_chat(application: Any) -> ProtocolTypeRouter:
 
     The agent library is imported in the background, a second later: the first page does not wait for it.
     """
+    look_at(known.MENDS)
     if "daphne.ws_protocol" in sys.modules:  # what serves, or may serve; it loads all of Twisted
         from chat.mends.daphne_close import close_patiently
 

@@ -31,8 +31,9 @@ FLOORS = [
     "agents/langroid",
     "agents/provider",
     "models",
-    "owners observer wire markdown mends layers redis_layer",
-    "conf exceptions",
+    "owners observer wire markdown layers redis_layer",
+    "mends",
+    "conf exceptions sources",
 ]
 FLOOR_OF = {package: floor for floor, packages in enumerate(FLOORS) for package in packages.split()}
 

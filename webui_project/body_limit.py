@@ -16,6 +16,8 @@ from daphne import http_protocol
 from daphne.http_protocol import WebRequest
 from twisted.internet import reactor
 
+from webui_project.mends import BODY_LIMIT
+
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -71,6 +73,8 @@ async def _discard(receive: Receive) -> None:
 
 def limit_daphne(max_bytes: int) -> None:
     """Make Daphne answer 413 to a longer body, and drop what still comes of it."""
+    if not BODY_LIMIT.holds:
+        return
 
     class Limited(WebRequest):
         room = max_bytes

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chat.agents.langroid import setup
+from chat.agents.langroid.mends import MOCK_MODEL
 
 setup.import_langroid()
 
@@ -167,4 +168,5 @@ def _make_by_config() -> None:
     LanguageModel.create = staticmethod(create_ours)
 
 
-_make_by_config()
+if MOCK_MODEL.holds:
+    _make_by_config()

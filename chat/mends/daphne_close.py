@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 
+from chat.mends.known import PATIENT_CLOSE
+
 CLOSE_SECONDS = 5
 
 
@@ -27,4 +29,5 @@ class PatientProtocol(WebSocketProtocol):
 
 def close_patiently() -> None:
     """Make Daphne wait for pages that it closes."""
-    WebSocketFactory.protocol = PatientProtocol
+    if PATIENT_CLOSE.holds:
+        WebSocketFactory.protocol = PatientProtocol

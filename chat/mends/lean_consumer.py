@@ -12,17 +12,36 @@ import asyncio
 import logging
 from typing import Any
 
-from channels.consumer import get_handler_name
+from channels import consumer
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from channels.layers import get_channel_layer
+
+from chat.mends.known import LEAN_CONSUMER
 
 logger = logging.getLogger(__name__)
 
 CLOSE_RESTART = 4012  # come back
 
 
-class LeanConsumer(AsyncWebsocketConsumer):
+class PlainConsumer(AsyncWebsocketConsumer):
+    """What the chat asks of its consumer, in Channels' own way."""
+
+    def hear(self) -> None:
+        """Handle layer messages from now on. Here they come from the start."""
+
+    async def leave(self) -> None:
+        """The connection is over, whatever ended it. May be called again."""
+
+    async def failed(self, error: Exception) -> None:
+        """A handler has raised. Here that ends the socket."""
+
+    async def disconnect(self, code: int) -> None:
+        await self.leave()
+
+
+@LEAN_CONSUMER.or_plain
+class LeanConsumer(PlainConsumer):
     """Frames are handled in the connection's own task, layer messages in one beside it, from `hear` on."""
 
     _hearing: asyncio.Task[None] | None = None
@@ -44,14 +63,7 @@ class LeanConsumer(AsyncWebsocketConsumer):
             await self.leave()
 
     def hear(self) -> None:
-        """Handle layer messages from now on."""
         self._hearing = asyncio.create_task(self._hear())
-
-    async def leave(self) -> None:
-        """The connection is over, whatever ended it. May be called again."""
-
-    async def failed(self, error: Exception) -> None:
-        """A handler has raised."""
 
     async def _hear(self) -> None:
         try:
@@ -63,7 +75,7 @@ class LeanConsumer(AsyncWebsocketConsumer):
 
     async def dispatch(self, message: dict[str, Any]) -> None:
         """Handle one frame or layer message. An unknown one is logged: with the stock method it ends the socket."""
-        handler = getattr(self, get_handler_name(message), None)
+        handler = getattr(self, consumer.get_handler_name(message), None)
         if handler is None:
             return logger.warning("unknown layer message %s", message["type"])
         try:

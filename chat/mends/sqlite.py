@@ -29,6 +29,8 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, close_old_connections, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from chat.mends.known import KEPT_CONNECTIONS
+
 MAX_OPEN = 8  # SQLite has one writer, and Python runs one thread at a time: more would only wait for each other
 DATABASE_SECONDS = 10.0  # a database that is away longer than this ends the turn
 DATABASE_PAUSE_SECONDS = 0.25
@@ -152,7 +154,7 @@ _lent = threading.local()
 @contextmanager
 def lent_connection() -> Iterator[None]:
     """Have a connection for the time of the block, which may be nested. A thread inside a transaction keeps its own."""
-    if connections.settings[DEFAULT_DB_ALIAS]["ENGINE"] != "django.db.backends.sqlite3":
+    if connections.settings[DEFAULT_DB_ALIAS]["ENGINE"] != "django.db.backends.sqlite3" or not KEPT_CONNECTIONS.holds:
         close_old_connections()
         try:
             yield

@@ -9,6 +9,7 @@ thoughts (a record keeps them apart from the text), the way in which a model lai
 from __future__ import annotations
 
 from chat.agents.langroid import setup
+from chat.agents.langroid.mends import TOKEN_COUNTS
 
 setup.import_langroid()
 
@@ -145,7 +146,7 @@ def _fitting(agent: ChatAgent, messages: list[LLMMessage]) -> list[LLMMessage]:
     It counts the whole history again for each turn that it drops (langroid 0.69.16, agent/chat_agent.py:2088): that
     takes minutes for a conversation of some thousand turns.
     """
-    if agent.llm is None or agent.config.context_overflow_strategy != "drop_turns":
+    if agent.llm is None or agent.config.context_overflow_strategy != "drop_turns" or not TOKEN_COUNTS.holds:
         return messages
     length, config = agent.llm.chat_context_length(), agent.config.llm
     sizes = [agent._message_num_tokens(message) for message in messages]

@@ -25,6 +25,7 @@ from langroid.language_models.base import LLMFunctionCall, LLMMessage, Role, Str
 from langroid.language_models.openai_gpt import OpenAIGPT
 from pydantic import ValidationError
 
+from chat.agents.langroid import mends
 from chat.agents.langroid.holdback import HoldBack, without_tool_calls
 from chat.agents.langroid.scope import Scope, ToolCall, TurnStopped, Watch, override, own_span
 from chat.agents.provider import failures, stream
@@ -55,7 +56,7 @@ async def llm_response_messages_async(
     return call.response
 
 
-@override(ChatAgent)
+@override(ChatAgent, mend=mends.TOO_LONG)
 def _prep_llm_messages(original: Any, now: Scope, agent: ChatAgent, *args: Any, **kwargs: Any) -> Any:
     try:
         return original(agent, *args, **kwargs)
@@ -65,7 +66,7 @@ def _prep_llm_messages(original: Any, now: Scope, agent: ChatAgent, *args: Any, 
         raise LimitReached("This is too long for the model, even without the older messages.") from error
 
 
-@override(OpenAIGPT)
+@override(OpenAIGPT, mend=mends.REQUESTS)
 def _chat_completions_with_backoff_body(original: Any, now: Scope, llm: OpenAIGPT, **kwargs: Any) -> Any:
     """One HTTP request. There is none after a stop: the one that the stop has cut would be tried again."""
     now.check()
@@ -80,7 +81,7 @@ def _chat_completions_with_backoff_body(original: Any, now: Scope, llm: OpenAIGP
     return cached, key, result
 
 
-@override(OpenAIGPT)
+@override(OpenAIGPT, mend=mends.REQUESTS)
 async def _achat_completions_with_backoff_body(original: Any, now: Scope, llm: OpenAIGPT, **kwargs: Any) -> Any:
     now.check()
     try:

@@ -22,6 +22,8 @@ from langroid.agent.chat_document import ChatDocument
 from langroid.agent.tool_message import ToolMessage
 from langroid.utils.object_registry import ObjectRegistry
 
+from chat.agents.langroid.mends import WATCH
+from chat.mends.mend import Mend
 from chat.observer import AgentGone, Failure, LlmOutcome, Observer, Place, Status, TaskRun, Usage
 
 
@@ -222,13 +224,16 @@ class Scope:
 current: ContextVar[Scope | None] = ContextVar("chat_scope", default=None)
 
 
-def override(cls: type, name: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def override(cls: type, name: str = "", *, mend: Mend = WATCH) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Replace the class's method `name` (else: of the function's name) where an observer watches.
 
-    The function gets the original method, the current `Scope`, and then what the method gets.
+    The function gets the original method, the current `Scope`, and then what the method gets. Where the mend does not
+    hold the method stays as it is. Raises: MendBroken.
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        if not mend.holds:
+            return function
         original = getattr(cls, name or function.__name__)
 
         @functools.wraps(original)

@@ -17,7 +17,6 @@ import functools
 import gc
 import hashlib
 import importlib
-import inspect
 import logging
 import operator
 import os
@@ -31,8 +30,11 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from chat.agents.langroid import mends
 from chat.agents.langroid.json_scan import json_candidates
+from chat.agents.provider import mends as of_provider
 from chat.agents.provider.request import ModelRequest, RequestAborted, is_bound, make_stoppable, pause
+from chat.mends.mend import look_at
 
 __all__ = ["ModelRequest", "RequestAborted", "import_langroid", "make_stoppable", "pause", "warm"]
 
@@ -43,13 +45,18 @@ _langroid: ModuleType | None = None  # guarded by _lock
 
 
 def import_langroid() -> ModuleType:
-    """Return the package `langroid`, imported and prepared. Thread-safe; the first call takes seconds."""
+    """Return the package `langroid`, imported and prepared. Thread-safe; the first call takes seconds.
+
+    What is not as it has to be in this version is in the log then. Raises: MendBroken, and nothing is imported.
+    """
     global _langroid
     with _lock:
         if _langroid is None:
             if "langroid" in sys.modules:
                 logger.warning("langroid was imported before chat.agents.langroid.setup, which could not keep it quiet")
-            provide_encodings()
+            look_at((*mends.MENDS, *of_provider.MENDS))
+            if mends.ENCODINGS.holds:
+                provide_encodings()
             with _uncollected():
                 with _unnoticed():
                     langroid = importlib.import_module("langroid")
@@ -59,8 +66,12 @@ def import_langroid() -> ModuleType:
 
 
 def warm() -> None:
-    """Load, and make one agent: the first fills caches of Langroid and pydantic. In a thread, not on the loop."""
+    """Load, and make one agent: the first fills caches of Langroid and pydantic. In a thread, not on the loop.
+
+    Raises: MendBroken.
+    """
     langroid = import_langroid()
+    importlib.import_module("chat.agents.langroid.turns")
     llm = importlib.import_module("langroid.language_models.mock_lm").MockLMConfig()
     langroid.Task(langroid.ChatAgent(langroid.ChatAgentConfig(name="warm", llm=llm)))
     from langroid.utils.object_registry import ObjectRegistry
@@ -102,23 +113,34 @@ def _unnoticed() -> Iterator[None]:
     hidden = {name: value for name, value in os.environ.items() if _is_hidden(name)}
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
-    # `.env` is for the settings alone: the modules keep this function, also for later (utils/configuration.py:28).
-    import dotenv
-
-    load_dotenv, dotenv.load_dotenv = dotenv.load_dotenv, _no_dotenv
     for name in hidden:
         del os.environ[name]
     try:
-        yield
+        with _without_dotenv():
+            yield
     finally:
         os.environ.update(hidden)
-        dotenv.load_dotenv = load_dotenv
         root.handlers[:] = handlers  # a coloured one was added (utils/logging.py:34)
         root.setLevel(level)
 
 
 def _is_hidden(name: str) -> bool:
     return name.upper().startswith("OPENAI_") or name.upper() in _SETTINGS
+
+
+@contextmanager
+def _without_dotenv() -> Iterator[None]:
+    """`.env` is for the settings alone: the modules keep this function, also for later (utils/configuration.py:28)."""
+    if not mends.DOTENV.holds:
+        yield
+        return
+    import dotenv
+
+    load_dotenv, dotenv.load_dotenv = dotenv.load_dotenv, _no_dotenv
+    try:
+        yield
+    finally:
+        dotenv.load_dotenv = load_dotenv
 
 
 def _no_dotenv(*args: Any, **kwargs: Any) -> bool:
@@ -176,18 +198,30 @@ def _cache_name(file: str) -> str:
 
 
 def _prepare() -> None:
+    """Apply each change that fits this version."""
+    for mend, change in {
+        mends.PRIVATE: _share_nothing,
+        mends.KILLS: _ask_no_redis,
+        mends.KEYS: _read_keys_again,
+        mends.COLOURS: _print_nothing,
+        mends.LOGS: _log_under_own_names,
+        mends.RETRIES: _make_calls_stoppable,
+        mends.JSON_SCAN: _scan_json_in_linear_time,
+        mends.TOOL_DEFAULTS: _make_tools_once,
+        mends.TOKEN_COUNTS: _count_tokens_by_length,
+    }.items():
+        if mend.holds:
+            change()
+
+
+def _share_nothing() -> None:
+    """A task writes `logs/NAME.log`, `.tsv` and `.html`, which users of one agent share (agent/task.py:693)."""
+    from langroid.agent.task import Task
     from langroid.utils.configuration import Settings, settings
 
     # cache_type: by default each model has a private imitation of Redis, or shares a real one among all users.
     settings.update(Settings.model_construct(quiet=True, cache=False, cache_type="none"))
-    _read_keys_again()
-    _write_no_log_files()
-    _print_nothing()
-    _log_under_own_names()
-    _make_calls_stoppable()
-    _scan_json_in_linear_time()
-    _make_tools_once()
-    _count_tokens_by_length()
+    Task.init_loggers = lambda self: None
 
 
 def _read_keys_again() -> None:
@@ -204,12 +238,11 @@ def _read_keys_again() -> None:
     default._api_base_was_supplied = fresh._api_base_was_supplied
 
 
-def _write_no_log_files() -> None:
-    """A task writes `logs/NAME.log`, `.tsv` and `.html`, which users of one agent share (agent/task.py:693)."""
+def _ask_no_redis() -> None:
+    """The flag that ends a task stands in a Redis, or an imitation, which all sessions share (agent/task.py:478)."""
     from langroid.agent.task import Task
 
-    Task.init_loggers = lambda self: None
-    Task._cache = _Flags()  # else a Redis, or an imitation of it, for the flag that ends a task (agent/task.py:478)
+    Task._cache = _Flags()
 
 
 class _Flags:
@@ -290,8 +323,6 @@ def _scan_json_in_linear_time() -> None:
     """
     from langroid.parsing import parse_json
 
-    if "nested_expr" not in inspect.getsource(parse_json.get_json_candidates):
-        return  # Langroid has found another way
     parse_json.get_json_candidates = json_candidates
     parse_json.try_repair_json_yaml = _none_if_too_deep(parse_json.try_repair_json_yaml)
 

@@ -47,7 +47,7 @@ from langroid.agent.chat_document import ChatDocMetaData, ChatDocument, StatusCo
 from langroid.language_models.base import LLMMessage, Role
 from langroid.mytypes import Entity
 
-from chat.agents.langroid import model_calls  # noqa: F401  (model_calls: its overrides)
+from chat.agents.langroid import mends, model_calls  # noqa: F401  (model_calls: its overrides)
 from chat.agents.langroid.scope import Request, Run, Scope, Span, TurnStopped, current, override, sub_task
 from chat.agents.langroid.tool_calls import settle
 from chat.agents.provider import failures
@@ -188,7 +188,7 @@ def _is_over(original: Any, task: Task) -> tuple[bool, StatusCode]:
     return original(task)
 
 
-@override(Task)
+@override(Task, mend=mends.LOOPS)
 def _maybe_infinite_loop(original: Any, now: Scope, task: Task) -> bool:
     is_loop = original(task)
     if not now.is_root(task):
@@ -239,20 +239,20 @@ def _can_respond(original: Any, now: Scope, task: Task, e: Any) -> bool:
     return e is not Entity.USER and original(task, e)
 
 
-@override(Task)
+@override(Task, mend=mends.PASSES)
 def valid(original: Any, now: Scope, task: Task, result: ChatDocument | None, r: Any) -> bool:
     if not task.config.recognize_string_signals:
         task.is_pass_thru = False  # set for any answer that contains __PASS__ (langroid 0.69.16, agent/task.py:1320)
     return original(task, result, r)
 
 
-@override(Task)
+@override(Task, mend=mends.KILLS)
 def _is_kill(original: Any, now: Scope, task: Task) -> bool:
     """Langroid asks a Redis, or an imitation of it, before each step; all sessions share its answer."""
     return False
 
 
-@override(Task)
+@override(Task, mend=mends.KILLS)
 def _set_alive(original: Any, now: Scope, task: Task) -> None:
     return
 

@@ -35,6 +35,8 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
+from chat.agents.provider.mends import CUT
+
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -154,10 +156,13 @@ def is_bound() -> bool:
 def make_stoppable(client: Any) -> None:
     """Let `ModelRequest` cut the requests of this synchronous client of OpenAI, Azure, Groq or Cerebras. Idempotent.
 
-    A client with a transport of a kind of its own stays as it is: its requests end by their timeout.
+    A client with a transport of a kind of its own, or with another HTTP than httpx, stays as it is: its requests end by
+    their timeout.
     """
     try:
         http = client._client
+        if not _can_be_cut(type(http)):
+            return
         transports = [http._transport, *http._mounts.values()]
         if all(transport is None or isinstance(transport, _Transport) for transport in transports):
             return
@@ -170,6 +175,13 @@ def make_stoppable(client: Any) -> None:
 
 
 _unknown: set[type] = set()
+
+
+@functools.cache
+def _can_be_cut(client: type) -> bool:
+    """True if the HTTP client is a kind of httpx, in either flavour, whose inside is as known."""
+    flavours = {cls.__module__.partition(".")[0] for cls in client.__mro__}
+    return all(mend.holds for flavour, mend in CUT.items() if flavour in flavours)
 
 
 def _stoppable(transport: Any) -> _Transport:

@@ -20,6 +20,7 @@ ignored, as the standard has it, where the SDK fails; a tool call's delta may la
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 import re
@@ -31,8 +32,8 @@ from typing import Any
 
 import openai
 from langroid.language_models.openai_gpt import OpenAIGPT
-from openai.resources.chat.completions import Completions
 
+from chat.agents.provider.mends import FAST_STREAM
 from chat.agents.provider.request import RequestAborted, arrived, pause
 from chat.conf import conf
 
@@ -40,11 +41,6 @@ Event = dict[str, Any]
 
 PATH = "/chat/completions"
 TRANSPORT_FIELDS = {"extra_headers": "headers", "extra_query": "params", "extra_body": "extra_json"}
-
-_FIELDS = frozenset(inspect.signature(Completions.create).parameters) - {"self", "timeout"}
-_READS_AS_KNOWN = "self._decoder.iter_bytes(self.response.iter_bytes())" in inspect.getsource(
-    openai.Stream._iter_events
-) and "self._iterator = self.__stream__()" in inspect.getsource(openai.Stream.__init__)
 
 
 def request(
@@ -70,14 +66,22 @@ def applies(llm: OpenAIGPT, kwargs: dict[str, Any]) -> bool:
     """True if this request can be made here."""
     return (
         conf.FAST_STREAM
-        and _READS_AS_KNOWN
+        and FAST_STREAM.holds
         and kwargs.get("stream") is True
         and llm.get_stream()
         and not llm.config.litellm
         and type(llm.client) is openai.OpenAI
         and llm._rate_limiter() is None
-        and kwargs.keys() <= _FIELDS
+        and kwargs.keys() <= _fields()
     )
+
+
+@functools.cache
+def _fields() -> frozenset[str]:
+    """What the SDK's own method takes."""
+    from openai.resources.chat.completions import Completions
+
+    return frozenset(inspect.signature(Completions.create).parameters) - {"self", "timeout"}
 
 
 def open_stream(client: openai.OpenAI, kwargs: dict[str, Any], *, pace: Callable[[], float]) -> Iterator[list[Event]]:

@@ -15,6 +15,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils import autoreload
 
 from webui_project import reloader
+from webui_project.mends import RELOADER, RUNSERVER
 
 LIMITS = {
     "websocket_timeout": 43_200,  # seconds; the others too
@@ -29,7 +30,8 @@ LIMITS = {
 class Command(DaphneCommand):
     """Serve the project with Daphne in the main thread."""
 
-    server_cls = partial(Server, **LIMITS)
+    if RUNSERVER.holds:
+        server_cls = partial(Server, **LIMITS)
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
@@ -38,9 +40,9 @@ class Command(DaphneCommand):
         parser.add_argument(reloader.MIGRATE, action="store_true", help="Apply missing migrations first.")
 
     def run(self, **options: Any) -> None:
-        if not options["use_reloader"]:
+        if not (options["use_reloader"] and RELOADER.holds):
             self.prepare(**options)
-            self.inner_run(None, **options)
+            self.inner_run(None, **options | {"use_reloader": False})
             reloader.end_process(0)
         if not reloader.is_child():
             sys.exit(reloader.supervise(autoreload.get_child_arguments()))
