@@ -27,6 +27,12 @@ CLOSE_RESTART = 4012  # come back
 class PlainConsumer(AsyncWebsocketConsumer):
     """What the chat asks of its consumer, in Channels' own way."""
 
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self.leave()
+
     def hear(self) -> None:
         """Handle layer messages from now on. Here they come from the start."""
 
@@ -35,9 +41,6 @@ class PlainConsumer(AsyncWebsocketConsumer):
 
     async def failed(self, error: Exception) -> None:
         """A handler has raised. Here that ends the socket."""
-
-    async def disconnect(self, code: int) -> None:
-        await self.leave()
 
 
 @LEAN_CONSUMER.or_plain

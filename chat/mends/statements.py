@@ -124,12 +124,19 @@ def update(row: models.Model, *names: str) -> None:
     fields = [row._meta.get_field(name) for name in names]
     made = [field for field in fields if isinstance(getattr(row, field.attname), Now)]
     if not STATEMENTS.holds:
-        row.save(update_fields=names)
-        return row.refresh_from_db(fields=[field.name for field in made]) if made else None
+        return _update_plainly(row, fields, made)
     given = [field for field in fields if field not in made]
     sql = _update_sql(connection.vendor, type(row), tuple(given), tuple(made))
     found = _execute(sql, row, [*given, row._meta.pk], is_read=bool(made))
     _read_back(row, made, found)
+
+
+def _update_plainly(row: models.Model, fields: list[models.Field], made: list[models.Field]) -> None:
+    """By Django's own means; `row.save` would store a row of which only the id is known as a new one."""
+    stored = type(row)._base_manager.filter(pk=row.pk)
+    stored.update(**{field.attname: getattr(row, field.attname) for field in fields})
+    if made:
+        row.refresh_from_db(fields=[field.attname for field in made])
 
 
 def _read_back(row: models.Model, fields: Sequence[models.Field], values: Sequence[Any]) -> None:

@@ -76,6 +76,7 @@ def main(url: str) -> None:
     chat = Chat(langroid.Task(agent, interactive=True, restart=False))
     turns = [chat.say('[[text="Two lines of a poem." usage=0]]'), chat.say('[[tool=square args={"n":7} json=1]]')]
     chat.hang_up()
+    print()  # Langroid has written colours
     print(json.dumps({"turns": turns, "warnings": warnings}))
 
 
