@@ -223,7 +223,7 @@ def broken_mends(mends: Iterable[Mend]) -> list[CheckMessage]:
     return [
         _error("E020", report, hint) if mend.is_essential else _warning("W020", report, hint)
         for mend in mends
-        if (report := mend.report())
+        if (report := mend.report)
     ]
 
 

@@ -61,29 +61,35 @@ def _bound_by(node: ast.AST) -> Iterator[str]:
 class Definition:
     """A module, class or function in its compiled form."""
 
-    parameters: tuple[str, ...] = ()
-    mentions: frozenset[str] = frozenset()  # global names and attributes in its code, and what a class's body binds
+    parameters: frozenset[str]
+    mentions: frozenset[str]  # global names and attributes in its code; of a class and a module also what they bind
 
 
-@functools.lru_cache(maxsize=4)  # the needs of a mend are looked up module by module
-def outline(module: str) -> dict[str, Definition] | None:
-    """What a module defines, by qualified name, itself as ""; None when there is no such module.
+def definition(module: str, name: str = "") -> Definition | None:
+    """Look up `Class.method`, a class or a function in a module, or the module itself; None if it is not there.
 
-    Of the last definition of a name; what is inside of a function is not looked at. Read from the compiled code, which
-    mostly lies ready: that takes a tenth of the time of a syntax tree. Raises: SyntaxError.
+    Of several definitions of a name the last. From the compiled code, which mostly lies ready: that takes a tenth of
+    the time of a syntax tree. Raises: SyntaxError.
     """
-    spec = find(module)
-    if spec is None or not isinstance(spec.loader, InspectLoader):
+    code = _code_of(module)
+    for part in name.split(".") if name else ():
+        code = code and next((each for each in reversed(code.co_consts) if _is_called(each, part)), None)
+    if code is None:
         return None
-    code = spec.loader.get_code(spec.name)
-    return None if code is None else dict(_definitions("", code))
-
-
-def _definitions(name: str, code: CodeType) -> Iterator[tuple[str, Definition]]:
     arguments = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    yield name, Definition(arguments, frozenset(code.co_names))
-    if name and "__qualname__" not in code.co_names:  # of a function: what is in it has no name outside
-        return
-    for inner in code.co_consts:
-        if isinstance(inner, CodeType) and not inner.co_name.startswith("<"):
-            yield from _definitions(f"{name}.{inner.co_name}".lstrip("."), inner)
+    return Definition(frozenset(arguments), frozenset(code.co_names))
+
+
+def _is_called(value: object, name: str) -> bool:
+    return isinstance(value, CodeType) and value.co_name == name
+
+
+@functools.lru_cache(maxsize=8)  # the needs of a mend are looked up module by module
+def _code_of(module: str) -> CodeType | None:
+    spec = find(module)
+    return spec.loader.get_code(spec.name) if spec and isinstance(spec.loader, InspectLoader) else None
+
+
+def forget() -> None:
+    """Look again: for tests that change what is found."""
+    _code_of.cache_clear()

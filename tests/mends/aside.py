@@ -5,11 +5,11 @@ python -m tests.mends.aside URL      # of a model's server; prints what came of 
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import logging
 import sys
 
+from chat.mends import mend
 from tests.mends.renamed import Renamed
 
 TOMORROW = {"langroid": "0.71.0", "openai": "3.60.0", "httpx2": "2.20.0"}
@@ -40,8 +40,8 @@ CHANGES = {
 
 def live_tomorrow() -> list[str]:
     """Let this process find those versions; return the list of what the chat will warn of."""
-    today = importlib.metadata.version
-    importlib.metadata.version = lambda name: TOMORROW.get(name) or today(name)
+    today = mend.version_of
+    mend.version_of = lambda name: TOMORROW.get(name) or today(name)
     sys.meta_path[:0] = [Renamed(package, changes) for package, changes in CHANGES.items()]
     warnings: list[str] = []
     handler = logging.Handler(logging.WARNING)

@@ -17,6 +17,13 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from chat import sources
+from chat.agents.langroid import mends as of_langroid
+from chat.agents.provider import mends as of_provider
+from chat.mends import known
+from webui_project import mends as of_project
+
+MODULES = (known, of_provider, of_langroid, of_project)
+MENDS = [each for module in MODULES for each in module.MENDS]
 
 Changes = Sequence[tuple[str, str]]  # a regular expression, and what takes the place of what it finds
 
@@ -56,9 +63,15 @@ class _Loader(SourceFileLoader):
 def renamed(package: str, changes: Mapping[str, Changes]) -> Iterator[None]:
     finder: Any = Renamed(package, changes)
     sys.meta_path.insert(0, finder)
-    sources.outline.cache_clear()
+    _look_again()
     try:
         yield
     finally:
         sys.meta_path.remove(finder)
-        sources.outline.cache_clear()
+        _look_again()
+
+
+def _look_again() -> None:
+    sources.forget()
+    for each in MENDS:
+        vars(each).pop("report", None)

@@ -24,15 +24,13 @@ from chat.agents.provider import mends as of_provider
 from chat.mends import known, mend
 from chat.mends.daphne_close import close_patiently
 from chat.mends.mend import TESTED, Mend, MendBroken, Needs
-from tests.mends.renamed import renamed
+from tests.mends.renamed import MENDS, MODULES, renamed
 from tests.stub_llm import StubServer
 from webui_project import mends as of_project
 from webui_project.body_limit import limit_daphne
 from webui_project.management.commands import runserver
 
 ROOT = Path(__file__).parents[2]
-MODULES = (known, of_provider, of_langroid, of_project)
-MENDS = [each for module in MODULES for each in module.MENDS]
 BY_NAME = [pytest.param(each, id=each.name) for each in MENDS]
 OVERRIDES = ["turns.py", "model_calls.py", "tool_calls.py"]
 BOUND = {"asgiref", *TESTED} - {"httpcore", "httpcore2", "httpx", "python-dotenv", "tiktoken"}  # these come with others
@@ -55,7 +53,7 @@ def without(need: Needs) -> dict[str, list[tuple[str, str]]]:
 
 @pytest.mark.parametrize("each", BY_NAME)
 def test_a_mend_fits_the_versions_that_are_installed(each):
-    assert each.report() == ""
+    assert each.report == ""
     assert fresh(each).holds
 
 
@@ -126,19 +124,19 @@ def test_a_parameter_that_is_gone_is_told():
     step = r"def step\(self, turns: int = -1\)", "def step(self, rounds: int = -1)"
 
     with renamed("langroid", {"langroid.agent.task": [step]}):
-        assert "langroid.agent.task: Task.step takes no turns" in of_langroid.WATCH.report()
+        assert "langroid.agent.task: Task.step takes no turns" in of_langroid.WATCH.report
 
 
 def test_code_that_does_another_thing_is_told():
     with renamed("openai", {"openai._streaming": [("iter_bytes", "iter_lines")]}):
-        assert "Stream._iter_events does not use iter_bytes" in of_provider.FAST_STREAM.report()
+        assert "Stream._iter_events does not use iter_bytes" in of_provider.FAST_STREAM.report
 
 
 def test_a_package_that_is_not_installed_needs_no_mend(monkeypatch):
     monkeypatch.setattr(mend, "version_of", lambda package: None)
 
     with renamed("channels_redis", without(known.REDIS_LAYER.needs[0])):
-        assert known.REDIS_LAYER.report() == ""
+        assert known.REDIS_LAYER.report == ""
 
 
 @pytest.mark.parametrize("package", sorted(TESTED))
