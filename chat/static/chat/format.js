@@ -23,10 +23,9 @@ export function clockTime(iso, now = new Date()) {
 /** "12 ms", "0.4 s", "5.2 s", "42 s", "3 min 5 s" @param {number} ms */
 export function duration(ms) {
   if (ms < 100) return `${Math.round(ms)} ms`;
-  const seconds = ms / 1000;
-  if (seconds < 10) return `${seconds.toFixed(1)} s`;
-  if (seconds < 60) return `${Math.round(seconds)} s`;
-  return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
+  if (ms < 9_950) return `${(ms / 1000).toFixed(1)} s`;
+  const seconds = Math.round(ms / 1000);
+  return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
 }
 
 /** "1,204" below ten thousand, then "12K" */

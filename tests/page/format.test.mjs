@@ -1,0 +1,71 @@
+/** Times, durations and figures as people read them. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { clockTime, counted, dateGroup, duration, figure, hue, initials, money, oneLine } from "chat/format.js";
+
+globalThis.document = { documentElement: { lang: "en" } };
+
+test("a duration has as many digits as it deserves", () => {
+  assert.deepEqual([0, 99, 100, 5200, 9999, 42_400, 185_000].map(duration), [
+    "0 ms",
+    "99 ms",
+    "0.1 s",
+    "5.2 s",
+    "10 s",
+    "42 s",
+    "3 min 5 s",
+  ]);
+});
+
+test("a duration never says sixty seconds of a minute", () => {
+  assert.deepEqual([59_700, 119_600].map(duration), ["1 min 0 s", "2 min 0 s"]);
+});
+
+test("large figures are short", () => {
+  assert.deepEqual([0, 1204, 9999, 12_345, 3_100_000].map(figure), ["0", "1,204", "9,999", "12.3K", "3.1M"]);
+});
+
+test("small sums of money show what they are", () => {
+  assert.deepEqual([0.0042, 0.5, 12].map(money), ["$0.0042", "$0.50", "$12.00"]);
+});
+
+test("one is singular", () => {
+  assert.deepEqual(
+    [counted(1, "step"), counted(6, "step"), counted(0, "reply", "replies")],
+    ["1 step", "6 steps", "0 replies"],
+  );
+});
+
+test("a time has its date where it is not today, and what is no time has none", () => {
+  const now = new Date("2026-03-04T12:00:00");
+  assert.doesNotMatch(clockTime("2026-03-04T10:02:00", now), /2026/);
+  assert.match(clockTime("2026-03-03T10:02:00", now), /Mar 3, 2026/);
+  assert.equal(clockTime("never", now), "");
+});
+
+test("conversations are grouped by day, then by month", () => {
+  const now = new Date("2026-03-20T12:00:00");
+  const days = [
+    "2026-03-20T00:00:00",
+    "2026-03-19T23:59:59",
+    "2026-03-14T00:00:00",
+    "2026-02-25T00:00:00",
+    "2026-01-02T00:00:00",
+  ];
+  assert.deepEqual(
+    days.map((day) => dateGroup(day, now)),
+    ["Today", "Yesterday", "Last 7 days", "Last 30 days", "January 2026"],
+  );
+});
+
+test("a name always has the same letters and colour", () => {
+  assert.deepEqual(["Data Analyst", "writer", "doc_chat-agent", " ", ""].map(initials), ["DA", "WR", "DC", "?", "?"]);
+  assert.equal(hue("Analyst"), hue("Analyst"));
+  for (const name of ["", "Analyst", "数据", "🙂"]) assert.ok(hue(name) >= 0 && hue(name) < 6);
+});
+
+test("arguments in one line are cut and have no line breaks", () => {
+  assert.equal(oneLine({ query: "select\n  1", limit: 5 }), "query: select 1, limit: 5");
+  assert.equal(oneLine(null), "");
+  assert.equal(oneLine({ text: "x".repeat(500) }).length, 120);
+});

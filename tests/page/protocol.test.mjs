@@ -1,0 +1,50 @@
+/** What the page sends. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { answerFrame, commandFrame, messageFrame, newId, socketUrl, syncFrame } from "chat/protocol.js";
+
+const address = (target, href = "https://chat.test/c/1/") => {
+  globalThis.location = new URL(href);
+  return new URL(socketUrl({ path: "/ws/chat/", ...target }));
+};
+const query = (target) => Object.fromEntries(address(target).searchParams);
+
+test("the socket is on this site, and safe where the page is", () => {
+  assert.equal(address({}).origin, "wss://chat.test");
+  assert.equal(address({}, "http://chat.test:8000/").host, "chat.test:8000");
+  assert.equal(address({}, "http://chat.test:8000/").protocol, "ws:");
+});
+
+test("a new conversation names its agent, a known one what the page has of it", () => {
+  assert.deepEqual(query({ agent: "sales" }), { v: "1", html: "1", agent: "sales" });
+  assert.deepEqual(query({ agent: "sales", conversation: "c", ticket: "t", after: 7 }), {
+    v: "1",
+    html: "1",
+    conversation: "c",
+    ticket: "t",
+    after: "7",
+  });
+});
+
+test("frames have the names of the protocol", () => {
+  assert.deepEqual(messageFrame("m", "hi"), { type: "message", message_id: "m", content: "hi" });
+  assert.deepEqual(answerFrame("m", "r", { approved: true }), {
+    type: "answer",
+    message_id: "m",
+    request_id: "r",
+    approved: true,
+  });
+  assert.deepEqual(commandFrame("edit", { content: "x" }), { type: "command", command: "edit", content: "x" });
+  assert.deepEqual(syncFrame("m"), { type: "sync", message_id: "m" });
+});
+
+test("an id is a random UUID, also where the browser makes none", (t) => {
+  const version4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+  assert.match(newId(), version4);
+  t.mock.method(crypto, "randomUUID", undefined);
+  Object.defineProperty(crypto, "randomUUID", { value: undefined, configurable: true });
+  const ids = Array.from({ length: 50 }, newId);
+  delete crypto.randomUUID;
+  for (const id of ids) assert.match(id, version4);
+  assert.equal(new Set(ids).size, 50);
+});
