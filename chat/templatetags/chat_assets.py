@@ -8,6 +8,7 @@ no tool has to rewrite `import` statements, and renamed files with hashes in the
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 
@@ -23,10 +24,24 @@ STATIC = Path(__file__).resolve().parent.parent / "static"
 register = template.Library()
 
 
+MAIN = "chat/main.js"
+IMPORT = re.compile(r'^(?:import|\}) .*?"(chat/[\w./-]+)";$', re.M)
+
+
 @cache
 def module_names() -> tuple[str, ...]:
-    """Return the names of all modules, such as "chat/dom.js"."""
-    return tuple(sorted(path.relative_to(STATIC).as_posix() for path in STATIC.glob("chat/*.js")))
+    """Return the names of the modules that the page runs, such as "chat/dom.js": each after those that it imports."""
+    names: dict[str, None] = {}
+
+    def visit(name: str) -> None:
+        if name in names:
+            return
+        for imported in IMPORT.findall((STATIC / name).read_text()):
+            visit(imported)
+        names[name] = None
+
+    visit(MAIN)
+    return tuple(names)
 
 
 @cache

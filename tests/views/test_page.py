@@ -19,6 +19,7 @@ from chat.templatetags.chat_assets import module_names, style_names
 pytestmark = pytest.mark.django_db
 ROOT = Path(__file__).parents[2]
 TEMPLATES = sorted([*ROOT.glob("templates/**/*.html"), *ROOT.glob("chat/templates/**/*.html")])
+MODULES = sorted((ROOT / "chat/static/chat").glob("*.js"))
 SHEETS = sorted((ROOT / "chat/static/chat/styles").glob("*.css"))
 
 
@@ -43,6 +44,10 @@ class Elements(HTMLParser):
 
     def app(self) -> dict[str, str | None]:
         return next(attributes for _, attributes in self.found if attributes.get("id") == "app")
+
+
+def has_code(module: Path) -> bool:
+    return re.sub(r"/\*.*?\*/", "", module.read_text(), flags=re.S).strip() != ""
 
 
 @pytest.fixture
@@ -100,9 +105,16 @@ def test_only_the_import_map_is_inline_and_it_has_the_nonce_of_this_answer(clien
 def test_the_import_map_and_the_preloads_name_every_module(client, open_site):
     page = Elements(client.get("/").content.decode())
     imports = json.loads(page.scripts[0])["imports"]
-    assert set(imports) == set(module_names())
+    assert set(imports) == set(module_names()) == {f"chat/{path.name}" for path in MODULES if has_code(path)}
     preloads = [link["href"] for link in page.all("link") if link["rel"] == "modulepreload"]
     assert sorted(preloads) == sorted(imports.values())
+
+
+def test_no_module_imports_one_that_imports_it():
+    names = module_names()  # each after its imports: with a circle that cannot be
+    for at, name in enumerate(names):
+        text = (ROOT / "chat/static" / name).read_text()
+        assert set(re.findall(r'from "([^"]+)";$', text, re.M)) <= set(names[:at]), name
 
 
 def test_the_sheet_that_puts_the_layers_in_order_comes_first(client, open_site):

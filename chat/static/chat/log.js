@@ -1,6 +1,6 @@
 /**
  * The part of the state that is the transcript: messages, tool calls and sub-agents' tasks by id. Pure.
- * Each function below takes one event of that name (docs/protocol.md) and returns the log after it, the same object
+ * Each function below takes one event of that name (`chat/events.js`) and returns the log after it, the same object
  * where nothing changed.
  *
  * @typedef {object} Message

@@ -1,6 +1,6 @@
 /**
  * The wire protocol, version 1, as the page speaks it: the socket's address, the frames it sends, the codes that end it.
- * What the server sends is taken apart in `state.js` and `log.js`, whose functions carry the names of the wire types.
+ * What the server sends (`events.js`) is taken apart in `state.js` and `log.js`, whose functions carry its names.
  */
 
 /** After these close codes there is no point in connecting again by itself. */

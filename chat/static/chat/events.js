@@ -1,0 +1,252 @@
+/**
+ * What the server sends, as types for editors and readers: no code. Names and fields are those of the classes in
+ * `chat/wire/events.py`, and a test holds the two against each other. docs/protocol.md says when each is sent.
+ */
+
+/**
+ * @typedef {object} message  A record: replaces what was streamed under its id.
+ * @property {"message"} type
+ * @property {number} seq
+ * @property {message_body} message
+ */
+
+/**
+ * @typedef {object} message_body  The `message` in a `message`.
+ * @property {string} agent
+ * @property {string|null} parent_id
+ * @property {number} depth
+ * @property {object|null} [task]
+ * @property {string} id
+ * @property {string|null} turn
+ * @property {string} content
+ * @property {string} sender
+ * @property {string} status
+ * @property {string} timestamp
+ * @property {any[]} [attachments]
+ * @property {string|null} [follows]  a user's: the turn before
+ * @property {string|null} [client_id]
+ * @property {boolean} [regenerated]
+ * @property {string} [request_id]
+ * @property {object} [answer]
+ * @property {string} [html]  an assistant's
+ * @property {string} [reasoning]
+ * @property {string|null} [finish_reason]
+ * @property {number|null} [duration_ms]
+ * @property {object|null} [usage]
+ * @property {object|null} [error]
+ * @property {string[]} [tool_calls]
+ * @property {any[]} [sources]
+ * @property {boolean} [truncated]  no frame holds it: `url` has all of it
+ * @property {string} [url]
+ */
+
+/**
+ * @typedef {object} tool_result  A record: one for each `tool_call`.
+ * @property {string} agent
+ * @property {string|null} parent_id
+ * @property {number} depth
+ * @property {object|null} [task]
+ * @property {"tool_result"} type
+ * @property {number} seq
+ * @property {string|null} turn
+ * @property {string} tool_call_id
+ * @property {string|null} message_id
+ * @property {string} tool_name
+ * @property {object} tool_args
+ * @property {string} result
+ * @property {string|null} error
+ * @property {string} status
+ * @property {number|null} duration_ms
+ * @property {string} timestamp
+ * @property {boolean} [truncated]
+ * @property {string} [url]
+ */
+
+/**
+ * @typedef {object} head  A record: the transcript now ends with this turn.
+ * @property {"head"} type
+ * @property {number} seq
+ * @property {string|null} turn
+ */
+
+/**
+ * @typedef {object} stream_token  A chunk of plain text.
+ * @property {"stream_token"} type
+ * @property {string} message_id
+ * @property {number} n
+ * @property {string} token
+ */
+
+/**
+ * @typedef {object} stream_reasoning  A chunk of the model's thinking.
+ * @property {"stream_reasoning"} type
+ * @property {string} message_id
+ * @property {number} n
+ * @property {string} token
+ */
+
+/**
+ * @typedef {object} stream_html  A chunk: the HTML of one block.
+ * @property {"stream_html"} type
+ * @property {string} message_id
+ * @property {number} n
+ * @property {number} block  its index
+ * @property {string} html
+ * @property {number} [keep]  so many UTF-16 units of the block stay
+ */
+
+/**
+ * @typedef {object} connection  The first frame; again when a slow page catches up.
+ * @property {"connection"} type
+ * @property {"connected"} status
+ * @property {string} session_id  the conversation
+ * @property {string} [ticket]  until it has a row
+ * @property {number} protocol
+ * @property {number} seq  newest record
+ * @property {string|null} head  turn that the transcript ends with
+ * @property {string} title
+ * @property {object} agent
+ * @property {boolean} resumed  else what the page holds is replaced
+ * @property {boolean} earlier  older records exist
+ * @property {object} limits
+ * @property {string} message
+ */
+
+/**
+ * @typedef {object} status  What the agent does.
+ * @property {"status"} type
+ * @property {string} state
+ * @property {string} agent
+ * @property {string|null} turn  worked on
+ * @property {string[]} queued  turns, in order
+ */
+
+/**
+ * @typedef {object} stream_start  A message begins; again, it sets the text so far.
+ * @property {string} agent
+ * @property {string|null} parent_id
+ * @property {number} depth
+ * @property {object|null} [task]
+ * @property {"stream_start"} type
+ * @property {string} message_id
+ * @property {string|null} turn
+ * @property {"assistant"} sender
+ * @property {string} timestamp
+ * @property {string} [content]
+ * @property {string[]} [blocks]
+ * @property {string} [reasoning]
+ * @property {number} [n]  of the next `stream_token` or `stream_html`
+ * @property {number} [reasoning_n]
+ */
+
+/**
+ * @typedef {object} stream_more  More of a long text so far.
+ * @property {"stream_more"} type
+ * @property {string} message_id
+ * @property {string} content
+ * @property {string[]} [blocks]
+ * @property {string} reasoning
+ * @property {number} n
+ * @property {number} reasoning_n
+ */
+
+/**
+ * @typedef {object} stream_end  One for each `stream_start`.
+ * @property {"stream_end"} type
+ * @property {string} message_id
+ */
+
+/**
+ * @typedef {object} tool_call  A tool starts.
+ * @property {string} agent
+ * @property {string|null} parent_id
+ * @property {number} depth
+ * @property {object|null} [task]
+ * @property {"tool_call"} type
+ * @property {string} tool_call_id
+ * @property {string|null} turn
+ * @property {string|null} message_id
+ * @property {string} tool_name
+ * @property {object} tool_args
+ * @property {string} timestamp
+ */
+
+/**
+ * @typedef {object} task_start  A sub-agent's task begins.
+ * @property {"task_start"} type
+ * @property {string} task_id
+ * @property {string} name
+ * @property {string|null} parent_id
+ * @property {number} depth
+ */
+
+/**
+ * @typedef {object} task_end  It ends.
+ * @property {"task_end"} type
+ * @property {string} task_id
+ * @property {string} name
+ * @property {string|null} parent_id
+ * @property {number} depth
+ * @property {string} status
+ * @property {object} [usage]
+ */
+
+/**
+ * @typedef {object} input_request  The agent asks; open until the status leaves "waiting".
+ * @property {"input_request"} type
+ * @property {string} request_id
+ * @property {string|null} turn
+ * @property {string} prompt
+ * @property {string} kind
+ * @property {any[]} options
+ * @property {string} agent
+ * @property {number|null} timeout  seconds
+ * @property {object} [schema]
+ * @property {string} [tool_name]
+ * @property {object} [tool_args]
+ */
+
+/**
+ * @typedef {object} conversation  Any conversation of the owner has changed.
+ * @property {"conversation"} type
+ * @property {string} id
+ * @property {string} title
+ * @property {string} agent
+ * @property {string} updated
+ * @property {string} state  "deleted": it is gone
+ * @property {number} newest_seq
+ * @property {number} read_seq
+ */
+
+/**
+ * @typedef {object} accepted  A message or answer is committed.
+ * @property {"accepted"} type
+ * @property {string|null} client_id  the id that the page made
+ * @property {string} message_id
+ * @property {string|null} turn
+ * @property {number|null} seq
+ * @property {boolean} duplicate
+ */
+
+/**
+ * @typedef {object} error  A refusal or a failure.
+ * @property {"error"} type
+ * @property {string} error  its code
+ * @property {string} details  a sentence for people
+ * @property {string} [client_id]
+ * @property {string} [message_id]
+ * @property {number} [retry_ms]
+ * @property {string} [incident]
+ */
+
+/**
+ * @typedef {object} bye  The server closes this socket.
+ * @property {"bye"} type
+ * @property {string} reason
+ * @property {number} retry_ms
+ */
+
+/**
+ * @typedef {object} pong  The answer to a ping.
+ * @property {"pong"} type
+ */
