@@ -45,7 +45,7 @@ case $host in
     127.* | localhost | ::1 | "[::1]") ;;
     *)
         # Others on the network ask for this machine by one of these names.
-        if [ -z "${ALLOWED_HOSTS:-}" ] && ! grep -qs '^ALLOWED_HOSTS=.' .env; then
+        if [ -z "${ALLOWED_HOSTS:-}" ] && ! grep -Eqs '^ *(export +)?ALLOWED_HOSTS *= *[^ #]' .env; then
             names="localhost 127.0.0.1 $(hostname) $(hostname -I 2>/dev/null || true)"
             [ "$host" = 0.0.0.0 ] || names+=" $host"
             export ALLOWED_HOSTS=$(echo $names | tr ' ' ',')

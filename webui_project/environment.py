@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from dotenv.parser import Binding, parse_stream
 from environ.fileaware_mapping import FileAwareMapping
 
 from chat.conf import SETTINGS
@@ -21,17 +23,44 @@ def read(variables: Mapping[str, str], dotenv: Path) -> environ.Env:
 
     An empty value counts as not set; `NAME_FILE` names a file with the value of NAME. The reader works on a copy: a
     key in `dotenv` so never becomes a variable of this process, where agents' tools and child processes find it.
+
+    Raises:
+        ImproperlyConfigured: a line of `dotenv` cannot be read.
     """
     values = FileAwareMapping({name: value for name, value in variables.items() if value})
 
     class Environment(environ.FileAwareEnv):
         ENVIRON = values
 
-    if dotenv.is_file():
-        Environment.read_env(dotenv)
-    for name in [name for name, value in values.env.items() if not value]:
-        del values.env[name]
+    for name, value in (_read_dotenv(dotenv) if dotenv.is_file() else {}).items():
+        if value:
+            values.env.setdefault(name, value)
     return Environment()
+
+
+def _read_dotenv(path: Path) -> dict[str, str]:
+    """Return the variables of the file, read as python-dotenv does: spaces, quotes, comments, `export`.
+
+    A line that is none is an error, named by its number alone: it may hold a key.
+    """
+    try:
+        bindings = list(parse_stream(StringIO(path.read_text(encoding="utf-8-sig"))))
+    except UnicodeDecodeError:
+        raise ImproperlyConfigured(f"{path.name} is not written in UTF-8") from None
+    if wrong := [str(_line_of(binding)) for binding in bindings if not _is_readable(binding)]:
+        raise ImproperlyConfigured(f"{path.name}: cannot read line {', '.join(wrong)} as NAME=value")
+    return {binding.key: binding.value for binding in bindings if binding.key}
+
+
+def _is_readable(binding: Binding) -> bool:
+    is_empty = binding.key is None
+    return not binding.error and (is_empty or (binding.key.isidentifier() and binding.value is not None))
+
+
+def _line_of(binding: Binding) -> int:
+    """The line of the binding itself: empty lines before it belong to it."""
+    text = binding.original.string
+    return binding.original.line + text[: len(text) - len(text.lstrip())].count("\n")
 
 
 def chat_settings(env: environ.Env) -> Iterator[tuple[str, Any]]:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from webui_project import environment
 
 ROOT = Path(__file__).parents[2]
 PRODUCTION = {
@@ -107,6 +111,68 @@ print(dict(environment.chat_settings(env)), "OPENAI_API_KEY" in os.environ)
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=clean, capture_output=True, text=True)
 
     assert done.stdout.strip() == "{'CHAT_MODEL': 'from-environment', 'CHAT_API_KEY': 'sk-file'} False", done.stderr
+
+
+@pytest.fixture
+def dotenv(tmp_path):
+    """Read a `.env` with this text, and nothing else; return what is reported."""
+
+    def dotenv(text: str):
+        (tmp_path / ".env").write_bytes(text.encode())
+        return environment.read({}, tmp_path / ".env")
+
+    return dotenv
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("CHAT_MODEL = gpt-4o", "gpt-4o"),
+        ("  CHAT_MODEL=gpt-4o  ", "gpt-4o"),
+        ("export CHAT_MODEL=gpt-4o", "gpt-4o"),
+        ("CHAT_MODEL='gpt 4o'", "gpt 4o"),
+        ('CHAT_MODEL = "gpt\\n4o"', "gpt\n4o"),
+        ("CHAT_MODEL=gpt-4o # the small one", "gpt-4o"),
+        ("CHAT_MODEL=gpt#4o", "gpt#4o"),
+        ("CHAT_MODEL=gpt-4o\r", "gpt-4o"),
+        ("CHAT_MODEL=a=b==", "a=b=="),
+        ("CHAT_MODEL=gpt${4o}", "gpt${4o}"),
+    ],
+)
+def test_a_line_of_dotenv_is_read_as_elsewhere(dotenv, line, value):
+    assert dict(environment.chat_settings(dotenv(f"\ufeff# a comment\n\n{line}\n"))) == {"CHAT_MODEL": value}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "sk-secret-1",
+        "OPENAI_API_KEY: sk-secret-1",
+        "OPENAI_API_KEY:sk-secret-1=",
+        'KEY="sk-secret-1',
+        "A B=sk-secret-1",
+    ],
+)
+def test_a_line_of_dotenv_that_is_none_is_named_by_its_number_alone(dotenv, line):
+    with pytest.raises(ImproperlyConfigured) as caught:
+        dotenv(f"DEBUG=true\n\n{line}\nLOG_LEVEL=INFO\n")
+
+    assert str(caught.value) == ".env: cannot read line 3 as NAME=value"
+
+
+def test_a_line_of_dotenv_that_is_none_fails_check_and_its_text_is_nowhere(tmp_path):
+    shutil.copytree(ROOT / "webui_project", tmp_path / "webui_project")
+    shutil.copy(ROOT / "manage.py", tmp_path)
+    (tmp_path / "chat").symlink_to(ROOT / "chat")
+    (tmp_path / ".env").write_text("OPENAI_API_KEY sk-secret-1\n")
+    system = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+
+    command = [sys.executable, "manage.py", "check"]
+    done = subprocess.run(command, cwd=tmp_path, env=system, capture_output=True, text=True)
+
+    assert done.returncode != 0
+    assert "cannot read line 1" in done.stderr
+    assert "sk-secret" not in done.stderr + done.stdout
 
 
 def test_a_secret_may_stand_in_a_file(setting, tmp_path):
