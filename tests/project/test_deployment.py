@@ -26,6 +26,7 @@ from urllib.parse import urlencode
 
 import psycopg
 import pytest
+import redis
 import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -478,7 +479,7 @@ def test_compose_names_services_secrets_and_variables_that_exist():
         assert set(service.get("secrets", [])) <= set(compose["secrets"]), name
         volumes = {volume.split(":")[0] for volume in service.get("volumes", [])}
         assert {volume for volume in volumes if not volume.startswith(".")} <= set(compose["volumes"]), name
-        assert all((DEPLOY / volume).exists() for volume in volumes if volume.endswith(".template"))
+        assert all((DEPLOY / volume).exists() for volume in volumes if re.search(r"\.\w+$", volume))
     variables = {name.removesuffix("_FILE") for name in services["app-a"]["environment"]}
     assert variables <= known_variables()
     shell = services["prepare"]["command"][-1]
@@ -486,6 +487,94 @@ def test_compose_names_services_secrets_and_variables_that_exist():
     for name, value in services["app-a"]["environment"].items():
         if name.endswith("_FILE"):
             assert value.removeprefix("/run/secrets/") in services["app-a"]["secrets"]
+
+
+# -- what breaks in ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("unit", [unit for unit in UNITS if unit.suffix == ".service"], ids=lambda path: path.name)
+def test_a_unit_has_few_ways_out_and_limits(unit):
+    systemd_analyze = programs.require("systemd-analyze")
+    text = unit.read_text()
+
+    rating = ["security", "--offline=yes", "--no-pager", "--threshold=20", str(unit)]  # in tenths: 2.0 of 10
+    done = subprocess.run([systemd_analyze, *rating], capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stdout
+    for limit in ("SystemCallFilter", "MemoryMax", "TasksMax"):
+        assert re.search(rf"^{limit}=\S", text, re.M), limit
+
+
+def services_of_compose() -> dict:
+    return yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+
+
+@pytest.mark.parametrize("name", services_of_compose())
+def test_a_container_has_no_privilege_no_file_to_change_and_limits(name):
+    service = services_of_compose()[name]
+
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["read_only"] is True
+    assert service["mem_limit"] and service["pids_limit"]
+    assert service["networks"] == ["back"] or name not in ("postgres", "redis")  # nobody outside reaches these
+
+
+def test_the_application_is_no_superuser_of_its_database(tmp_path):
+    """The script that PostgreSQL's image runs, and what the application does with the account."""
+    psql = programs.require("psql")
+    (tmp_path / "password").write_text("it's $ecret")
+    there = "/run/secrets/database_password"
+    script = (DEPLOY / "postgres/application.sh").read_text()
+    (name,) = (secret for secret in services_of_compose()["postgres"]["secrets"] if secret in script)
+    assert there.endswith(name)
+    with programs.postgres_server() as database:
+        system = {"PATH": f"{Path(psql).parent}:{os.environ['PATH']}", "PGHOST": "127.0.0.1"}
+        script = script.replace(there, str(tmp_path / "password"))
+        run = {"env": system | {"PGPORT": str(database.port)}, "capture_output": True, "text": True, "check": True}
+        subprocess.run(["sh", "-c", script], **run)
+
+        url = re.search(r"DATABASE_URL_FILE: \S+  # (\S+)", (DEPLOY / "compose.yaml").read_text())[1]
+        url = url.replace("PASSWORD", "x").replace("postgres:5432", f"127.0.0.1:{database.port}")
+        server = Server(tmp_path, settings="webui_project.settings", DATABASE_URL=url)
+        server.manage("migrate", "--verbosity", "0")
+        with psycopg.connect(database.url) as connection:
+            (rights,) = connection.execute(
+                "SELECT rolsuper, rolcreaterole, rolcreatedb FROM pg_roles WHERE rolname = 'langroid_chat'"
+            ).fetchall()
+            stored = connection.execute("SELECT rolpassword FROM pg_authid WHERE rolname = 'langroid_chat'").fetchone()
+
+    assert rights == (False, False, False)
+    assert stored[0].startswith("SCRAM-SHA-256$")
+
+
+def test_redis_of_the_containers_asks_for_its_password(tmp_path):
+    program, configuration, *options = services_of_compose()["redis"]["command"]
+    assert configuration == "/run/secrets/redis_conf"
+    (tmp_path / "redis_conf").write_text("requirepass 0123abc\n")
+    port = free_port()
+    command = [programs.require(program), str(tmp_path / "redis_conf"), *options, "--port", str(port)]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL)
+    try:
+        programs.wait_until(lambda: programs.accepts(port), process)
+        with pytest.raises(redis.AuthenticationError):
+            redis.Redis(port=port).ping()
+        assert redis.Redis.from_url(f"redis://:0123abc@127.0.0.1:{port}/0").ping()
+    finally:
+        programs.end(process)
+
+
+def test_what_is_installed_in_production_is_known_by_its_hash_and_asked_for():
+    """`# via` says by whom: what looks like a tool of developers (pytest, faker) is Langroid's own."""
+    text = (ROOT / "requirements.txt").read_text()
+    packages = re.findall(r"^(\S+)==.*?\n((?:    .*\n)+)", text, re.M)
+
+    assert len(packages) == len(re.findall(r"^\S+==", text, re.M)) > 100
+    for name, rest in packages:
+        assert "--hash=sha256:" in rest and re.search(r"^    # via\b", rest, re.M), name
+    installs = (DEPLOY / "Dockerfile").read_text() + (ROOT / "docs/deployment.md").read_text()
+    commands = re.findall(r"pip install.*requirements\.txt", installs)
+    assert len(commands) == 3 and all("--require-hashes" in command for command in commands)
 
 
 def test_the_page_about_deployment_names_files_commands_and_variables_that_exist():
