@@ -98,8 +98,8 @@ def picture() -> str:
     """The packages as a Mermaid graph, floor by floor."""
     lines = ["```mermaid", "flowchart TD"]
     lines += [f'    {_id(package)}["{package}"]' for packages in FLOORS for package in packages.split()]
-    for package, others in sorted(reduced(arrows()).items(), key=lambda item: FLOOR_OF[item[0]]):
-        lines += [f"    {_id(package)} --> {_id(other)}" for other in sorted(others, key=FLOOR_OF.__getitem__)]
+    for package, others in sorted(reduced(arrows()).items(), key=lambda item: (FLOOR_OF[item[0]], item[0])):
+        lines += [f"    {_id(package)} --> {_id(other)}" for other in sorted(others, key=lambda name: (FLOOR_OF[name], name))]
     return "\n".join([*lines, "```", ""])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+from django.utils.module_loading import import_string
 
 from scripts.architecture import FLOOR_OF, FLOORS, ROOT, imports, module_of, package_of, sources
 
@@ -119,3 +121,38 @@ sys.exit("langroid" in sys.modules)
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
 
     assert done.returncode == 0, done.stderr
+
+
+def test_the_picture_is_current():
+    done = subprocess.run([sys.executable, ROOT / "scripts" / "architecture.py", "--check"])
+
+    assert done.returncode == 0, "draw it: python scripts/architecture.py"
+
+
+def test_each_file_that_the_architecture_names_is_there():
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    named = re.findall(r"`((?:chat|docs|tests|scripts)/[\w./]*)`", page)
+
+    assert len(named) > 30
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "chat.agents.AgentContext",
+        "chat.layers.InMemoryLayer",
+        "chat.redis_layer.RedisLayer",
+        "chat.routing.with_chat",
+        "chat.urls.urlpatterns",
+    ],
+)
+def test_what_a_host_project_writes_down_is_there(path):
+    """The public API (`docs/agents.md`, `docs/deployment.md`): these names stay."""
+    assert import_string(path)
+
+
+def test_the_demo_agents_are_where_a_host_project_names_them():
+    tree = ast.parse((ROOT / "chat" / "demo" / "agents.py").read_text())  # importing it would load Langroid
+
+    assert "assistant" in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
