@@ -94,12 +94,18 @@ def reduced(graph: dict[str, set[str]]) -> dict[str, set[str]]:
     }
 
 
+def by_floor(package: str) -> tuple[int, str]:
+    return FLOOR_OF[package], package
+
+
 def picture() -> str:
     """The packages as a Mermaid graph, floor by floor."""
     lines = ["```mermaid", "flowchart TD"]
     lines += [f'    {_id(package)}["{package}"]' for packages in FLOORS for package in packages.split()]
-    for package, others in sorted(reduced(arrows()).items(), key=lambda item: (FLOOR_OF[item[0]], item[0])):
-        lines += [f"    {_id(package)} --> {_id(other)}" for other in sorted(others, key=lambda name: (FLOOR_OF[name], name))]
+    for package, others in sorted(reduced(arrows()).items(), key=lambda item: by_floor(item[0])):
+        lines += [
+            f"    {_id(package)} --> {_id(other)}" for other in sorted(others, key=by_floor)
+        ]
     return "\n".join([*lines, "```", ""])
 
 

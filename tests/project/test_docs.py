@@ -80,6 +80,19 @@ def test_each_field_of_an_event_is_described(name, event):
     assert set(get_type_hints(event)) - {"type", *shared} <= named
 
 
+@pytest.mark.parametrize(("name", "event"), event_types().items())
+def test_an_event_has_its_four_places(name, event):
+    """A type, who makes it, a handler on the page, a row: what CONTRIBUTING.md counts for a new one."""
+    code = {path: path.read_text() for path in (ROOT / "chat").rglob("*.py")}
+    makers = [path for path, text in code.items() if re.search(rf"\b{event.__name__}\(\s*type=\"{name}\"", text)]
+    page = "".join(path.read_text() for path in (ROOT / "chat" / "static" / "chat").glob("*.js"))
+
+    assert makers or name == "stream_more"  # continues a `stream_start`
+    is_shown = re.search(rf"^  (async )?{name}[:(]|\"{name}\"", page, re.M)
+    assert is_shown or name == "pong"  # that it came is all that it says
+    assert len(re.findall(rf"^\| `{name}`", read("docs/protocol.md"), re.M)) >= 1
+
+
 def test_an_event_is_made_by_its_type_alone():
     """So the list of events is complete, and mypy sees each."""
     for path in (ROOT / "chat").rglob("*.py"):

@@ -115,7 +115,7 @@ def test_under_daphne_a_page_that_is_closed_has_time_to_hear_why(project):
 
 def test_the_wheel_says_that_it_is_typed(project):
     folder, _ = project
-    assert list(folder.parent.rglob("site-packages/chat/py.typed"))
+    assert list(folder.rglob("site-packages/chat/py.typed"))
 
 
 def test_page_and_static_files_are_served(address):
