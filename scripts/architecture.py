@@ -103,9 +103,7 @@ def picture() -> str:
     lines = ["```mermaid", "flowchart TD"]
     lines += [f'    {_id(package)}["{package}"]' for packages in FLOORS for package in packages.split()]
     for package, others in sorted(reduced(arrows()).items(), key=lambda item: by_floor(item[0])):
-        lines += [
-            f"    {_id(package)} --> {_id(other)}" for other in sorted(others, key=by_floor)
-        ]
+        lines += [f"    {_id(package)} --> {_id(other)}" for other in sorted(others, key=by_floor)]
     return "\n".join([*lines, "```", ""])
 
 
