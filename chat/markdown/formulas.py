@@ -1,4 +1,4 @@
-"""Formulas: where Markdown holds LaTeX, and the MathML of it. Pure; made for `rendering.py`.
+"""Formulas: where Markdown holds LaTeX, and the MathML of it. Pure; made for `blocks.py`.
 
 Four notations, as models write them: `$a$` and `\\(a\\)` in a line; `$$a$$` and `\\[a\\]` in a line or as a block of
 their own, also directly under a line of text. Money is no formula: an opening `$` has no space after it and no letter
