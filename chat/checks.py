@@ -2,6 +2,7 @@
 
     E001-E006  CHAT_AGENTS, CHAT_DEFAULT_AGENT         E007-E008  types and minimums of the other settings
     E009       CHAT_ALLOWED_ORIGINS                    E010       no channel layer
+    E011       CHAT_TRUSTED_PROXIES
     W001       unknown CHAT_* names                    W002       a channel layer that loses messages
     W003       SQLite that refuses writes              W004       messages that fit into no frame
     W010-W011  doors that stand open in production (`check --deploy`)
@@ -17,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from ipaddress import ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -40,8 +42,9 @@ SQLITE = "django.db.backends.sqlite3"
 
 def register() -> None:
     """Register all checks. Called when the app is ready."""
-    for check in (check_agents, check_default_agent, check_values, check_origins, check_names, check_channel_layer):
+    for check in (check_agents, check_default_agent, check_values, check_origins, check_proxies, check_names):
         checks.register(check, "chat")
+    checks.register(check_channel_layer, "chat")
     checks.register(check_sqlite, "chat")
     checks.register(check_mends, "chat")
     checks.register(check_open_doors, "chat", deploy=True)
@@ -172,6 +175,25 @@ def _problem_of_origin(origin: Any) -> str:
     if parts.path or parts.query or parts.fragment or parts.username is not None:
         return "an origin is only scheme, host and port, without a path"
     return ""
+
+
+def check_proxies(**_: Any) -> list[CheckMessage]:
+    """Each entry of CHAT_TRUSTED_PROXIES is an address or a network."""
+    return [
+        _error(
+            "E011", f"CHAT_TRUSTED_PROXIES contains {_shown(proxy)}: no address or network.", "127.0.0.1, 10.0.0.0/8"
+        )
+        for proxy in _listed(conf.TRUSTED_PROXIES)  # or E007
+        if not _is_network(proxy)
+    ]
+
+
+def _is_network(value: Any) -> bool:
+    try:
+        ip_network(value, strict=False)
+    except ValueError:
+        return False
+    return isinstance(value, str)
 
 
 def check_names(**_: Any) -> list[CheckMessage]:

@@ -44,6 +44,7 @@ SETTINGS: dict[str, Setting] = {
     "SITE_NAME": Setting("Chat", str, "Name of the site, as the page shows it."),
     "ALLOW_ANONYMOUS": Setting(_debug, bool, "Visitors who are not signed in may chat. Default: DEBUG."),
     "ALLOWED_ORIGINS": Setting((), list, "Further origins (scheme://host:port) whose pages may open the socket."),
+    "TRUSTED_PROXIES": Setting((), list, "Addresses or networks of proxies whose `X-Forwarded-For` is believed."),
     "COMPATIBLE_PROFILE": Setting(_debug, bool, "Serve sockets without `v=1` in the older format. Default: DEBUG."),
     "MODEL": Setting("", str, "Model of the built-in agents, any Langroid model string; empty: Langroid's default."),
     "API_KEY": Setting("", str, "Key of the model's server, passed on explicitly; empty: the mock model answers."),

@@ -31,7 +31,7 @@ FLOORS = [
     "agents/langroid",
     "agents/provider",
     "models",
-    "owners observer wire markdown layers redis_layer",
+    "owners addresses observer wire markdown layers redis_layer",
     "mends",
     "conf exceptions sources",
 ]
