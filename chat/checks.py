@@ -15,6 +15,7 @@ their names in the source, see `sources`.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
@@ -29,7 +30,7 @@ from django.core.checks import CheckMessage, Error, Info, Warning
 from chat import sources
 from chat.agents.langroid import mends as of_langroid
 from chat.agents.provider import mends as of_provider
-from chat.conf import AGENT_KEYS, SETTINGS, conf
+from chat.conf import AGENT_KEYS, SETTINGS, Limits, conf
 from chat.mends import known
 from chat.mends.mend import TESTED, Mend, untested
 from chat.wire.codes import MAX_COMMAND_BYTES
@@ -77,10 +78,21 @@ def _check_agent(key: Any, entry: Any) -> Iterator[CheckMessage]:
             yield _error("E004", f"{where}[{name!r}] must be a {_name_of(kind)}, not {_shown(entry[name])}.", None)
     if not all(isinstance(starter, str) for starter in _listed(entry.get("STARTERS"))):
         yield _error("E004", f"{where}['STARTERS'] must be a list of texts, not {_shown(entry['STARTERS'])}.", None)
+    if isinstance(limits := entry.get("LIMITS", {}), dict):
+        yield from _problems_of_limits(f"{where}['LIMITS']", limits)
     if "FACTORY" not in entry:
         yield _error("E002", f"{where} has no 'FACTORY'.", "The dotted path of a function that makes the agent.")
     elif isinstance(entry["FACTORY"], str) and (problem := _problem_of_factory(entry["FACTORY"])):
         yield _error("E005", f"{where}['FACTORY'] is {entry['FACTORY']!r}: {problem[0]}", problem[1])
+
+
+def _problems_of_limits(where: str, limits: Mapping[Any, Any]) -> Iterator[CheckMessage]:
+    known = {field.name.upper() for field in dataclasses.fields(Limits)}
+    for name, value in limits.items():
+        if name not in known:
+            yield _error("E003", f"{where} has an unknown key {name!r}.", _did_you_mean(str(name), sorted(known)))
+        elif not _is_a(value, float) or value < 0:
+            yield _error("E004", f"{where}[{name!r}] must be a number, 0 for no limit, not {_shown(value)}.", None)
 
 
 def _problem_of_factory(path: str) -> tuple[str, str] | None:

@@ -89,6 +89,16 @@ conf = Conf()
 
 
 @dataclass(frozen=True, kw_only=True)
+class Limits:
+    """The most that one turn of an agent may take: `LIMITS` of its entry, in capitals. 0: no limit."""
+
+    steps: int = 500  # of all its tasks
+    model_calls: int = 100
+    cost: float = 1.0  # US dollars, of models whose price Langroid knows
+    turns: int = 0  # steps of the root task, as `turns` of Langroid's `Task.run`: what there is then is the answer
+
+
+@dataclass(frozen=True, kw_only=True)
 class AgentSpec:
     """One entry of `CHAT_AGENTS`. `options` is handed to the factory as `AgentContext.settings`."""
 
@@ -100,6 +110,7 @@ class AgentSpec:
     greeting: str = ""
     starters: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+    limits: Limits = Limits()
 
 
 AGENT_KEYS = {
@@ -110,6 +121,7 @@ AGENT_KEYS = {
     "GREETING": str,
     "STARTERS": (list, tuple),
     "OPTIONS": dict,
+    "LIMITS": dict,
 }
 
 
@@ -128,6 +140,7 @@ def _spec(key: str, entry: Mapping[str, Any]) -> AgentSpec:
         greeting=entry.get("GREETING", ""),
         starters=tuple(entry.get("STARTERS", ())),
         options=entry.get("OPTIONS", {}),
+        limits=Limits(**{name.lower(): value for name, value in entry.get("LIMITS", {}).items()}),
     )
 
 

@@ -261,7 +261,7 @@ class AgentSession:
             return self._refuse(error)
         from chat.agents.langroid import turns as callbacks
 
-        callbacks.run(task, self, request)
+        callbacks.run(task, self, request, limits=self.spec.limits)
 
     def _prepare(self) -> tuple[Any, Any]:
         """Make the agent, with the memory of its conversation. Raises: whatever a factory may raise."""
