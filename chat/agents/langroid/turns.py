@@ -221,9 +221,9 @@ def _signals_at_the_ends(task: Task, message: Any) -> Iterator[None]:
     does mean the end, mostly.
     """
     config = task.config
-    if isinstance(message, ChatDocument) and message.metadata.sender == Entity.AGENT and DONE in message.content:
-        if DONE in Signals(strings=True, addresses=False).without(message.content):
-            task.config = config.model_copy(update={"recognize_string_signals": False})
+    is_code = isinstance(message, ChatDocument) and message.metadata.sender == Entity.AGENT
+    if is_code and DONE in Signals(strings=True, addresses=False).without(message.content):
+        task.config = config.model_copy(update={"recognize_string_signals": False})
     try:
         yield
     finally:
