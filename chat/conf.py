@@ -113,7 +113,7 @@ class AgentSpec:
     limits: Limits = Limits()
 
 
-AGENT_KEYS = {
+AGENT_KEYS: dict[str, type | tuple[type, ...]] = {
     "FACTORY": str,
     "NAME": str,
     "DESCRIPTION": str,

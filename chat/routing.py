@@ -27,7 +27,7 @@ from chat.mends.mend import look_at
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
-class Refuse(AsyncWebsocketConsumer):
+class Refuse(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
     """Refuses the handshake with 403."""
 
     async def connect(self) -> None:

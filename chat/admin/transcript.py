@@ -216,5 +216,5 @@ class Transcript:
         rows = self.conversation.messages.exclude(kind=Message.Kind.HEAD).values_list("id", "turn", "seq", "created")
         first = -len(self._path)
         chosen = [row for row in rows if row[1] is None or row[1] in self._path]
-        chosen.sort(key=lambda row: (self._path.get(row[1], first), row[2] is None, row[2] or 0, row[3]))
+        chosen.sort(key=lambda row: (self._path[row[1]] if row[1] else first, row[2] is None, row[2] or 0, row[3]))
         return [id for id, *_ in chosen]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -104,7 +105,7 @@ def next_part(view: StreamView, position: Position, kind: str) -> Event:
     return event
 
 
-def _next_blocks(blocks: tuple[str, ...], position: Position) -> list[str]:
+def _next_blocks(blocks: Sequence[str], position: Position) -> list[str]:
     """The next blocks, as many as fit. Only the last one of all can still change."""
     taken: list[str] = []
     for block in blocks[position.blocks :]:

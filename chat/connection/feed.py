@@ -210,6 +210,7 @@ class Feed:
         if self._must_greet:
             if (snapshot := await self._snapshot(stored)) is None:
                 return
+            assert self._greet is not None  # since it was opened
             self._must_greet = False
             self._cursor.has_records(stored.start, stored.known)
             earlier = not stored.resumed and stored.start > 0

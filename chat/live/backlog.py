@@ -190,7 +190,7 @@ class Backlog:
             n=stream.html_n if html else stream.n,
             reasoning="".join(stream.reasoning),
             reasoning_n=stream.reasoning_n,
-            blocks=tuple(stream.rendered.blocks) if html else None,
+            blocks=tuple(stream.rendered.blocks) if html and stream.rendered else None,
         )
 
     # -- sending ----------------------------------------------------------------------------------------------------
@@ -252,6 +252,7 @@ class Backlog:
             return
         patches = self._feed(stream, now, interval)
         if is_end:
+            assert stream.rendered is not None  # since `_feed`
             patches += stream.rendered.end()
         for patch in patches:
             event = StreamHtml(
@@ -274,7 +275,7 @@ class Backlog:
 
 
 def _is_answer(event: Event) -> bool:
-    return event["type"] == "message" and event["message"]["sender"] == "assistant"
+    return bool(event["type"] == "message" and event["message"]["sender"] == "assistant")
 
 
 def with_html(event: Event, patience: Patience) -> Event:

@@ -74,6 +74,7 @@ class AgentSession:
     ) -> None:
         """Call on the event loop. `ended` is called in the agent's thread when it leaves."""
         conversation = claimed.conversation
+        assert claimed.session is not None  # a turn waits
         self.record = claimed.session
         self.spec: AgentSpec | None = agents().get(conversation.agent_key)
         self.user_id = conversation.user_id
@@ -274,11 +275,11 @@ class AgentSession:
         if self.spec is None:
             raise AgentUnavailable("The agent of this conversation is not configured any more.")
         records = self._turns.history()
-        task = factories.build(self.spec, self._context(records))
+        task = factories.build(self.spec, self._context(self.spec, records))
         history.install(task, records)
         return task, factories.request_of(task)
 
-    def _context(self, records: list[Message]) -> Any:
+    def _context(self, spec: AgentSpec, records: list[Message]) -> Any:
         from django.contrib.auth import get_user_model
 
         from chat.agents import AgentContext
@@ -291,9 +292,9 @@ class AgentSession:
             conversation_id=str(self.conversation_id),
             user=user,
             history=tuple(records),
-            settings=dict(self.spec.options),
+            settings=dict(spec.options),
             resources=self.resources,
-            agent=self.spec.name,
+            agent=spec.name,
             asker=self.ask,
         )
 

@@ -139,5 +139,7 @@ class Message(models.Model):
 
 
 # What may change when the checkpoint of something in progress becomes a record.
-OUTCOME = ("seq", "status", "content", "reasoning", "finish_reason", "duration_ms", "usage", "error")
-OUTCOME += ("tool_calls", "sources")
+OUTCOME = (
+    *("seq", "status", "content", "reasoning", "finish_reason", "duration_ms", "usage", "error"),
+    *("tool_calls", "sources"),
+)

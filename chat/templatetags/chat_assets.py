@@ -78,4 +78,4 @@ def chat_module_preloads() -> SafeString:
 @register.simple_tag
 def chat_site_name() -> str:
     """Print the site's name, for the pages around the chat."""
-    return conf.SITE_NAME
+    return str(conf.SITE_NAME)

@@ -70,7 +70,7 @@ def records(request: HttpRequest, owner: Owner, id: UUID) -> HttpResponse:
     if request.GET.get("html") == "1":
         patience = Patience()
         events = [with_html(event, patience) for event in events]
-    return JsonResponse({"records": events, "earlier": bool(rows) and rows[0].seq > 1})
+    return JsonResponse({"records": events, "earlier": bool(rows) and rows[0].seq != 1})
 
 
 def _number(request: HttpRequest, name: str, default: int, most: int) -> int:
