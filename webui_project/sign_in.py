@@ -104,16 +104,16 @@ class SignInMiddleware:
             return refusal
 
 
-class SignInHandler(AxesDatabaseHandler):
+class SignInHandler(AxesDatabaseHandler):  # type: ignore[misc]  # django-axes has no types
     """Locks an address out that has failed too often, with whatever names."""
 
     def get_failures(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> int:
-        failures = super().get_failures(request, credentials)
+        failures: int = super().get_failures(request, credentials)
         if self._failures_of_address(request) >= settings.SIGN_IN_FAILURES_PER_ADDRESS:
-            return max(failures, get_failure_limit(request, credentials))
+            return max(failures, int(get_failure_limit(request, credentials)))
         return failures
 
-    def _failures_of_address(self, request: HttpRequest) -> int:
+    def _failures_of_address(self, request: Any) -> int:
         attempts = AccessAttempt.objects.filter(
             ip_address=request.axes_ip_address, attempt_time__gte=get_cool_off_threshold(request)
         )

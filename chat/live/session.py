@@ -26,7 +26,7 @@ from typing import Any
 
 from django.db import connections, transaction
 
-from chat.conf import AgentSpec, agents
+from chat.conf import AgentSpec, Limits, agents
 from chat.exceptions import AgentUnavailable, ChatError, new_incident
 from chat.live.claims import Claim
 from chat.live.flusher import pace
@@ -255,16 +255,16 @@ class AgentSession:
 
     def _work(self) -> None:
         try:
-            task, request = self._prepare()
+            task, request, limits = self._prepare()
         except AgentGone:
             raise
         except Exception as error:
             return self._refuse(error)
         from chat.agents.langroid import turns as callbacks
 
-        callbacks.run(task, self, request, limits=self.spec.limits)
+        callbacks.run(task, self, request, limits=limits)
 
-    def _prepare(self) -> tuple[Any, Any]:
+    def _prepare(self) -> tuple[Any, Any, Limits]:
         """Make the agent, with the memory of its conversation. Raises: whatever a factory may raise."""
         from chat.agents.langroid import setup
 
@@ -277,7 +277,7 @@ class AgentSession:
         records = self._turns.history()
         task = factories.build(self.spec, self._context(self.spec, records))
         history.install(task, records)
-        return task, factories.request_of(task)
+        return task, factories.request_of(task), self.spec.limits
 
     def _context(self, spec: AgentSpec, records: list[Message]) -> Any:
         from django.contrib.auth import get_user_model

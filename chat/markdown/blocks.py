@@ -33,6 +33,7 @@ from typing import Any
 
 import nh3
 from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
 from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from pygments.token import STANDARD_TYPES
@@ -56,6 +57,7 @@ def _make_parser() -> MarkdownIt:
     md = MarkdownIt("gfm-like", options).use(formulas.formulas_plugin)
     md.core.ruler.disable(["normalize", "block"])  # `parse` does both
     md.validateLink = lambda url: True  # type: ignore[method-assign]  # `_tame` leaves the label of a bad link
+    assert md.linkify is not None  # gfm-like has it
     md.linkify.set({"fuzzy_link": False})  # main.py and README.md are files, not hosts in Paraguay and Moldova
     md.linkify.add("//", None).add("ftp:", None)
     for name, rule in _RENDER_RULES.items():
@@ -189,6 +191,7 @@ def _tame(children: Sequence[Token]) -> list[Token]:
 
 
 def _picture(image: Token, *, in_link: bool) -> list[Token]:
+    assert isinstance(_md.renderer, RendererHTML)
     alt = _md.renderer.renderInlineAsText(image.children, _md.options, {})
     href = _allowed(image.attrs.get("src"))
     if in_link or href is None:

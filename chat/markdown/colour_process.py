@@ -14,7 +14,7 @@ import os
 import signal
 import struct
 import sys
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 LENGTH = struct.Struct("!I")
 MAX_HTML_CHARS = 1_000_000
@@ -51,7 +51,7 @@ def _read(pipe: BinaryIO) -> bytes:
     return pipe.read(LENGTH.unpack(head)[0]) if len(head) == LENGTH.size else b""
 
 
-def _coloured(code: str, language: str, formatter: object) -> str | None:
+def _coloured(code: str, language: str, formatter: Any) -> str | None:
     from pygments import highlight
     from pygments.lexers import get_lexer_by_name
 

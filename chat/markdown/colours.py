@@ -182,6 +182,8 @@ class _Child:
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0, env={}
         )
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._to, self._from = self._process.stdin, self._process.stdout
         self._until = 0.0
 
     def ask(self, request: str) -> str | None:
@@ -191,7 +193,7 @@ class _Child:
         """
         self._until = time.monotonic() + WALL_SECONDS
         try:
-            self._process.stdin.write(colour_process.framed(request))
+            self._to.write(colour_process.framed(request))
             (length,) = colour_process.LENGTH.unpack(self._read(colour_process.LENGTH.size))
             answer: str | None = json.loads(self._read(length))
             return answer
@@ -203,7 +205,7 @@ class _Child:
 
     def _read(self, size: int) -> bytes:
         """Return so many bytes. Raises: EOFError, TimeoutError."""
-        pipe = self._process.stdout.fileno()
+        pipe = self._from.fileno()
         parts: list[bytes] = []
         poll = select.poll()
         poll.register(pipe, select.POLLIN)
@@ -220,8 +222,8 @@ class _Child:
     def end(self) -> None:
         self._process.kill()
         self._process.wait()
-        self._process.stdin.close()
-        self._process.stdout.close()
+        self._to.close()
+        self._from.close()
 
 
 _kept: Kept[bytes, str] = Kept(KEPT_CHARS, weight=lambda key, html: len(html) + 200)

@@ -37,7 +37,7 @@ def blocks(text: str, patience: Patience) -> tuple[str, ...]:
 
 def render_within(text: str, limit_bytes: int, patience: Patience) -> tuple[str, bool]:
     """Return as many whole blocks as fit into `limit_bytes` of UTF-8, and whether any had to be left out."""
-    kept = []
+    kept: list[str] = []
     for block in blocks(text, patience):
         limit_bytes -= len(block.encode())
         if limit_bytes < 0:

@@ -22,11 +22,13 @@ class Command(ChatCommand):
             "--sign-in-days", type=days, default=30, help="records of sign-ins, failed ones too (default: %(default)s)"
         )
 
-    def count(self, *, sign_in_days: int, **options: Any) -> dict[str, int]:
-        return super().count(**options) | {"sign-ins": sum(rows.count() for rows in _sign_ins(sign_in_days))}
+    def count(self, **options: Any) -> dict[str, int]:
+        rows = _sign_ins(options["sign_in_days"])
+        return super().count(**options) | {"sign-ins": sum(of_kind.count() for of_kind in rows)}
 
-    def delete(self, *, sign_in_days: int, **options: Any) -> dict[str, int]:
-        return super().delete(**options) | {"sign-ins": sum(rows.delete()[0] for rows in _sign_ins(sign_in_days))}
+    def delete(self, **options: Any) -> dict[str, int]:
+        rows = _sign_ins(options["sign_in_days"])
+        return super().delete(**options) | {"sign-ins": sum(of_kind.delete()[0] for of_kind in rows)}
 
 
 def _sign_ins(days: int) -> Iterator[QuerySet[Any]]:
