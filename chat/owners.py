@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
 from django.conf import settings
@@ -78,9 +79,7 @@ def owner_of_cookies(cookies: Mapping[str, str]) -> Owner | None:
     """
     if has_session(cookies):
         session = import_module(settings.SESSION_ENGINE).SessionStore(cookies[settings.SESSION_COOKIE_NAME])
-        request = HttpRequest()
-        request.session = session
-        user = get_user(request)
+        user = get_user(SimpleNamespace(session=session))
         if user.is_authenticated:
             return _signed_in(user, session)
     return _visitor(cookies)
@@ -130,7 +129,7 @@ def _existing_sessions(keys: set[str]) -> set[str]:
 
     store = import_module(settings.SESSION_ENGINE).SessionStore
     if not issubclass(store, DatabaseSessions):
-        return {key for key in keys if store().exists(key)}
+        return {key for key in keys if store(session_key=key).load()}  # `exists` knows nothing of sessions in cookies
     rows = store.get_model_class().objects.filter(session_key__in=keys)
     return set(rows.values_list("session_key", flat=True))
 

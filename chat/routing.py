@@ -1,8 +1,11 @@
-"""The websocket application: exact origins, then the routes; any other path is refused.
+"""The websocket application: the chat's sockets from exact origins; every other socket is the project's own.
 
 application = get_asgi_application()  # loads the apps, so it comes first
 from chat.routing import with_chat
 application = with_chat(application)
+
+A project that has sockets gives `with_chat` its own `ProtocolTypeRouter`, or puts `websocket_urlpatterns` among its
+routes.
 """
 
 from __future__ import annotations
@@ -12,22 +15,25 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from channels.generic.websocket import AsyncWebsocketConsumer
-from channels.routing import ProtocolTypeRouter, URLRouter
+from channels.routing import ProtocolTypeRouter
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest
-from django.urls import re_path
+from django.urls import Resolver404, re_path, resolve
+from django.utils import translation
 
+from chat.addresses import path_in_site
 from chat.cluster.process import warm_soon
 from chat.conf import conf
 from chat.consumers import ChatConsumer
 from chat.mends import known
 from chat.mends.mend import look_at
+from chat.views.page import socket
 
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
-class Refuse(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
+class Refuse(AsyncWebsocketConsumer):
     """Refuses the handshake with 403."""
 
     async def connect(self) -> None:
@@ -93,19 +99,43 @@ def _origin(text: str) -> tuple[str, str, int] | None:
     return parts.scheme, parts.hostname, port
 
 
-routes = URLRouter(
-    [
-        re_path(r"^ws/chat/?$", ChatConsumer.as_asgi()),
-        re_path(r"^ws/?$", ChatConsumer.as_asgi()),
-        re_path(r"", Refuse.as_asgi()),
-    ]
-)
+chat_socket = ExactOrigin(ChatConsumer.as_asgi())
 
-websocket_application = ExactOrigin(routes)
+# Where the site's root is, or for a `URLRouter` of the project's own. `/ws` is for pages of the compatible profile.
+websocket_urlpatterns = [re_path(r"^ws/chat/?$", chat_socket), re_path(r"^ws/?$", chat_socket)]
+
+
+class Sockets:
+    """The chat's sockets wherever `chat.urls` is included; others go to `others`."""
+
+    def __init__(self, others: Any) -> None:
+        self._others = others
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        application = chat_socket if _is_of_chat(path_in_site(scope)) else self._others
+        await application(scope, receive, send)
+
+
+def _is_of_chat(path: str) -> bool:
+    """True for the root's sockets, the path that CHAT_SOCKET_PATH names, and beside the chat's page."""
+    if any(route.pattern.match(path.lstrip("/")) for route in websocket_urlpatterns):
+        return True
+    if conf.SOCKET_PATH:
+        return path_in_site({"path": conf.SOCKET_PATH}) == path
+    with translation.override(translation.get_language_from_path(path)):  # `i18n_patterns` asks for it
+        try:
+            return resolve(path).func is socket
+        except Resolver404:
+            return False
+
+
+websocket_application = Sockets(Refuse.as_asgi())
 
 
 def with_chat(application: Any) -> ProtocolTypeRouter:
-    """Return `application`, a project's own for HTTP, with the chat's sockets beside it. For a server's entry point.
+    """Return `application` with the chat's sockets beside it. For a server's entry point.
+
+    `application` is a project's own for HTTP, or a `ProtocolTypeRouter`, whose other sockets stay as they are.
 
     The agent library is imported in the background, a second later: the first page does not wait for it.
     """
@@ -115,4 +145,6 @@ def with_chat(application: Any) -> ProtocolTypeRouter:
 
         close_patiently()
     warm_soon()
-    return ProtocolTypeRouter({"http": application, "websocket": websocket_application})
+    own = application.application_mapping if isinstance(application, ProtocolTypeRouter) else {"http": application}
+    sockets = Sockets(own["websocket"]) if "websocket" in own else websocket_application
+    return ProtocolTypeRouter({**own, "websocket": sockets})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.urls import path
+from django.urls import path, re_path
 
 from chat.views import api, downloads, health, page
 
@@ -10,6 +10,7 @@ app_name = "chat"
 urlpatterns = [
     path("", page.page, name="page"),
     path("c/<uuid:conversation_id>/", page.page, name="conversation"),
+    re_path(r"^ws/chat/?$", page.socket, name="socket"),
     path("api/conversations", api.conversations, name="conversations"),
     path("api/conversations/<uuid:id>", api.conversation, name="conversation-data"),
     path("api/conversations/<uuid:id>/export", downloads.export, name="export"),

@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import uuid
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any
 
 from django.db.models import Exists, F, Func, IntegerField, OuterRef, QuerySet, Subquery
-from django.db.models.functions import Now
 
+from chat.clock import Now
 from chat.conf import conf
 from chat.exceptions import Busy, RateLimited
-from chat.mends.statements import Prepared
+from chat.mends.statements import STAND_INS, Prepared
 from chat.models import Conversation, Message, ServerProcess
-from chat.models.message import OPEN_TURN
+from chat.models.conversation import OPEN_TURN
 from chat.owners import Owner
-
-if TYPE_CHECKING:
-    from django_stubs_ext import WithAnnotations
-
-    Row = WithAnnotations[Conversation, "Usage"]
-
-
-class Usage(TypedDict):
-    """What the limits look at."""
-
-    waiting: int
-    others: int
-    recent: int
 
 
 def check_limits(owner: Owner, conversation: Conversation) -> None:
-    usage: Prepared[Row] = _usage_of_user if owner.user_id is not None else _usage_of_visitor
-    now = usage.first(conversation.id, owner.user_id or owner.visitor)
-    assert now is not None  # its row is locked
+    now = _usage_now(conversation.id, owner)
     if now.waiting >= conf.MAX_QUEUED_TURNS:
         raise Busy("Too many messages wait for the agent already.", retry_ms=5000)
     if now.others >= conf.MAX_RUNNING_TURNS and _running_elsewhere(owner, conversation) >= conf.MAX_RUNNING_TURNS:
@@ -52,7 +38,7 @@ def _with_open_turns(conversations: QuerySet[Conversation]) -> QuerySet[Conversa
     return conversations.filter(Exists(Message.objects.filter(OPEN_TURN, conversation=OuterRef("id"))))
 
 
-def _usage(id: uuid.UUID, owner: Owner) -> QuerySet[Row]:
+def _usage(id: uuid.UUID, owner: Owner) -> QuerySet[Conversation]:
     """The conversation with what the limits look at: turns that wait, others with open turns, turns of a minute."""
     mine = Conversation.objects.for_owner(owner)
     turns = Message.objects.filter(conversation=OuterRef("id"))
@@ -70,5 +56,17 @@ def _count(rows: QuerySet[Any]) -> Subquery:
     return Subquery(rows.order_by().values(count=Func(F("pk"), function="COUNT")), output_field=IntegerField())
 
 
-_usage_of_user: Prepared[Row] = Prepared(lambda id, user_id: _usage(id, Owner(user_id=user_id)), uuid.UUID, int)
-_usage_of_visitor: Prepared[Row] = Prepared(lambda id, visitor: _usage(id, Owner(visitor=visitor)), uuid.UUID, str)
+def _usage_now(id: uuid.UUID, owner: Owner) -> Any:
+    if owner.user_id is None:
+        return _usage_of_visitor.first(id, owner.visitor)
+    kind = type(owner.user_id)
+    return _usage_of_user(kind).first(id, owner.user_id) if kind in STAND_INS else _usage(id, owner).first()
+
+
+@functools.cache
+def _usage_of_user(kind: type) -> Prepared[Conversation]:
+    """`kind`: of a user's key, which is the project's choice."""
+    return Prepared(lambda id, user_id: _usage(id, Owner(user_id=user_id)), uuid.UUID, kind)
+
+
+_usage_of_visitor = Prepared(lambda id, visitor: _usage(id, Owner(visitor=visitor)), uuid.UUID, str)

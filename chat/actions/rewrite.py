@@ -30,10 +30,11 @@ def regenerate(owner: Owner, id: uuid.UUID, *, turn: uuid.UUID) -> Accepted:
 def _sibling(conversation: Conversation, owner: Owner, turn: uuid.UUID, *, content: str | None) -> Accepted:
     check_limits(owner, conversation)
     original = _turn(conversation, turn)
+    again = content is None
     message = conversation.add_turn(
-        original.content if content is None else content,
+        original.content if again else content,
         follows=original.follows,
-        regenerated=content is None,
+        regenerated=again,
         attachments=original.attachments,
     )
     records = (message, _move_head(conversation, message.id))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
@@ -15,15 +15,10 @@ from django.utils.safestring import SafeString
 from chat.conf import agents
 from chat.models import Conversation
 
-if TYPE_CHECKING:
-    ModelAdmin = admin.ModelAdmin[Any]
-else:
-    ModelAdmin = admin.ModelAdmin  # which takes no parameter at run time
-
 VISITOR_CHARS = 8  # of an anonymous visitor's hash, as a name
 
 
-class ReadOnlyAdmin(ModelAdmin):
+class ReadOnlyAdmin(admin.ModelAdmin):
     """Rows that the software writes and people look at."""
 
     show_full_result_count = False
@@ -60,7 +55,8 @@ def agent_name(key: str) -> str:
 
 def shortly(moment: datetime) -> str:
     """A moment that fits into a column, in the current time zone."""
-    return f"{timezone.localtime(moment):%Y-%m-%d %H:%M}"
+    local = moment if timezone.is_naive(moment) else timezone.localtime(moment)  # naive with USE_TZ=False
+    return f"{local:%Y-%m-%d %H:%M}"
 
 
 def badge(kind: str, text: str) -> SafeString:
@@ -74,7 +70,7 @@ class AgentFilter(admin.SimpleListFilter):
     title = "agent"
     parameter_name = "agent"
 
-    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
         used = model_admin.model._default_manager.order_by("agent_key").values_list("agent_key", flat=True).distinct()
         return [(key, agent_name(key)) for key in dict.fromkeys([*agents(), *used])]
 
@@ -83,16 +79,16 @@ class AgentFilter(admin.SimpleListFilter):
 
 
 class LiveFilter(admin.SimpleListFilter):
-    """By whether a row is of something that runs now. The rows have `has_lease` and `ended`."""
+    """By whether a row is of something that runs now. The rows have `is_alive` and `ended`."""
 
     title = "live"
     parameter_name = "live"
 
-    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
         return [("yes", "Live"), ("no", "Ended")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        is_live = Q(ended=None, has_lease=True)
+        is_live = Q(ended=None, is_alive=True)
         match self.value():
             case "yes":
                 return queryset.filter(is_live)

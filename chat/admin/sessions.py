@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -11,7 +11,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.db.models import ExpressionWrapper, F, QuerySet
-from django.db.models.functions import Coalesce, Now
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -30,13 +30,9 @@ from chat.admin.read_only import (
     shortly,
 )
 from chat.admin.tables import FORMATS
+from chat.clock import Now
 from chat.live.claims import ask_to_end
 from chat.models import ChatSession
-
-if TYPE_CHECKING:
-    from django_stubs_ext import WithAnnotations
-
-    Row = WithAnnotations[ChatSession, "Timed"]
 
 EXPORTED = {
     "id": "id",
@@ -54,13 +50,6 @@ EXPORTED = {
     "errors": "errors",
     "last_error": "last_error",
 }
-
-
-class Timed(TypedDict):
-    """What `get_queryset` adds to a row."""
-
-    has_lease: bool
-    lasted: timedelta
 
 
 @admin.register(ChatSession)
@@ -104,8 +93,7 @@ class ChatSessionAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ChatSession]:
         lasted = ExpressionWrapper(Coalesce("ended", Now()) - F("started"), output_field=models.DurationField())
-        rows: QuerySet[ChatSession] = super().get_queryset(request)
-        return rows.annotate(has_lease=ChatSession.alive(), lasted=lasted)
+        return super().get_queryset(request).with_liveness().annotate(lasted=lasted)
 
     def get_search_fields(self, request: HttpRequest) -> list[str]:
         fields = [f"user__{get_user_model().USERNAME_FIELD}", "conversation__id", "id", "last_error"]
@@ -128,16 +116,16 @@ class ChatSessionAdmin(ReadOnlyAdmin):
         return agent_name(row.agent_key)
 
     @admin.display(description="status", ordering="end_reason")
-    def status(self, row: Row) -> SafeString:
+    def status(self, row: ChatSession) -> SafeString:
         if row.ended:
             is_bad = row.end_reason in (ChatSession.EndReason.LOST, ChatSession.EndReason.FAILED)
             return badge("bad" if is_bad else "past", row.get_end_reason_display())
-        if not row.has_lease:
+        if not row.is_alive:
             return badge("bad", ChatSession.EndReason.LOST.label)
         return badge("live", "ending" if row.end_reason else "live")
 
     @admin.display(description="duration", ordering="lasted")
-    def duration(self, row: Row) -> str:
+    def duration(self, row: ChatSession) -> str:
         return in_words(row.lasted)
 
     @admin.display(description="tokens in / out", ordering="prompt_tokens")
@@ -171,7 +159,6 @@ class ChatSessionAdmin(ReadOnlyAdmin):
         if not count:
             self.message_user(request, "None of the selected sessions is live.", messages.WARNING)
             return
-        assert request.user.is_authenticated  # who is not does not get here
         LogEntry.objects.log_actions(request.user.pk, rows, CHANGE, "Stopped.")
         what = "1 session ends" if count == 1 else f"{count} sessions end"
         self.message_user(request, f"{what} within a second or two.", messages.SUCCESS)

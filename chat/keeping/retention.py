@@ -10,8 +10,8 @@ from datetime import timedelta
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
-from django.db.models.functions import Now
 
+from chat.clock import Now
 from chat.live.claims import close_orphan
 from chat.models import ChatSession, Conversation, ServerProcess
 
@@ -46,7 +46,7 @@ def _delete_batch(conversations: QuerySet[Conversation]) -> int:
 
 def _skips_locked() -> bool:
     """A conversation that somebody writes just now is in use. SQLite has one lock, and no rows to skip."""
-    return bool(transaction.get_connection().features.has_select_for_update_skip_locked)
+    return transaction.get_connection().features.has_select_for_update_skip_locked
 
 
 def ended_sessions(days: int) -> QuerySet[ChatSession]:

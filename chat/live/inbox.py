@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import queue
-from typing import Any, Generic, TypeVar
-
-T = TypeVar("T")
+from typing import Any
 
 
 class InboxClosed(Exception):
     """The other side has hung up."""
 
 
-class Inbox(Generic[T]):
+class Inbox:
     """A bounded, thread-safe queue of what the user gives to the agent. Closing it wakes and ends every wait."""
 
     _CLOSED = object()
@@ -21,16 +19,16 @@ class Inbox(Generic[T]):
         self._capacity = capacity
         self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
-    def put(self, item: T) -> bool:
+    def put(self, item: Any) -> bool:
         """Add an item without waiting, from any thread; False when the inbox is full."""
         if self._queue.qsize() >= self._capacity:
             return False
         self._queue.put(item)
         return True
 
-    def get(self, timeout: float | None = None) -> T:
+    def get(self, timeout: float | None = None) -> Any:
         """Wait for the next item. Raises: InboxClosed; queue.Empty after `timeout` seconds."""
-        item: T = self._queue.get(timeout=timeout)
+        item = self._queue.get(timeout=timeout)
         if item is self._CLOSED:
             self._queue.put(item)  # for the next wait
             raise InboxClosed

@@ -3,9 +3,10 @@
 import uuid
 
 import django.db.models.deletion
-import django.db.models.functions.datetime
 from django.conf import settings
 from django.db import migrations, models
+
+import chat.clock
 
 
 class Migration(migrations.Migration):
@@ -22,8 +23,8 @@ class Migration(migrations.Migration):
                 ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                 ("host", models.CharField(max_length=255)),
                 ("pid", models.PositiveIntegerField()),
-                ("started", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ("renewed", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("started", models.DateTimeField(db_default=chat.clock.Now())),
+                ("renewed", models.DateTimeField(db_default=chat.clock.Now())),
                 ("ended", models.DateTimeField(blank=True, null=True)),
             ],
             options={
@@ -38,8 +39,8 @@ class Migration(migrations.Migration):
                 ("visitor", models.CharField(blank=True, default="", max_length=64)),
                 ("agent_key", models.CharField(max_length=100, verbose_name="agent")),
                 ("title", models.CharField(blank=True, default="", max_length=200)),
-                ("created", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ("updated", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("created", models.DateTimeField(db_default=chat.clock.Now())),
+                ("updated", models.DateTimeField(db_default=chat.clock.Now())),
                 ("newest_seq", models.PositiveIntegerField(default=0)),
                 ("read_seq", models.PositiveIntegerField(default=0)),
                 ("head", models.UUIDField(blank=True, null=True)),
@@ -91,7 +92,7 @@ class Migration(migrations.Migration):
                 ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                 ("agent_key", models.CharField(max_length=100, verbose_name="agent")),
                 ("fence", models.PositiveBigIntegerField()),
-                ("started", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("started", models.DateTimeField(db_default=chat.clock.Now())),
                 ("ended", models.DateTimeField(blank=True, null=True)),
                 (
                     "end_reason",
@@ -157,7 +158,7 @@ class Migration(migrations.Migration):
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("user_name", models.CharField(max_length=255)),
                 ("conversation_id", models.UUIDField(db_index=True, verbose_name="conversation")),
-                ("viewed", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("viewed", models.DateTimeField(db_default=chat.clock.Now())),
                 (
                     "user",
                     models.ForeignKey(
@@ -207,7 +208,7 @@ class Migration(migrations.Migration):
                         max_length=12,
                     ),
                 ),
-                ("created", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("created", models.DateTimeField(db_default=chat.clock.Now())),
                 ("turn", models.UUIDField(blank=True, null=True)),
                 ("content", models.TextField(blank=True, default="")),
                 ("reasoning", models.TextField(blank=True, default="")),

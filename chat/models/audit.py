@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models.functions import Now
+
+from chat.clock import Now
 
 
 class ContentView(models.Model):
@@ -29,5 +30,5 @@ class ContentView(models.Model):
         """Store a new row. Raises: IntegrityError for one that is stored already."""
         super().save(**{**options, "force_insert": True})
 
-    def delete(self, using: Any = None, keep_parents: bool = False) -> NoReturn:
+    def delete(self, **options: Any) -> Any:
         raise TypeError("the record of opened transcripts is append-only")

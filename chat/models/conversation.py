@@ -14,8 +14,8 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.functions import Now
 
+from chat.clock import Now
 from chat.conf import agents
 from chat.mends.statements import Prepared, insert, update
 from chat.models.message import OPEN_TURN, OUTCOME, Message
@@ -219,12 +219,10 @@ class Conversation(models.Model):
         rows = records.values_list("seq", "turn", "kind")[:limit]
         first = before or self.newest_seq + 1
         while rows:
-            first = min(seq for seq, *_ in rows if seq)
+            first = min(seq for seq, *_ in rows)
             turns = {turn for _, turn, kind in rows if turn and kind != Message.Kind.HEAD}
             start = self.messages.filter(id__in=turns, seq__lt=first).aggregate(first=models.Min("seq"))["first"]
-            if start is None:
-                break
-            rows = records.filter(seq__gte=start, seq__lt=first).values_list("seq", "turn", "kind")
+            rows = records.filter(seq__gte=start, seq__lt=first).values_list("seq", "turn", "kind") if start else ()
         return first - 1
 
     def newest_ids(self, seq: int) -> list[str]:
@@ -251,7 +249,7 @@ class Conversation(models.Model):
 
     def records_to(self, head: uuid.UUID | None) -> list[Message]:
         """The records of the path to `head`: what came before the first turn, then turn by turn, each by `seq`."""
-        order: dict[uuid.UUID | None, int] = {turn: at for at, turn in enumerate(self.turns_to(head), start=1)}
+        order = {turn: position for position, turn in enumerate(self.turns_to(head), start=1)}
         rows = self.records().filter(Q(turn=None) | Q(turn__in=order)).exclude(kind=Message.Kind.HEAD)
         return sorted(rows, key=lambda row: (order.get(row.turn, 0), row.seq))
 

@@ -6,9 +6,9 @@ import uuid
 
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Now
-from django.urls import reverse
 
+from chat.addresses import address_of
+from chat.clock import Now
 from chat.mends.statements import update
 from chat.observer import Answer
 from chat.wire import records
@@ -135,11 +135,9 @@ class Message(models.Model):
         """Where all of a long text is."""
         if len(self.content) + len(self.reasoning) < LONG_CHARS:
             return {}
-        return {"url": reverse("chat:record-text", args=[self.conversation_id, self.id])}
+        return {"url": address_of("chat:record-text", self.conversation_id, self.id)}
 
 
 # What may change when the checkpoint of something in progress becomes a record.
-OUTCOME = (
-    *("seq", "status", "content", "reasoning", "finish_reason", "duration_ms", "usage", "error"),
-    *("tool_calls", "sources"),
-)
+OUTCOME = ("seq", "status", "content", "reasoning", "finish_reason", "duration_ms", "usage", "error")
+OUTCOME += ("tool_calls", "sources")

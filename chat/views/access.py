@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 
@@ -17,8 +18,12 @@ View = Callable[..., HttpResponse]
 
 
 def owned(view: View) -> View:
-    """Call the view with the owner; people who may not chat get 401."""
+    """Call the view with the owner; people who may not chat get 401.
 
+    What the view stores it commits itself, also in a project with ATOMIC_REQUESTS: an agent's thread may wait for it.
+    """
+
+    @transaction.non_atomic_requests
     @never_cache
     @wraps(view)
     def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
-from django.db import connection
+from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
@@ -17,6 +17,7 @@ from chat.live.layer import SEND_SECONDS
 
 
 @require_GET
+@transaction.non_atomic_requests
 @never_cache
 def healthz(request: HttpRequest) -> HttpResponse:
     """200 while the process answers at all."""
@@ -24,6 +25,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
+@transaction.non_atomic_requests
 @never_cache
 def readyz(request: HttpRequest) -> HttpResponse:
     """200 while the process takes new connections: database and channel layer answer, and it is not shutting down."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render, resolve_url
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch, Resolver404, get_script_prefix, resolve, reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -24,6 +27,7 @@ THEMES = ("light", "dark")
 
 
 @require_safe
+@transaction.non_atomic_requests
 @never_cache
 def page(request: HttpRequest, conversation_id: UUID | None = None) -> HttpResponse:
     """Show the chat page; send people who may not chat to the sign-in page.
@@ -31,15 +35,22 @@ def page(request: HttpRequest, conversation_id: UUID | None = None) -> HttpRespo
     Raises: Http404 for a conversation that does not exist or is someone else's.
     """
     owner = owner_of_request(request)
+    here = _address_of(conversation_id)
     if owner is None and not conf.ALLOW_ANONYMOUS:
-        return redirect_to_login(request.get_full_path(), resolve_url(settings.LOGIN_URL))
+        return redirect_to_login(here, resolve_url(settings.LOGIN_URL))
     title = _title(owner, conversation_id) if conversation_id else ""
     nonce = new_nonce()
-    context = {"nonce": nonce, "conversation_id": conversation_id or "", "title": title, **_context(request)}
+    own = {"nonce": nonce, "here": here, "conversation_id": conversation_id or "", "title": title}
+    context = {**own, **_context(request)}
     response = render(request, "chat/page.html", context)
     if owner is None:
         remember(response, new_visitor()[1])
     return protect(response, nonce)
+
+
+def _address_of(conversation_id: UUID | None) -> str:
+    """Where the browser is. `request.path` has no prefix where a proxy takes it away."""
+    return reverse("chat:conversation", args=[conversation_id]) if conversation_id else reverse("chat:page")
 
 
 def _title(owner: Owner | None, conversation_id: UUID) -> str:
@@ -54,10 +65,11 @@ def _context(request: HttpRequest) -> dict[str, Any]:
         "agents": json.dumps([_public(agent) for agent in agents().values()]),
         "default_agent": default_agent().key,
         "max_message_chars": conf.MAX_MESSAGE_CHARS,
+        "socket_path": conf.SOCKET_PATH or reverse("chat:socket").rstrip("/") + "/",
         "account": request.user if request.user.is_authenticated else None,
-        "sign_in_url": resolve_url(settings.LOGIN_URL),
-        "sign_out_url": _reverse("logout"),
-        "password_url": _reverse("password_change"),
+        "sign_in_url": _sign_in_url(),
+        "sign_out_url": _reverse("logout", "account_logout"),
+        "password_url": _reverse("password_change", "account_change_password"),
         "admin_url": _reverse("admin:index") if request.user.is_staff else "",
     }
 
@@ -74,9 +86,27 @@ def _public(agent: AgentSpec) -> dict[str, Any]:
     }
 
 
-def _reverse(name: str) -> str:
-    """Return the address of a page that the project may have, or "" where it has none."""
+def _reverse(*names: str) -> str:
+    """Return the address of the first of these pages that the project has (Django's, then allauth's), or ""."""
+    for name in names:
+        with suppress(NoReverseMatch):
+            return reverse(name)
+    return ""
+
+
+def _sign_in_url() -> str:
+    """Return where people sign in, or "" where LOGIN_URL, which is `/accounts/login/` by default, leads nowhere."""
     try:
-        return reverse(name)
-    except NoReverseMatch:
+        address = resolve_url(settings.LOGIN_URL)
+        if not urlsplit(address).netloc:
+            resolve("/" + urlsplit(address).path.removeprefix(get_script_prefix()).lstrip("/"))
+    except (NoReverseMatch, Resolver404):
         return ""
+    return address
+
+
+@require_safe
+def socket(request: HttpRequest) -> HttpResponse:
+    """Tell who asks for the socket as if it were a page: a proxy that does not pass on the upgrade, or WSGI."""
+    text = "Here is a WebSocket. If a browser asked for one: the proxy before this server does not pass on the upgrade."
+    return HttpResponse(f"{text}\n", status=426, content_type="text/plain", headers={"Upgrade": "websocket"})

@@ -41,7 +41,7 @@ RESUME = {"conversation": "session_id", "ticket": "ticket"}  # option and field 
 STORE = """
 import json, os, uuid
 from django.conf import settings
-from django.db.models.functions import Now
+from chat.clock import Now
 from chat.models import Conversation, Message
 from chat.owners import COOKIE, owner_of_cookies
 

@@ -8,9 +8,9 @@ from decimal import Decimal
 
 import pytest
 from django.db import IntegrityError, connection, transaction
-from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
+from chat.clock import Now
 from chat.mends.statements import Prepared, insert, update
 from chat.models import ChatSession, Conversation, Message
 

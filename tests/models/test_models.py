@@ -9,11 +9,11 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import IntegrityError, connection, transaction
-from django.db.models.functions import Now
 
 from chat.actions.answer import accept_answer
 from chat.actions.rewrite import branch, clear, edit, regenerate
 from chat.actions.send import accept_message
+from chat.clock import Now
 from chat.exceptions import BadFrame, Busy, Conflict, NotFound, RateLimited
 from chat.live.claims import Claim, claim, close_orphan, stop_waiting, store_checkpoints
 from chat.models import Conversation, Message, ServerProcess
