@@ -87,7 +87,9 @@ def _print_stream(best: Result, arguments: argparse.Namespace) -> None:
     mode = "html=1" if arguments.html else "raw"
     head = f"{arguments.sessions} sessions, {arguments.turns} x {arguments.tokens} tokens, {pace}"
     print(f"{head}, {mode}, {arguments.server}")
-    rows = [("", "CPU s/1000", "x task", "first ms p50/p99", "gap ms p50/p99", "last/ideal", "lost", "kB/session")]
+    rows: list[Sequence[str]] = [
+        ("", "CPU s/1000", "x task", "first ms p50/p99", "gap ms p50/p99", "last/ideal", "lost", "kB/session")
+    ]
     task = best.get("task", {}).get("cpu_per_1000")
     for kind, run in best.items():
         rows.append(
@@ -121,7 +123,9 @@ def knee(arguments: argparse.Namespace) -> Result:
             runs.append(summary(seen, arguments) | {"sessions": sessions})
             if not holds_pace(runs[-1]):
                 break
-    rows = [("sessions", "last/ideal", "gap ms p99", "first ms p99", "CPU s/1000", "of a core", "holds the pace")]
+    rows: list[Sequence[str]] = [
+        ("sessions", "last/ideal", "gap ms p99", "first ms p99", "CPU s/1000", "of a core", "holds the pace")
+    ]
     for run in runs:
         figures = (run["last_over_ideal"], run["gap_p99"] * 1000, run["first_p99"] * 1000, run["cpu_per_1000"])
         shown = [f"{value:.{digits}f}" for value, digits in zip(figures, (2, 0, 0, 3), strict=True)]
@@ -134,7 +138,7 @@ def knee(arguments: argparse.Namespace) -> Result:
 
 def holds_pace(run: Result) -> bool:
     """True if every last token came in time, and no page stood still."""
-    return run["last_over_ideal"] <= 1.1 and run["gap_p99"] <= 0.25
+    return bool(run["last_over_ideal"] <= 1.1 and run["gap_p99"] <= 0.25)
 
 
 # -- connections -------------------------------------------------------------------------------------------------------
@@ -225,7 +229,7 @@ def history(arguments: argparse.Namespace) -> Result:
     with processes.stub(arguments.tokens, 0) as api_base:
         with processes.chat_server(arguments.server, api_base, **switches) as server:
             chat = processes.run("load", url=server.ws_url, pid=server.process.pid, html=arguments.html, **shape)
-        bare = {"windows": []}
+        bare: Result = {"windows": []}
         if arguments.baseline:
             options = {"kind": "task", "sessions": 1, "turns": 1, "spread_seconds": 0}
             bare = processes.run("baseline", api_base=api_base, **options, **shape)

@@ -23,7 +23,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 Ask = Callable[[str], str]  # a question -> the whole answer
@@ -86,7 +86,13 @@ def langroid_task(api_base: str, marks: list[float]) -> Ask:
 
     agent = bare_agent(api_base, marks)
     task = lr.Task(agent, interactive=False, single_round=True, restart=False)
-    return lambda question: task.run(question).content
+
+    def ask(question: str) -> str:
+        answer = task.run(question)
+        assert answer is not None
+        return answer.content
+
+    return ask
 
 
 KINDS = {"httpx": httpx_client, "sdk": sdk_client, "agent": langroid_agent, "task": langroid_task}
@@ -113,7 +119,7 @@ def measure(
     tps: int,
     spread_seconds: float,
     question_words: int = 8,
-    windows: list[tuple[int, int]] = (),
+    windows: Sequence[tuple[int, int]] = (),
 ) -> dict[str, Any]:
     if kind in ("agent", "task"):
         import_langroid()
@@ -125,7 +131,10 @@ def measure(
         return {"windows": _windows(asks[0], f"{words} [[tokens={tokens} tps=0]]", windows)}
     for ask in asks:
         ask(warm)
-    first, last, gaps, got = [], [], [], []
+    first: list[float] = []
+    last: list[float] = []
+    gaps: list[float] = []
+    got: list[int] = []
 
     def talk(at: int) -> None:
         time.sleep(random.random() * spread_seconds)
@@ -157,7 +166,7 @@ def measure(
     }
 
 
-def _windows(ask: Ask, question: str, windows: list[tuple[int, int]]) -> list[dict[str, Any]]:
+def _windows(ask: Ask, question: str, windows: Sequence[tuple[int, int]]) -> list[dict[str, Any]]:
     found, turn = [], 0
     for first, last in windows:
         while turn < first - 1:

@@ -21,6 +21,8 @@ def measure(count: int) -> dict[str, Any]:
     from chat.agents.langroid import setup
 
     setup.import_langroid()
+    from langroid.language_models.openai_gpt import OpenAIGPT
+
     from chat.agents import registry
     from chat.agents.context import AgentContext
     from chat.conf import default_agent
@@ -29,6 +31,7 @@ def measure(count: int) -> dict[str, Any]:
     for _ in range(count + 1):
         started = time.process_time()
         task = registry.build(default_agent(), AgentContext(conversation_id="benchmark"))
+        assert isinstance(task.agent.llm, OpenAIGPT)
         setup.make_stoppable(task.agent.llm.client)
         seconds.append(time.process_time() - started)
         kept.append(task)

@@ -90,7 +90,8 @@ class Page:
         question = " ".join(["word"] * self._plan.question_words) + f" [[tokens={tokens} tps={tps}]]"
         turn = Turn(asked=time.monotonic())
         await self._socket.send(json.dumps({"type": "message", "content": question, "message_id": str(uuid.uuid4())}))
-        text, content, is_over, is_accepted = [], None, False, False
+        text: list[str] = []
+        content, is_over, is_accepted = None, False, False
         while not (is_over and is_accepted):
             event = await self._next()
             match event["type"]:
@@ -125,7 +126,7 @@ class Page:
         return time.monotonic()
 
     async def _next(self) -> dict[str, Any]:
-        event = json.loads(await self._socket.recv())
+        event: dict[str, Any] = json.loads(await self._socket.recv())
         self._frames += 1
         if self._frames % ACK_EVERY == 0:
             await self._socket.send(f'{{"type":"ack","frames":{self._frames}}}')

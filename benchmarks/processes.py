@@ -34,6 +34,7 @@ def stub(tokens: int, tps: int) -> Iterator[str]:
     command = [sys.executable, "-m", "benchmarks.stub", "--tokens", str(tokens), "--tps", str(tps)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
+            assert process.stdout is not None
             yield process.stdout.readline().strip()
         finally:
             process.kill()
@@ -44,7 +45,8 @@ def chat_server(kind: str, api_base: str, **environment: str) -> Iterator[Server
     """The chat's server, with an empty database and an agent that talks to this model's server."""
     model = {"CHAT_API_BASE": api_base, "CHAT_API_KEY": "sk-benchmark", "CHAT_MODEL": "gpt-4o-mini"} if api_base else {}
     with tempfile.TemporaryDirectory() as directory:
-        server = Server(Path(directory), kind=kind, settings="benchmarks.server_settings", **(model | environment))
+        settings = "benchmarks.server_settings"
+        server = Server(Path(directory), kind=kind, settings=settings, port=None, **(model | environment))
         with server:
             yield server
 

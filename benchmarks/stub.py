@@ -14,6 +14,7 @@ import functools
 import json
 import re
 import sys
+from typing import Any
 
 WORDS = ("one ", "two ", "three ", "four, ", "five ", "six. ", "seven ", "**eight** ", "nine ", "`ten` ", "end.\n\n")
 DIRECTIVE = re.compile(rb"\[\[tokens=(\d+) tps=(\d+)\]\]")
@@ -28,7 +29,7 @@ def answer_of(tokens: int) -> str:
 @functools.cache
 def event(text: str | None, finish: str | None = None, completion_tokens: int | None = None) -> bytes:
     """One event of the stream, with the fields that OpenAI sends, as a chunk of HTTP/1.1."""
-    value = {
+    value: dict[str, Any] = {
         "id": "chatcmpl-benchmark0123456789",
         "object": "chat.completion.chunk",
         "created": 1700000000,
@@ -60,6 +61,7 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._loop = asyncio.get_running_loop()
 

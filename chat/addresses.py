@@ -1,40 +1,72 @@
-"""Addresses of the site as browsers ask for them, also where no request is at hand: in threads and on sockets.
+"""From which address somebody comes, for what is counted by address.
 
-A site may live under a prefix that its proxy takes away: FORCE_SCRIPT_NAME, or the `root_path` with which the server
-was started. Django knows it inside a request only; here it is noted with the first socket, for the whole process.
+Behind a proxy a connection's own address is the proxy's, and `X-Forwarded-For` says who asked: every proxy adds whom it
+heard at the end. So the header is read from its end, one entry for each proxy that `CHAT_TRUSTED_PROXIES` names: what
+stands before could be anyone's invention. A server that reads the header by itself (uvicorn from 127.0.0.1, Daphne with
+`--proxy-headers`) has put the client's address in the connection's place already.
+
+An IPv6 address counts as its /64, which is what one household gets: a limit for each single one of these would be none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
-from django.conf import settings
-from django.core.handlers.asgi import get_script_prefix as prefix_of
-from django.urls import get_script_prefix, reverse
-from django.utils import translation
+from django.http import HttpRequest
 
-_root_path = ""
+from chat.conf import conf
 
-
-def path_in_site(scope: Mapping[str, Any]) -> str:
-    """The path that a socket asks for, without the site's prefix, whether the proxy has taken it away or not."""
-    global _root_path
-    _root_path = scope.get("root_path", "") or ""
-    path: str = scope["path"]
-    return path.removeprefix(prefix_of(scope).rstrip("/")) or "/"
+Address = IPv4Address | IPv6Address
+MAX_PROXIES = 10  # in a row
 
 
-def address_of(name: str, *args: Any) -> str:
-    """The address of a view by its URL's name."""
-    prefix = settings.FORCE_SCRIPT_NAME or _root_path
-    with translation.override(_language()):
-        return f"{prefix.rstrip('/')}/{reverse(name, args=args).removeprefix(get_script_prefix())}"
+def address_of_request(request: HttpRequest) -> str | None:
+    """Return where an HTTP request comes from; None if nobody knows (a Unix socket)."""
+    return _counted(request.META.get("REMOTE_ADDR", ""), request.META.get("HTTP_X_FORWARDED_FOR", ""))
 
 
-def _language() -> str:
-    """One that `i18n_patterns` serves: of `en-us`, Django's default, it may know `en` alone."""
+def address_of_scope(scope: dict[str, Any]) -> str | None:
+    """Return where a socket comes from; None if nobody knows (a Unix socket)."""
+    forwarded = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
+    return _counted((scope.get("client") or [""])[0], ",".join(forwarded))
+
+
+def _counted(peer: str, forwarded: str) -> str | None:
+    address = _read(peer)
+    for entry in reversed(forwarded.split(",")[-MAX_PROXIES:]):
+        if not _is_proxy(address):
+            break
+        if (before := _read(entry)) is None:
+            break
+        address = before
+    if isinstance(address, IPv6Address):
+        address = IPv6Network((address, 64), strict=False).network_address
+    return str(address) if address else None
+
+
+def _read(text: str) -> Address | None:
+    """An address, maybe with a port; None for anything else."""
+    text = text.strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
     try:
-        return translation.get_supported_language_variant(settings.LANGUAGE_CODE)
-    except LookupError:
-        return settings.LANGUAGE_CODE
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    return (isinstance(address, IPv6Address) and address.ipv4_mapped) or address
+
+
+def _is_proxy(address: Address | None) -> bool:
+    """True for a named proxy, and for a Unix socket where proxies are named: who opens that is on this machine."""
+    networks = _networks(tuple(conf.TRUSTED_PROXIES))
+    return any(address in network for network in networks) if address else bool(networks)
+
+
+@lru_cache(maxsize=8)
+def _networks(proxies: Sequence[str]) -> list[Any]:
+    return [ip_network(proxy, strict=False) for proxy in proxies]

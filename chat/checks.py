@@ -2,6 +2,7 @@
 
     E001-E006  CHAT_AGENTS, CHAT_DEFAULT_AGENT         E007-E008  types and minimums of the other settings
     E009       CHAT_ALLOWED_ORIGINS                    E010       no channel layer
+    E011       CHAT_TRUSTED_PROXIES
     W001       unknown CHAT_* names                    W002       a channel layer that loses messages
     W003       SQLite that refuses writes              W004       messages that fit into no frame
     W010-W011  doors that stand open in production (`check --deploy`)
@@ -14,9 +15,11 @@ their names in the source, see `sources`.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from ipaddress import ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,7 +30,7 @@ from django.core.checks import CheckMessage, Error, Info, Warning
 from chat import sources
 from chat.agents.langroid import mends as of_langroid
 from chat.agents.provider import mends as of_provider
-from chat.conf import AGENT_KEYS, SETTINGS, conf
+from chat.conf import AGENT_KEYS, SETTINGS, Limits, conf
 from chat.mends import known
 from chat.mends.mend import TESTED, Mend, untested
 from chat.wire.codes import MAX_COMMAND_BYTES
@@ -40,8 +43,9 @@ SQLITE = "django.db.backends.sqlite3"
 
 def register() -> None:
     """Register all checks. Called when the app is ready."""
-    for check in (check_agents, check_default_agent, check_values, check_origins, check_names, check_channel_layer):
+    for check in (check_agents, check_default_agent, check_values, check_origins, check_proxies, check_names):
         checks.register(check, "chat")
+    checks.register(check_channel_layer, "chat")
     checks.register(check_sqlite, "chat")
     checks.register(check_mends, "chat")
     checks.register(check_open_doors, "chat", deploy=True)
@@ -74,10 +78,21 @@ def _check_agent(key: Any, entry: Any) -> Iterator[CheckMessage]:
             yield _error("E004", f"{where}[{name!r}] must be a {_name_of(kind)}, not {_shown(entry[name])}.", None)
     if not all(isinstance(starter, str) for starter in _listed(entry.get("STARTERS"))):
         yield _error("E004", f"{where}['STARTERS'] must be a list of texts, not {_shown(entry['STARTERS'])}.", None)
+    if isinstance(limits := entry.get("LIMITS", {}), dict):
+        yield from _problems_of_limits(f"{where}['LIMITS']", limits)
     if "FACTORY" not in entry:
         yield _error("E002", f"{where} has no 'FACTORY'.", "The dotted path of a function that makes the agent.")
     elif isinstance(entry["FACTORY"], str) and (problem := _problem_of_factory(entry["FACTORY"])):
         yield _error("E005", f"{where}['FACTORY'] is {entry['FACTORY']!r}: {problem[0]}", problem[1])
+
+
+def _problems_of_limits(where: str, limits: Mapping[Any, Any]) -> Iterator[CheckMessage]:
+    known = {field.name.upper() for field in dataclasses.fields(Limits)}
+    for name, value in limits.items():
+        if name not in known:
+            yield _error("E003", f"{where} has an unknown key {name!r}.", _did_you_mean(str(name), sorted(known)))
+        elif not _is_a(value, float) or value < 0:
+            yield _error("E004", f"{where}[{name!r}] must be a number, 0 for no limit, not {_shown(value)}.", None)
 
 
 def _problem_of_factory(path: str) -> tuple[str, str] | None:
@@ -172,6 +187,25 @@ def _problem_of_origin(origin: Any) -> str:
     if parts.path or parts.query or parts.fragment or parts.username is not None:
         return "an origin is only scheme, host and port, without a path"
     return ""
+
+
+def check_proxies(**_: Any) -> list[CheckMessage]:
+    """Each entry of CHAT_TRUSTED_PROXIES is an address or a network."""
+    return [
+        _error(
+            "E011", f"CHAT_TRUSTED_PROXIES contains {_shown(proxy)}: no address or network.", "127.0.0.1, 10.0.0.0/8"
+        )
+        for proxy in _listed(conf.TRUSTED_PROXIES)  # or E007
+        if not _is_network(proxy)
+    ]
+
+
+def _is_network(value: Any) -> bool:
+    try:
+        ip_network(value, strict=False)
+    except ValueError:
+        return False
+    return isinstance(value, str)
 
 
 def check_names(**_: Any) -> list[CheckMessage]:

@@ -44,6 +44,7 @@ SETTINGS: dict[str, Setting] = {
     "SITE_NAME": Setting("Chat", str, "Name of the site, as the page shows it."),
     "ALLOW_ANONYMOUS": Setting(_debug, bool, "Visitors who are not signed in may chat. Default: DEBUG."),
     "ALLOWED_ORIGINS": Setting((), list, "Further origins (scheme://host:port) whose pages may open the socket."),
+    "TRUSTED_PROXIES": Setting((), list, "Addresses or networks of proxies whose `X-Forwarded-For` is believed."),
     "SOCKET_PATH": Setting("", str, "Path of the socket as browsers ask for it; empty: `ws/chat/` beside the page."),
     "COMPATIBLE_PROFILE": Setting(_debug, bool, "Serve sockets without `v=1` in the older format. Default: DEBUG."),
     "MODEL": Setting("", str, "Model of the built-in agents, any Langroid model string; empty: Langroid's default."),
@@ -89,6 +90,16 @@ conf = Conf()
 
 
 @dataclass(frozen=True, kw_only=True)
+class Limits:
+    """The most that one turn of an agent may take: `LIMITS` of its entry, in capitals. 0: no limit."""
+
+    steps: int = 500  # of all its tasks
+    model_calls: int = 100
+    cost: float = 1.0  # US dollars, of models whose price Langroid knows
+    turns: int = 0  # steps of the root task, as `turns` of Langroid's `Task.run`: what there is then is the answer
+
+
+@dataclass(frozen=True, kw_only=True)
 class AgentSpec:
     """One entry of `CHAT_AGENTS`. `options` is handed to the factory as `AgentContext.settings`."""
 
@@ -100,9 +111,10 @@ class AgentSpec:
     greeting: str = ""
     starters: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+    limits: Limits = Limits()
 
 
-AGENT_KEYS = {
+AGENT_KEYS: dict[str, type | tuple[type, ...]] = {
     "FACTORY": str,
     "NAME": str,
     "DESCRIPTION": str,
@@ -110,6 +122,7 @@ AGENT_KEYS = {
     "GREETING": str,
     "STARTERS": (list, tuple),
     "OPTIONS": dict,
+    "LIMITS": dict,
 }
 
 
@@ -128,6 +141,7 @@ def _spec(key: str, entry: Mapping[str, Any]) -> AgentSpec:
         greeting=entry.get("GREETING", ""),
         starters=tuple(entry.get("STARTERS", ())),
         options=entry.get("OPTIONS", {}),
+        limits=Limits(**{name.lower(): value for name, value in entry.get("LIMITS", {}).items()}),
     )
 
 

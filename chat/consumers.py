@@ -201,6 +201,7 @@ class ChatConsumer(LeanConsumer):
 
     async def receive_json(self, content: Frame, **kwargs: Any) -> None:
         """Do what the frame says. Raises: ChatError."""
+        assert self.feed is not None  # `receive` has looked
         command = parse(content, max_chars=conf.MAX_MESSAGE_CHARS)
         match command:
             case Ack(frames=frames):
@@ -234,7 +235,7 @@ class ChatConsumer(LeanConsumer):
     async def _refuse_flood(self, error: ChatError) -> None:
         tells, code = self._abuse.refused_frame()
         if tells:
-            await self.feed.send(error_event(error))
+            await self._tell(error_event(error))
         if code:
             await self.dismiss(code, error_event(error))
 

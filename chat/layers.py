@@ -15,7 +15,7 @@ SWEEP_SECONDS = 1.0
 
 
 @MEMORY_LAYER.or_plain
-class InMemoryLayer(InMemoryChannelLayer):
+class InMemoryLayer(InMemoryChannelLayer):  # type: ignore[misc]  # Channels has no types
     """Channels' in-memory layer, at a fraction of its cost for a process that streams to many pages.
 
     channels 4.3.2 walks all groups and channels on each send and each receive (layers.py, `_clean_expired`): here that

@@ -11,7 +11,6 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from types import SimpleNamespace
 from typing import Any
 
 from django.conf import settings
@@ -79,7 +78,9 @@ def owner_of_cookies(cookies: Mapping[str, str]) -> Owner | None:
     """
     if has_session(cookies):
         session = import_module(settings.SESSION_ENGINE).SessionStore(cookies[settings.SESSION_COOKIE_NAME])
-        user = get_user(SimpleNamespace(session=session))
+        request = HttpRequest()
+        request.session = session
+        user = get_user(request)
         if user.is_authenticated:
             return _signed_in(user, session)
     return _visitor(cookies)

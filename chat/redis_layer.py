@@ -16,7 +16,7 @@ from chat.mends.known import REDIS_LAYER
 
 
 @REDIS_LAYER.or_plain
-class RedisLayer(RedisPubSubChannelLayer):
+class RedisLayer(RedisPubSubChannelLayer):  # type: ignore[misc]  # channels_redis has no types
     """Makes a connection's channel without asking Redis: here messages go to groups only, never to a channel.
 
     channels_redis 4.3.0 (pubsub.py, `new_channel`) subscribes to each channel by its name, before a consumer is

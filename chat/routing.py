@@ -22,18 +22,18 @@ from django.http import HttpRequest
 from django.urls import Resolver404, re_path, resolve
 from django.utils import translation
 
-from chat.addresses import path_in_site
 from chat.cluster.process import warm_soon
 from chat.conf import conf
 from chat.consumers import ChatConsumer
 from chat.mends import known
 from chat.mends.mend import look_at
+from chat.paths import path_in_site
 from chat.views.page import socket
 
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
-class Refuse(AsyncWebsocketConsumer):
+class Refuse(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
     """Refuses the handshake with 403."""
 
     async def connect(self) -> None:

@@ -31,9 +31,9 @@ FLOORS = [
     "agents/langroid",
     "agents/provider",
     "models",
-    "owners observer wire markdown layers redis_layer",
+    "owners addresses observer wire markdown layers redis_layer",
     "mends",
-    "conf exceptions sources clock addresses",
+    "conf exceptions sources clock paths",
 ]
 FLOOR_OF = {package: floor for floor, packages in enumerate(FLOORS) for package in packages.split()}
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
+from pygments.token import STANDARD_TYPES
+
 from chat.markdown import formulas
-from chat.markdown.blocks import STANDARD_TYPES
 
 TAGS = {
     *(

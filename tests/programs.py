@@ -72,6 +72,12 @@ def wait_until(ready: Callable[[], bool], process: subprocess.Popen | None = Non
         time.sleep(0.02)
 
 
+def children_of(pid: int) -> set[int]:
+    """The processes that a process has started and that live."""
+    lists = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
+    return {int(child) for line in lists for child in line.split()}
+
+
 def accepts(port: int) -> bool:
     """Say whether something listens on `port`."""
     try:

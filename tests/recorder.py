@@ -23,6 +23,7 @@ setup.import_langroid()
 from langroid import Task
 
 from chat.agents.langroid import turns
+from chat.conf import Limits
 from chat.observer import (
     AgentGone,
     Answer,
@@ -194,14 +195,14 @@ class Recorder:
 class Chat:
     """One session: an agent in its thread, and a user."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, *, limits: Limits = turns.NO_LIMITS) -> None:
         self.recorder = Recorder()
         self.error: BaseException | None = None
         given = [task]  # not kept: a test looks whether it goes away
 
         def work() -> None:
             try:
-                turns.run(given.pop(), self.recorder, setup.ModelRequest())
+                turns.run(given.pop(), self.recorder, setup.ModelRequest(), limits=limits)
             except BaseException as error:  # the test looks at it
                 self.error = error
 
@@ -246,9 +247,9 @@ class Chat:
 
 
 @contextlib.contextmanager
-def chatting(task: Task) -> Iterator[Chat]:
+def chatting(task: Task, *, limits: Limits = turns.NO_LIMITS) -> Iterator[Chat]:
     """A chat that is hung up at the end of the block."""
-    chat = Chat(task)
+    chat = Chat(task, limits=limits)
     try:
         yield chat
     except BaseException:

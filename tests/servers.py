@@ -35,7 +35,8 @@ COMMANDS = {
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        port: int = probe.getsockname()[1]
+        return port
 
 
 class Memory(threading.Thread):
@@ -85,7 +86,13 @@ class Server:
         self.environment = {name: os.environ[name] for name in keep if name in os.environ}
         self.environment |= {"DJANGO_SETTINGS_MODULE": settings, "DATA_DIR": str(data_dir), "PYTHONUNBUFFERED": "1"}
         self.environment |= environment
-        self.process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """The process, once it was started."""
+        assert self._process is not None
+        return self._process
 
     @property
     def url(self) -> str:
@@ -104,7 +111,7 @@ class Server:
         jar = http.cookiejar.CookieJar()
         opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
         opener.open(f"{self.url}/", timeout=10).read()
-        return {cookie.name: cookie.value for cookie in jar}
+        return {cookie.name: cookie.value or "" for cookie in jar}
 
     def manage(self, *arguments: str) -> str:
         """Run a management command with this server's settings; return what it printed."""
@@ -124,7 +131,7 @@ class Server:
             self.manage("migrate", "--verbosity", "0")
         command = COMMANDS[self.kind].format(port=self.port).split()
         with self.log_path.open("ab") as log:
-            self.process = subprocess.Popen(
+            self._process = subprocess.Popen(
                 [sys.executable, *command],
                 cwd=ROOT,
                 env=self.environment,
@@ -168,7 +175,7 @@ class Server:
         self.process.wait(10)
 
     def stop(self) -> None:
-        if self.process and self.process.poll() is None:
+        if self._process and self._process.poll() is None:
             self.process.terminate()
             try:
                 self.process.wait(15)

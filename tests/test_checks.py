@@ -113,6 +113,20 @@ def test_wrong_types_of_an_entry_are_named(settings, key, value):
 
 
 @pytest.mark.parametrize(
+    ("limits", "code", "hint"),
+    [
+        ({"MODEL_CALL": 3}, "chat.E003", "Did you mean MODEL_CALLS?"),
+        ({"STEPS": "many"}, "chat.E004", None),
+        ({"COST": -1}, "chat.E004", None),
+    ],
+)
+def test_wrong_limits_of_an_entry_are_named(settings, limits, code, hint):
+    settings.CHAT_AGENTS = {"a": {**FACTORY, "LIMITS": limits}}
+    message = the_one(code)
+    assert "CHAT_AGENTS['a']['LIMITS']" in message.msg and message.hint == hint
+
+
+@pytest.mark.parametrize(
     "name",
     "function waiting Maker assigned first second rest annotated conditional quick borrowed renamed os parser".split(),
 )

@@ -76,7 +76,7 @@ def limit_daphne(max_bytes: int) -> None:
     if not BODY_LIMIT.holds:
         return
 
-    class Limited(WebRequest):
+    class Limited(WebRequest):  # type: ignore[misc]  # Daphne has no types
         room = max_bytes
         is_refused = False
 
@@ -96,7 +96,7 @@ def limit_daphne(max_bytes: int) -> None:
             self.is_refused = True
             head = b"HTTP/1.1 413 Content Too Large\r\nContent-Type: text/plain\r\nConnection: close\r\n"
             self.channel.transport.write(head + b"Content-Length: %d\r\n\r\n" % len(ANSWER) + ANSWER)
-            reactor.callLater(LINGER_SECONDS, self.channel.loseConnection)
+            reactor.callLater(LINGER_SECONDS, self.channel.loseConnection)  # type: ignore[arg-type]  # an interface's
 
         def process(self) -> Any:
             return self.channel.loseConnection() if self.is_refused else super().process()

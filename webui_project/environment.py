@@ -29,7 +29,7 @@ def read(variables: Mapping[str, str], dotenv: Path) -> environ.Env:
     """
     values = FileAwareMapping({name: value for name, value in variables.items() if value})
 
-    class Environment(environ.FileAwareEnv):
+    class Environment(environ.FileAwareEnv):  # type: ignore[misc]  # django-environ has no types
         ENVIRON = values
 
     for name, value in (_read_dotenv(dotenv) if dotenv.is_file() else {}).items():
@@ -49,12 +49,11 @@ def _read_dotenv(path: Path) -> dict[str, str]:
         raise ImproperlyConfigured(f"{path.name} is not written in UTF-8") from None
     if wrong := [str(_line_of(binding)) for binding in bindings if not _is_readable(binding)]:
         raise ImproperlyConfigured(f"{path.name}: cannot read line {', '.join(wrong)} as NAME=value")
-    return {binding.key: binding.value for binding in bindings if binding.key}
+    return {binding.key: binding.value for binding in bindings if binding.key and binding.value is not None}
 
 
 def _is_readable(binding: Binding) -> bool:
-    is_empty = binding.key is None
-    return not binding.error and (is_empty or (binding.key.isidentifier() and binding.value is not None))
+    return not binding.error and (binding.key is None or (binding.key.isidentifier() and binding.value is not None))
 
 
 def _line_of(binding: Binding) -> int:

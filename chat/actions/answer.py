@@ -36,11 +36,14 @@ def accept_answer(
 
 
 def store_answer(conversation: Conversation, content: str, answer: dict[str, Any], client_id: str | None) -> Accepted:
+    """Close the open question with its answer."""
+    question = conversation.question
+    assert question is not None
     message = Message(
         kind=Message.Kind.USER,
         content=content,
-        turn=conversation.question["turn"],
-        request_id=conversation.question["request_id"],
+        turn=question["turn"],
+        request_id=question["request_id"],
         answer=answer,
         client_id=client_id,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import uuid
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from django.db.models import Exists, F, Func, IntegerField, OuterRef, QuerySet, Subquery
 
@@ -14,12 +14,26 @@ from chat.conf import conf
 from chat.exceptions import Busy, RateLimited
 from chat.mends.statements import STAND_INS, Prepared
 from chat.models import Conversation, Message, ServerProcess
-from chat.models.conversation import OPEN_TURN
+from chat.models.message import OPEN_TURN
 from chat.owners import Owner
+
+if TYPE_CHECKING:
+    from django_stubs_ext import WithAnnotations
+
+    Row = WithAnnotations[Conversation, "Usage"]
+
+
+class Usage(TypedDict):
+    """What the limits look at."""
+
+    waiting: int
+    others: int
+    recent: int
 
 
 def check_limits(owner: Owner, conversation: Conversation) -> None:
     now = _usage_now(conversation.id, owner)
+    assert now is not None  # its row is locked
     if now.waiting >= conf.MAX_QUEUED_TURNS:
         raise Busy("Too many messages wait for the agent already.", retry_ms=5000)
     if now.others >= conf.MAX_RUNNING_TURNS and _running_elsewhere(owner, conversation) >= conf.MAX_RUNNING_TURNS:
@@ -38,7 +52,7 @@ def _with_open_turns(conversations: QuerySet[Conversation]) -> QuerySet[Conversa
     return conversations.filter(Exists(Message.objects.filter(OPEN_TURN, conversation=OuterRef("id"))))
 
 
-def _usage(id: uuid.UUID, owner: Owner) -> QuerySet[Conversation]:
+def _usage(id: uuid.UUID, owner: Owner) -> QuerySet[Row]:
     """The conversation with what the limits look at: turns that wait, others with open turns, turns of a minute."""
     mine = Conversation.objects.for_owner(owner)
     turns = Message.objects.filter(conversation=OuterRef("id"))
@@ -56,7 +70,7 @@ def _count(rows: QuerySet[Any]) -> Subquery:
     return Subquery(rows.order_by().values(count=Func(F("pk"), function="COUNT")), output_field=IntegerField())
 
 
-def _usage_now(id: uuid.UUID, owner: Owner) -> Any:
+def _usage_now(id: uuid.UUID, owner: Owner) -> Row | None:
     if owner.user_id is None:
         return _usage_of_visitor.first(id, owner.visitor)
     kind = type(owner.user_id)
@@ -64,9 +78,9 @@ def _usage_now(id: uuid.UUID, owner: Owner) -> Any:
 
 
 @functools.cache
-def _usage_of_user(kind: type) -> Prepared[Conversation]:
+def _usage_of_user(kind: type) -> Prepared[Row]:
     """`kind`: of a user's key, which is the project's choice."""
     return Prepared(lambda id, user_id: _usage(id, Owner(user_id=user_id)), uuid.UUID, kind)
 
 
-_usage_of_visitor = Prepared(lambda id, visitor: _usage(id, Owner(visitor=visitor)), uuid.UUID, str)
+_usage_of_visitor: Prepared[Row] = Prepared(lambda id, visitor: _usage(id, Owner(visitor=visitor)), uuid.UUID, str)

@@ -30,11 +30,10 @@ def regenerate(owner: Owner, id: uuid.UUID, *, turn: uuid.UUID) -> Accepted:
 def _sibling(conversation: Conversation, owner: Owner, turn: uuid.UUID, *, content: str | None) -> Accepted:
     check_limits(owner, conversation)
     original = _turn(conversation, turn)
-    again = content is None
     message = conversation.add_turn(
-        original.content if again else content,
+        original.content if content is None else content,
         follows=original.follows,
-        regenerated=again,
+        regenerated=content is None,
         attachments=original.attachments,
     )
     records = (message, _move_head(conversation, message.id))

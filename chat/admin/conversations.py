@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from asgiref.sync import async_to_sync
 from django.contrib import admin
@@ -19,6 +19,7 @@ from django.utils.safestring import SafeString
 
 from chat.admin.read_only import (
     AgentFilter,
+    ModelAdmin,
     ReadOnlyAdmin,
     agent_name,
     badge,
@@ -31,12 +32,24 @@ from chat.cluster.process import this_process
 from chat.models import ChatSession, ContentView, Conversation, Message, ServerProcess
 from chat.owners import Owner
 
+if TYPE_CHECKING:
+    from django_stubs_ext import WithAnnotations
+
+    Row = WithAnnotations[Conversation, "Counted"]
+
+
+class Counted(TypedDict):
+    """What `get_queryset` adds to a row."""
+
+    is_owned: bool
+    run_count: int
+
 
 class OwnerFilter(admin.SimpleListFilter):
     title = "owner"
     parameter_name = "owner"
 
-    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
         return [("user", "Signed-in users"), ("visitor", "Anonymous visitors")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
@@ -62,11 +75,9 @@ class ConversationAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Conversation]:
         alive = ServerProcess.objects.filter(ServerProcess.alive(), id=OuterRef("owner_process"))
         runs = ChatSession.objects.filter(conversation=OuterRef("id")).order_by().values("conversation")
-        return (
-            super()
-            .get_queryset(request)
-            .annotate(is_owned=Exists(alive), run_count=Coalesce(Subquery(runs.annotate(n=Count("id")).values("n")), 0))
-        )
+        count = Coalesce(Subquery(runs.annotate(n=Count("id")).values("n")), 0)
+        rows: QuerySet[Conversation] = super().get_queryset(request)
+        return rows.annotate(is_owned=Exists(alive), run_count=count)
 
     def get_search_fields(self, request: HttpRequest) -> list[str]:
         fields = [f"user__{get_user_model().USERNAME_FIELD}", "id", "visitor"]
@@ -85,7 +96,7 @@ class ConversationAdmin(ReadOnlyAdmin):
         return agent_name(row.agent_key)
 
     @admin.display(description="state", ordering="state")
-    def shown_state(self, row: Conversation) -> SafeString:
+    def shown_state(self, row: Row) -> SafeString:
         if row.state == Conversation.State.IDLE:
             return badge("past", "idle")
         return badge("live", row.get_state_display().lower()) if row.is_owned else badge("bad", "interrupted")
@@ -103,11 +114,11 @@ class ConversationAdmin(ReadOnlyAdmin):
         return row.newest_seq
 
     @admin.display(description="runs", ordering="run_count")
-    def runs(self, row: Conversation) -> int:
+    def runs(self, row: Row) -> int:
         return row.run_count
 
     @admin.display(description="session records")
-    def session_records(self, row: Conversation) -> SafeString:
+    def session_records(self, row: Row) -> SafeString:
         url = reverse("admin:chat_chatsession_changelist", current_app=self.admin_site.name)
         return format_html('<a href="{}?conversation__id__exact={}">{}</a>', url, row.id, row.run_count)
 
@@ -118,7 +129,7 @@ class ConversationAdmin(ReadOnlyAdmin):
         context = {**(extra_context or {}), "may_read": may_read(request)}
         if conversation and context["may_read"] and self.has_view_permission(request, conversation):
             name = request.user.get_username()
-            ContentView.objects.create(user=request.user, user_name=name, conversation_id=conversation.id)
+            ContentView.objects.create(user_id=request.user.pk, user_name=name, conversation_id=conversation.id)
             head, page = request.GET.get("head"), request.GET.get("page")
             context["transcript"] = Transcript(conversation, head=head, page=page)
         return super().change_view(request, object_id, form_url, context)

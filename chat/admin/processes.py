@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, TypedDict
+
 from django.contrib import admin
 from django.db.models import BooleanField, Count, ExpressionWrapper, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
@@ -17,6 +19,18 @@ from chat.admin.read_only import (
 )
 from chat.models import ChatSession, ServerProcess
 
+if TYPE_CHECKING:
+    from django_stubs_ext import WithAnnotations
+
+    Row = WithAnnotations[ServerProcess, "Counted"]
+
+
+class Counted(TypedDict):
+    """What `get_queryset` adds to a row."""
+
+    has_lease: bool
+    session_count: int
+
 
 @admin.register(ServerProcess)
 class ServerProcessAdmin(ReadOnlyAdmin):
@@ -28,13 +42,10 @@ class ServerProcessAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ServerProcess]:
         live = ChatSession.objects.filter(process=OuterRef("id"), ended=None).order_by().values("process")
-        return (
-            super()
-            .get_queryset(request)
-            .annotate(
-                is_alive=ExpressionWrapper(ServerProcess.alive(), output_field=BooleanField()),
-                session_count=Coalesce(Subquery(live.annotate(n=Count("id")).values("n")), 0),
-            )
+        rows: QuerySet[ServerProcess] = super().get_queryset(request)
+        return rows.annotate(
+            has_lease=ExpressionWrapper(ServerProcess.alive(), output_field=BooleanField()),
+            session_count=Coalesce(Subquery(live.annotate(n=Count("id")).values("n")), 0),
         )
 
     @admin.display(description="host and process id", ordering="host")
@@ -42,14 +53,14 @@ class ServerProcessAdmin(ReadOnlyAdmin):
         return str(row)
 
     @admin.display(description="status", ordering="ended")
-    def status(self, row: ServerProcess) -> SafeString:
-        if row.is_alive:
+    def status(self, row: Row) -> SafeString:
+        if row.has_lease:
             return badge("live", "live")
         return badge("past", "ended") if row.ended else badge("bad", "died")
 
     @admin.display(description="live sessions", ordering="session_count")
-    def live_sessions(self, row: ServerProcess) -> SafeString | int:
-        if not (row.is_alive and row.session_count):
+    def live_sessions(self, row: Row) -> SafeString | int:
+        if not (row.has_lease and row.session_count):
             return 0
         url = reverse("admin:chat_chatsession_changelist", current_app=self.admin_site.name)
         return format_html('<a href="{}?process__id__exact={}&live=yes">{}</a>', url, row.id, row.session_count)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
@@ -15,10 +15,15 @@ from django.utils.safestring import SafeString
 from chat.conf import agents
 from chat.models import Conversation
 
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[Any]
+else:
+    ModelAdmin = admin.ModelAdmin  # which takes no parameter at run time
+
 VISITOR_CHARS = 8  # of an anonymous visitor's hash, as a name
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):
+class ReadOnlyAdmin(ModelAdmin):
     """Rows that the software writes and people look at."""
 
     show_full_result_count = False
@@ -70,7 +75,7 @@ class AgentFilter(admin.SimpleListFilter):
     title = "agent"
     parameter_name = "agent"
 
-    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
         used = model_admin.model._default_manager.order_by("agent_key").values_list("agent_key", flat=True).distinct()
         return [(key, agent_name(key)) for key in dict.fromkeys([*agents(), *used])]
 
@@ -79,16 +84,16 @@ class AgentFilter(admin.SimpleListFilter):
 
 
 class LiveFilter(admin.SimpleListFilter):
-    """By whether a row is of something that runs now. The rows have `is_alive` and `ended`."""
+    """By whether a row is of something that runs now. The rows have `has_lease` and `ended`."""
 
     title = "live"
     parameter_name = "live"
 
-    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
         return [("yes", "Live"), ("no", "Ended")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        is_live = Q(ended=None, is_alive=True)
+        is_live = Q(ended=None, has_lease=True)
         match self.value():
             case "yes":
                 return queryset.filter(is_live)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -34,6 +34,11 @@ from chat.clock import Now
 from chat.live.claims import ask_to_end
 from chat.models import ChatSession
 
+if TYPE_CHECKING:
+    from django_stubs_ext import WithAnnotations
+
+    Row = WithAnnotations[ChatSession, "Timed"]
+
 EXPORTED = {
     "id": "id",
     "conversation": "conversation_id",
@@ -50,6 +55,13 @@ EXPORTED = {
     "errors": "errors",
     "last_error": "last_error",
 }
+
+
+class Timed(TypedDict):
+    """What `get_queryset` adds to a row."""
+
+    has_lease: bool
+    lasted: timedelta
 
 
 @admin.register(ChatSession)
@@ -93,7 +105,8 @@ class ChatSessionAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ChatSession]:
         lasted = ExpressionWrapper(Coalesce("ended", Now()) - F("started"), output_field=models.DurationField())
-        return super().get_queryset(request).with_liveness().annotate(lasted=lasted)
+        rows: QuerySet[ChatSession] = super().get_queryset(request)
+        return rows.annotate(has_lease=ChatSession.alive(), lasted=lasted)
 
     def get_search_fields(self, request: HttpRequest) -> list[str]:
         fields = [f"user__{get_user_model().USERNAME_FIELD}", "conversation__id", "id", "last_error"]
@@ -116,16 +129,16 @@ class ChatSessionAdmin(ReadOnlyAdmin):
         return agent_name(row.agent_key)
 
     @admin.display(description="status", ordering="end_reason")
-    def status(self, row: ChatSession) -> SafeString:
+    def status(self, row: Row) -> SafeString:
         if row.ended:
             is_bad = row.end_reason in (ChatSession.EndReason.LOST, ChatSession.EndReason.FAILED)
             return badge("bad" if is_bad else "past", row.get_end_reason_display())
-        if not row.is_alive:
+        if not row.has_lease:
             return badge("bad", ChatSession.EndReason.LOST.label)
         return badge("live", "ending" if row.end_reason else "live")
 
     @admin.display(description="duration", ordering="lasted")
-    def duration(self, row: ChatSession) -> str:
+    def duration(self, row: Row) -> str:
         return in_words(row.lasted)
 
     @admin.display(description="tokens in / out", ordering="prompt_tokens")
@@ -159,6 +172,7 @@ class ChatSessionAdmin(ReadOnlyAdmin):
         if not count:
             self.message_user(request, "None of the selected sessions is live.", messages.WARNING)
             return
+        assert request.user.is_authenticated  # who is not does not get here
         LogEntry.objects.log_actions(request.user.pk, rows, CHANGE, "Stopped.")
         what = "1 session ends" if count == 1 else f"{count} sessions end"
         self.message_user(request, f"{what} within a second or two.", messages.SUCCESS)

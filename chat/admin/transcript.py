@@ -18,6 +18,7 @@ from django.db.models import F
 from django.http import Http404
 from django.utils.safestring import SafeString, mark_safe
 
+from chat.markdown.colours import Patience
 from chat.markdown.stream import render_within
 from chat.models import Conversation, Message
 
@@ -51,6 +52,7 @@ class Entry:
     record: Message
     version: int
     versions: int
+    patience: Patience  # the page's, with the colours of code
 
     @property
     def indent(self) -> int:
@@ -86,7 +88,7 @@ class Entry:
         """An assistant's text, as sanitised HTML; empty for others and where it is too long: then there is `text`."""
         if self.record.kind != Message.Kind.ASSISTANT:
             return SafeString("")
-        html, is_cut = render_within(self.record.content, MAX_HTML_BYTES)
+        html, is_cut = render_within(self.record.content, MAX_HTML_BYTES, self.patience)
         return SafeString("") if is_cut else mark_safe(html)  # made by the sanitiser
 
     @property
@@ -164,9 +166,11 @@ class Transcript:
         for id, (follows, _) in self._turns.items():
             siblings[follows].append(id)
         entries = []
+        patience = Patience()
         for record in (records[id] for id in ids if id in records):
             versions = siblings[record.follows] if record.id in self._turns else [record.id]
-            entries.append(Entry(record=record, version=versions.index(record.id) + 1, versions=len(versions)))
+            version = versions.index(record.id) + 1
+            entries.append(Entry(record=record, version=version, versions=len(versions), patience=patience))
         return entries
 
     @property
@@ -212,5 +216,5 @@ class Transcript:
         rows = self.conversation.messages.exclude(kind=Message.Kind.HEAD).values_list("id", "turn", "seq", "created")
         first = -len(self._path)
         chosen = [row for row in rows if row[1] is None or row[1] in self._path]
-        chosen.sort(key=lambda row: (self._path.get(row[1], first), row[2] is None, row[2] or 0, row[3]))
+        chosen.sort(key=lambda row: (self._path[row[1]] if row[1] else first, row[2] is None, row[2] or 0, row[3]))
         return [id for id, *_ in chosen]

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from chat.models import Message
 
+Asker = Callable[[Question], Answer | None]
+
 
 @dataclass(frozen=True, kw_only=True)
 class AgentContext:
@@ -27,7 +29,7 @@ class AgentContext:
     settings: Mapping[str, Any] = field(default_factory=dict)  # the agent's OPTIONS
     resources: dict[str, Any] = field(default_factory=dict)  # yours to fill: lives with the conversation's session here
     agent: str = ""  # the agent's name, as people see it
-    asker: Callable[[Question], Answer | None] | None = None  # `Observer.ask` of the session
+    asker: Asker | None = None  # `Observer.ask` of the session
 
     def llm(self, **changes: Any) -> LLMConfig:
         """Return the configuration of this site's model, see `llm_config`.

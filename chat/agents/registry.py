@@ -29,9 +29,11 @@ setup.import_langroid()
 from langroid import ChatAgent, Task
 from langroid.agent.base import AgentConfig
 
-from chat.agents.context import AgentContext
+from chat.agents.context import AgentContext, Asker
+from chat.agents.langroid.scope import current
 from chat.conf import AgentSpec
 from chat.exceptions import AgentUnavailable, new_incident
+from chat.observer import Answer, Question
 
 logger = logging.getLogger(__name__)
 
@@ -42,12 +44,22 @@ def build(spec: AgentSpec, context: AgentContext) -> Task:
     Raises: AgentUnavailable, from the cause, which is in the log under its incident.
     """
     try:
-        made = import_string(spec.factory)(replace(context, agent=spec.name))
+        made = import_string(spec.factory)(replace(context, agent=spec.name, asker=_as_who_asks(context.asker)))
         return _root_task(made, spec)
     except (Exception, SystemExit) as error:
         incident = new_incident()
         logger.error("agent %s could not be built, incident %s", spec.key, incident, exc_info=error)
         raise AgentUnavailable(incident=incident) from error
+
+
+def _as_who_asks(asker: Asker | None) -> Asker | None:
+    """Let questions come from the agent whose tool asks, which may be deep in a tree of agents."""
+
+    def ask(question: Question) -> Answer | None:
+        now = current.get()
+        return asker(replace(question, agent=now.span.agent.config.name) if now else question)
+
+    return ask if asker else None
 
 
 def request_of(task: Task) -> setup.ModelRequest:
@@ -72,7 +84,7 @@ def _root_task(made: Any, spec: AgentSpec) -> Task:
         task.name = task.value = agent.config.name = spec.name
     if not _is_set(agent.config, "context_overflow_strategy"):
         agent.config.context_overflow_strategy = "drop_turns"  # whole turns, rather than the texts of all messages
-    if not task.sub_tasks:
+    if task.interactive and not task.sub_tasks:  # one that runs by itself ends by saying so
         _speak_freely(task)
     return task
 

@@ -44,6 +44,8 @@ WARM_SECONDS = 1.0  # the agent library is imported so long after the start
 class Process:
     """The sessions and connections of this server process."""
 
+    _loop: asyncio.AbstractEventLoop  # from `start` on
+
     def __init__(self) -> None:
         self.record: ServerProcess | None = None
         self.sessions: dict[uuid.UUID, AgentSession] = {}
@@ -52,7 +54,6 @@ class Process:
         self._leaving: set[AgentSession] = set()  # their threads have not ended yet
         self._resources: dict[uuid.UUID, dict[str, Any]] = defaultdict(dict)
         self._locks: dict[uuid.UUID, asyncio.Lock] = {}
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._starting: asyncio.Lock | None = None
         self._relay = Relay(heard=self._heard, spawn=self.spawn)
         self._repair = Repair(self)
@@ -63,7 +64,7 @@ class Process:
     async def start(self) -> None:
         """Register this process, once per event loop: at the first connection."""
         loop = asyncio.get_running_loop()
-        if self._loop is loop and self.record is not None:
+        if self.record is not None and self._loop is loop:
             return
         if self._starting is None or self._loop is not loop:
             self._loop, self._starting, self.record = loop, asyncio.Lock(), None
@@ -247,22 +248,21 @@ class Process:
             return
         for record in await in_thread(stop_waiting, conversation_id):
             announce.records(conversation_id, [record])
-            if session := self.sessions.get(conversation_id):
+            if (session := self.sessions.get(conversation_id)) and record.turn:
                 session.forget(record.turn)
             return
         if self._stop_here(conversation_id):  # it began meanwhile
             return
-        owner = await in_thread(live_owner, conversation_id)
-        if owner and owner != self.record.id:
+        if owner := await self._owner_elsewhere(conversation_id):
             self._relay.send(owner, {"command": "stop", "conversation": str(conversation_id)})
 
     def _stop_here(self, conversation_id: uuid.UUID) -> bool:
         """Stop the turn that an agent of this process runs; False when there is none."""
         session = self.sessions.get(conversation_id)
-        turn = session.stop() if session else None
-        if turn:
-            self._loop.call_later(conf.STOP_SECONDS, self._abandon_if_running, session, turn)
-        return turn is not None
+        if session is None or (turn := session.stop()) is None:
+            return False
+        self._loop.call_later(conf.STOP_SECONDS, self._abandon_if_running, session, turn)
+        return True
 
     def _abandon_if_running(self, session: AgentSession, turn: uuid.UUID) -> None:
         if session.turn == turn and not session.is_gone:
@@ -288,9 +288,7 @@ class Process:
                 return
         if session is not None:
             return await self._abandon(session, reason)
-        owner = await in_thread(live_owner, conversation_id)
-        mine = self.record and self.record.id  # None before the first socket: deleting takes none
-        if owner and owner != mine:
+        if owner := await self._owner_elsewhere(conversation_id):
             self._relay.send(owner, {"command": "reset", "conversation": str(conversation_id), "reason": reason})
 
     async def answer(self, conversation_id: uuid.UUID, message: Message) -> None:
@@ -298,8 +296,7 @@ class Process:
         session = self.sessions.get(conversation_id)
         if session is not None:
             return session.answer(str(message.request_id), message.as_answer())
-        owner = await in_thread(live_owner, conversation_id)
-        if owner and owner != self.record.id:
+        if owner := await self._owner_elsewhere(conversation_id):
             self._relay.send(owner, {"command": "answer", "conversation": str(conversation_id)})
 
     async def delete(self, conversation: Conversation, owner: Owner) -> None:
@@ -355,9 +352,16 @@ class Process:
     async def look_for_answer(self, id: uuid.UUID) -> None:
         """Give the agent a committed answer to its open question that it has not heard of."""
         session = self.sessions.get(id)
-        question = session.question if session else None
-        if question and (message := await in_thread(_answer_to, id, question["request_id"])):
+        if session is None or (question := session.question) is None:
+            return
+        if message := await in_thread(_answer_to, id, question["request_id"]):
             session.answer(question["request_id"], message.as_answer())
+
+    async def _owner_elsewhere(self, conversation_id: uuid.UUID) -> uuid.UUID | None:
+        """The other live process that owns the conversation, if one does."""
+        owner = await in_thread(live_owner, conversation_id)
+        mine = self.record and self.record.id  # None before the first socket: deleting takes none
+        return None if owner == mine else owner
 
     # == small pieces ===============================================================================================
 

@@ -67,9 +67,10 @@ class Home(Protocol):
 class Repair:
     """Renews the lease of a process and repairs what was lost, from its registration to the end of its lease."""
 
+    _loop: asyncio.AbstractEventLoop  # from `start` on
+
     def __init__(self, home: Home) -> None:
         self._home = home
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._ends = threading.Event()
         self._count = 0
 
@@ -149,13 +150,13 @@ class Repair:
         if home.record is None or home.is_draining:
             return
         for row in rows:
-            self._repair(row)
+            self._repair(row, home.record.id)
         for connection in home.connections:
             if connection.needs_repair:
                 home.spawn(connection.repair())
         home.end_unwatched()
 
-    def _repair(self, row: dict[str, Any]) -> None:
+    def _repair(self, row: dict[str, Any], mine: uuid.UUID) -> None:
         id, home = row["id"], self._home
         session = home.sessions.get(id)
         if session is not None and row["fence"] > session.fence:
@@ -169,7 +170,7 @@ class Repair:
                 home.spawn(home.look_for_answer(id))
             if row["has_queued"] and session.is_idle:
                 session.look()
-        elif session is None and row["owner_process"] == home.record.id:
+        elif session is None and row["owner_process"] == mine:
             if row["has_queued"] or row["state"] != Conversation.State.IDLE:
                 home.spawn(home.wake(id))  # its session died with the database, or before it could say so
         elif session is None and not row["is_owned"]:

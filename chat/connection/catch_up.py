@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from chat.connection.cursor import Position
 from chat.live.backlog import with_html
 from chat.live.snapshot import NOTHING_OPEN, Snapshot, StreamView
+from chat.markdown.colours import Patience
 from chat.markdown.stream import blocks
 from chat.mends.statements import Prepared
 from chat.models import Conversation, Message
@@ -69,6 +71,7 @@ def _read_once(lack: Lack) -> Stored:
         return Stored()
     start, resumed = conversation.start_for(lack.after) if lack.greets else (lack.seq, True)
     events: list[Event] = []
+    patience = Patience()
     if start < conversation.newest_seq:
         events = [row.event() for row in _next_records(conversation.id, start)]
     return Stored(
@@ -76,9 +79,9 @@ def _read_once(lack: Lack) -> Stored:
         start=start,
         resumed=resumed,
         known=conversation.newest_ids(start) if lack.greets and resumed else [],
-        records=[with_html(event) for event in events] if lack.html else events,
+        records=[with_html(event, patience) for event in events] if lack.html else events,
         has_more=len(events) == RECORDS_PER_READ,
-        snapshot=_stored_snapshot(conversation, html=lack.html),
+        snapshot=_stored_snapshot(conversation, patience if lack.html else None),
     )
 
 
@@ -102,7 +105,7 @@ def next_part(view: StreamView, position: Position, kind: str) -> Event:
     return event
 
 
-def _next_blocks(blocks: tuple[str, ...], position: Position) -> list[str]:
+def _next_blocks(blocks: Sequence[str], position: Position) -> list[str]:
     """The next blocks, as many as fit. Only the last one of all can still change."""
     taken: list[str] = []
     for block in blocks[position.blocks :]:
@@ -113,8 +116,11 @@ def _next_blocks(blocks: tuple[str, ...], position: Position) -> list[str]:
     return taken
 
 
-def _stored_snapshot(conversation: Conversation, *, html: bool) -> Snapshot:
-    """What the database knows of a conversation whose agent cannot be asked: its state and its checkpoints."""
+def _stored_snapshot(conversation: Conversation, patience: Patience | None) -> Snapshot:
+    """What the database knows of a conversation whose agent cannot be asked: its state and its checkpoints.
+
+    `patience`: with the colours of its HTML; None: no HTML is wanted.
+    """
     records = conversation.open_records if conversation.state != Conversation.State.IDLE else []
     turns = conversation.open_turns
     queued = [str(turn.id) for turn in turns if turn.begun is None]
@@ -128,14 +134,14 @@ def _stored_snapshot(conversation: Conversation, *, html: bool) -> Snapshot:
     )
     return Snapshot(
         status=status,
-        streams=[_stored_view(row, html=html) for row in records if row.kind == Message.Kind.ASSISTANT],
+        streams=[_stored_view(row, patience) for row in records if row.kind == Message.Kind.ASSISTANT],
         calls=[row.call_event() for row in records if row.kind == Message.Kind.TOOL],
         question=conversation.question,
         is_stored=True,
     )
 
 
-def _stored_view(row: Message, *, html: bool) -> StreamView:
+def _stored_view(row: Message, patience: Patience | None) -> StreamView:
     """A checkpoint. No chunk fits it: the next one has the owner asked again."""
     return StreamView(
         start=stream_start(row),
@@ -143,5 +149,5 @@ def _stored_view(row: Message, *, html: bool) -> StreamView:
         n=0,
         reasoning=row.reasoning,
         reasoning_n=0,
-        blocks=blocks(row.content) if html else None,
+        blocks=blocks(row.content, patience) if patience else None,
     )

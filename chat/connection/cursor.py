@@ -52,8 +52,9 @@ class Cursor:
         """True if the event is to be sent now. A hole puts the connection behind."""
         kind = event["type"]
         if kind in RECORDS:
-            self.is_behind = event["seq"] > self.seq + 1
-            return event["seq"] == self.seq + 1
+            seq: int = event["seq"]
+            self.is_behind = seq > self.seq + 1
+            return seq == self.seq + 1
         if kind in CHUNKS:
             return self._is_next_chunk(event)
         match kind:
@@ -69,7 +70,8 @@ class Cursor:
         return True
 
     def _is_next_chunk(self, event: Event) -> bool:
-        id, n = event["message_id"], event["n"]
+        id: str = event["message_id"]
+        n: int = event["n"]
         position = self.positions.get(id)
         if position is None:
             self.is_behind = id not in self.closed  # else its stream_start was lost
@@ -97,10 +99,10 @@ class Cursor:
                 self.positions[event["message_id"]] = Position(next=0)
             case "stream_token":
                 position = self.positions[event["message_id"]]
-                position.next += 1
+                position.next = event["n"] + 1
                 position.chars += len(event["token"])
             case "stream_html":
-                self.positions[event["message_id"]].next += 1
+                self.positions[event["message_id"]].next = event["n"] + 1
             case "stream_reasoning":
                 position = self.positions[event["message_id"]]
                 position.next_reasoning += 1
@@ -120,4 +122,5 @@ class Cursor:
 
 def _begun_by(event: Event) -> str:
     """The id of the call, task or question that the event begins."""
-    return event.get("tool_call_id") or event.get("task_id") or event["request_id"]
+    id: str = event.get("tool_call_id") or event.get("task_id") or event["request_id"]
+    return id

@@ -22,6 +22,7 @@ from chat.connection.cursor import Cursor, Position
 from chat.live.backlog import with_html
 from chat.live.snapshot import Snapshot, StreamView
 from chat.live.threads import in_thread
+from chat.markdown.colours import Patience
 from chat.models import Conversation
 from chat.wire.codes import CHUNK_CHARS, SNAPSHOT_CHARS
 from chat.wire.compatible import compatible
@@ -170,7 +171,7 @@ class Feed:
         if not self.is_open:
             return self._drop()
         if is_plain and event["type"] == "message":
-            event = await in_thread(with_html, event)
+            event = await in_thread(with_html, event, Patience())
             frame = encode(event)
         if event["type"] == "message" and (position := self._cursor.positions.get(event["message"]["id"])):
             await self._finish_stream(event["message"], position)  # closed by another process than its writer's
@@ -209,6 +210,7 @@ class Feed:
         if self._must_greet:
             if (snapshot := await self._snapshot(stored)) is None:
                 return
+            assert self._greet is not None  # since it was opened
             self._must_greet = False
             self._cursor.has_records(stored.start, stored.known)
             earlier = not stored.resumed and stored.start > 0

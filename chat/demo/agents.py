@@ -101,7 +101,7 @@ def _value(node: ast.AST) -> float:
 
 
 def _power(base: float, exponent: float) -> float:
-    result = base**exponent
+    result: float | complex = base**exponent
     if isinstance(result, complex):
         raise ValueError("the root of a negative number")
     return result

@@ -45,7 +45,7 @@ def _overwrite_deleted(connection: BaseDatabaseWrapper, **_: Any) -> None:
 def _conversation_deleted(using: str, **_: Any) -> None:
     """However it was deleted: by its owner, by an admin, with its user, in a shell. Once per transaction."""
     connection = connections[using]
-    is_planned = any(isinstance(work, partial) and work.func is clean for _, work, _ in connection.run_on_commit)
+    is_planned = any(isinstance(todo[1], partial) and todo[1].func is clean for todo in connection.run_on_commit)
     if connection.vendor == "sqlite" and not (is_planned or _is_postponed.get()):
         transaction.on_commit(partial(clean, using, max_bytes=MAX_BYTES), using=using)
 
@@ -84,4 +84,4 @@ def clean(using: str, *, max_bytes: int | None = None) -> bool:
 
 def _bytes_of(cursor: Any) -> int:
     cursor.execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
-    return cursor.fetchone()[0]
+    return int(cursor.fetchone()[0])

@@ -46,7 +46,7 @@ def _delete_batch(conversations: QuerySet[Conversation]) -> int:
 
 def _skips_locked() -> bool:
     """A conversation that somebody writes just now is in use. SQLite has one lock, and no rows to skip."""
-    return transaction.get_connection().features.has_select_for_update_skip_locked
+    return bool(transaction.get_connection().features.has_select_for_update_skip_locked)
 
 
 def ended_sessions(days: int) -> QuerySet[ChatSession]:

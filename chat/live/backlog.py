@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from chat.agents.langroid.holdback import HoldBack
 from chat.live.snapshot import StreamView
+from chat.markdown.colours import Patience
 from chat.markdown.stream import MarkdownStream, Patch, flush_interval, render_within
 from chat.wire.codes import CHUNK_CHARS
 from chat.wire.events import Event, StreamEnd, StreamHtml, StreamReasoning, StreamStart, StreamToken
@@ -41,6 +42,11 @@ class Stream:
     @property
     def id(self) -> str:
         return self.start["message_id"]
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether its HTML lacks something: text, or the colours of code."""
+        return bool(self.unrendered) or (self.rendered is not None and self.rendered.has_late)
 
 
 @dataclass
@@ -85,7 +91,10 @@ class Backlog:
 
     def ready(self, events: Iterable[Event]) -> list[Event | _Rendered]:
         """Prepare events for `add`, which may take milliseconds."""
-        return [_Rendered(event, with_html(event)) if self.html and _is_answer(event) else event for event in events]
+        return [
+            _Rendered(event, with_html(event, Patience())) if self.html and _is_answer(event) else event
+            for event in events
+        ]
 
     def add(self, events: Iterable[Event | _Rendered]) -> None:
         """Let events wait, in order with all else. Needs no lock."""
@@ -149,7 +158,7 @@ class Backlog:
         if self._pending:
             return True
         streams = self._streams.values()
-        return any((s.hold is not None and s.hold.held) or (self.html and s.unrendered) for s in streams)
+        return any((s.hold is not None and s.hold.held) or (self.html and s.is_behind) for s in streams)
 
     def emitted(self, message_id: str) -> tuple[str, str]:
         """The text and reasoning of an open message, including what waits to be sent but not what is held back."""
@@ -181,7 +190,7 @@ class Backlog:
             n=stream.html_n if html else stream.n,
             reasoning="".join(stream.reasoning),
             reasoning_n=stream.reasoning_n,
-            blocks=tuple(stream.rendered.blocks) if html else None,
+            blocks=tuple(stream.rendered.blocks) if html and stream.rendered else None,
         )
 
     # -- sending ----------------------------------------------------------------------------------------------------
@@ -218,7 +227,7 @@ class Backlog:
         frame = encode(event)
         raw.append(frame)
         if self.html:
-            html.append(encode(with_html(event)) if _is_answer(event) else frame)
+            html.append(encode(with_html(event, Patience())) if _is_answer(event) else frame)
 
     def _number(self, chunk: _Chunk, raw: list[str], html: list[str]) -> None:
         stream, text = chunk.stream, "".join(chunk.parts)
@@ -239,10 +248,11 @@ class Backlog:
 
     def _render(self, stream: Stream, html: list[str], now: float, interval: float, *, is_end: bool = False) -> None:
         """Add the patches that bring the page's HTML up to date, unless the stream's own clock says later."""
-        if not self.html or (not is_end and (not stream.unrendered or now < stream.render_due)):
+        if not self.html or (not is_end and (not stream.is_behind or now < stream.render_due)):
             return
         patches = self._feed(stream, now, interval)
         if is_end:
+            assert stream.rendered is not None  # since `_feed`
             patches += stream.rendered.end()
         for patch in patches:
             event = StreamHtml(
@@ -265,14 +275,14 @@ class Backlog:
 
 
 def _is_answer(event: Event) -> bool:
-    return event["type"] == "message" and event["message"]["sender"] == "assistant"
+    return bool(event["type"] == "message" and event["message"]["sender"] == "assistant")
 
 
-def with_html(event: Event) -> Event:
-    """Return an assistant's record with its `html`; any other event as it is. May take milliseconds."""
+def with_html(event: Event, patience: Patience) -> Event:
+    """Return an assistant's record with its `html`; any other event as it is. It takes its time: see `Patience`."""
     if not _is_answer(event):
         return event
     message = event["message"]
-    html, is_cut = render_within(message["content"], MAX_HTML_BYTES)
+    html, is_cut = render_within(message["content"], MAX_HTML_BYTES, patience)
     message = {**message, "html": html}
     return shorten({**event, "message": {**message, "truncated": True} if is_cut else message})

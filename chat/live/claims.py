@@ -10,12 +10,12 @@ import uuid
 from dataclasses import dataclass
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 
 from chat.clock import Now
 from chat.exceptions import NotFound
 from chat.mends.statements import update
 from chat.models import ChatSession, Conversation, Message, ServerProcess
-from chat.models.runs import ChatSessionQuerySet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ def claim(id: uuid.UUID, process: ServerProcess) -> Claim | uuid.UUID:
     except Conversation.DoesNotExist:
         raise NotFound from None
     owner = conversation.owner_process_id
-    if owner != process.id and ServerProcess.is_alive(owner):
+    if owner and owner != process.id and ServerProcess.is_alive(owner):
         return owner
     closed = tuple(conversation.close_open(Message.Status.INTERRUPTED))
     reasons = ChatSession.EndReason
@@ -118,17 +118,17 @@ def stop_waiting(id: uuid.UUID) -> tuple[Message, ...]:
     return (answer,)
 
 
-def ask_to_end(sessions: ChatSessionQuerySet, reason: str) -> int:
+def ask_to_end(sessions: QuerySet[ChatSession], reason: str) -> int:
     """Have the sessions that are not over ended, in whatever process they are; return their number.
 
     A live process finds the request with its next tick. The sessions of dead processes are closed at once.
     """
     with transaction.atomic():
-        live = sessions.filter(ended=None).with_liveness()
-        asked = list(live.values_list("id", "conversation", "is_alive"))
+        live = sessions.filter(ended=None).annotate(has_lease=ChatSession.alive())
+        asked = list(live.values_list("id", "conversation", "has_lease"))
         ChatSession.objects.filter(id__in=[id for id, *_ in asked], ended=None).update(end_reason=reason)
-    for id, conversation, is_alive in asked:
-        if not is_alive:
+    for id, conversation, has_lease in asked:
+        if not has_lease:
             close_orphan(conversation)
             ChatSession.objects.filter(id=id, ended=None).update(ended=Now(), end_reason=ChatSession.EndReason.LOST)
     return len(asked)

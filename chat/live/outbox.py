@@ -10,12 +10,13 @@ import threading
 import time
 
 from chat.agents.langroid.holdback import HoldBack
-from chat.live.backlog import Backlog, StreamView
+from chat.live.backlog import Backlog
 from chat.live.flusher import (
     Flusher,
     pace,
 )
-from chat.wire.events import Event
+from chat.live.snapshot import StreamView
+from chat.wire.events import Event, StreamStart
 
 MAX_PENDING_CHARS = 64_000  # more text of one session than this does not wait: its agent does
 ROOM_SECONDS = 5.0  # at the longest
@@ -48,7 +49,7 @@ class Outbox:
         self._backlog.add(events)
         self._flush_soon()
 
-    def open(self, start: Event, *, hold: HoldBack | None = None) -> None:
+    def open(self, start: StreamStart, *, hold: HoldBack | None = None) -> None:
         """Begin a message: send its `stream_start` (given without text)."""
         with self._lock:
             self._backlog.open(start, hold=hold)

@@ -27,7 +27,7 @@ class Questions:
         self._hold = hold
         self._progress = progress
         self._halted = halted
-        self._answers = Inbox(CAPACITY)
+        self._answers: Inbox[tuple[str, Answer | None]] = Inbox(CAPACITY)
         self._asking = threading.Lock()  # one question at a time
 
     # -- the pages' side: any thread --------------------------------------------------------------------------------

@@ -186,6 +186,7 @@ class Recorder:
 
     def send(self, record: Message, *then: Event) -> None:
         """Send a record that is stored; one whose text was streamed ends its stream."""
+        assert record.seq is not None
         with self._progress.lock:
             self._newest_seq = record.seq
             row = self._open.pop(str(record.id), None)

@@ -26,7 +26,7 @@ from typing import Any
 
 from django.db import connections, transaction
 
-from chat.conf import AgentSpec, agents
+from chat.conf import AgentSpec, Limits, agents
 from chat.exceptions import AgentUnavailable, ChatError, new_incident
 from chat.live.claims import Claim
 from chat.live.flusher import pace
@@ -74,6 +74,7 @@ class AgentSession:
     ) -> None:
         """Call on the event loop. `ended` is called in the agent's thread when it leaves."""
         conversation = claimed.conversation
+        assert claimed.session is not None  # a turn waits
         self.record = claimed.session
         self.spec: AgentSpec | None = agents().get(conversation.agent_key)
         self.user_id = conversation.user_id
@@ -254,16 +255,16 @@ class AgentSession:
 
     def _work(self) -> None:
         try:
-            task, request = self._prepare()
+            task, request, limits = self._prepare()
         except AgentGone:
             raise
         except Exception as error:
             return self._refuse(error)
         from chat.agents.langroid import turns as callbacks
 
-        callbacks.run(task, self, request)
+        callbacks.run(task, self, request, limits=limits)
 
-    def _prepare(self) -> tuple[Any, Any]:
+    def _prepare(self) -> tuple[Any, Any, Limits]:
         """Make the agent, with the memory of its conversation. Raises: whatever a factory may raise."""
         from chat.agents.langroid import setup
 
@@ -274,11 +275,11 @@ class AgentSession:
         if self.spec is None:
             raise AgentUnavailable("The agent of this conversation is not configured any more.")
         records = self._turns.history()
-        task = factories.build(self.spec, self._context(records))
+        task = factories.build(self.spec, self._context(self.spec, records))
         history.install(task, records)
-        return task, factories.request_of(task)
+        return task, factories.request_of(task), self.spec.limits
 
-    def _context(self, records: list[Message]) -> Any:
+    def _context(self, spec: AgentSpec, records: list[Message]) -> Any:
         from django.contrib.auth import get_user_model
 
         from chat.agents import AgentContext
@@ -291,9 +292,9 @@ class AgentSession:
             conversation_id=str(self.conversation_id),
             user=user,
             history=tuple(records),
-            settings=dict(self.spec.options),
+            settings=dict(spec.options),
             resources=self.resources,
-            agent=self.spec.name,
+            agent=spec.name,
             asker=self.ask,
         )
 

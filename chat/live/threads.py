@@ -63,7 +63,9 @@ def start_thread(function: Callable[[], None], *, name: str) -> asyncio.Task[Non
 
     Never cancel the task: the thread would see CancelledError inside `async_to_sync`.
     """
-    call = sync_to_async(function, thread_sensitive=False, executor=DaemonThreads(name))
+    call = sync_to_async(  # type: ignore[call-overload]  # it asks for a ThreadPoolExecutor, and takes any
+        function, thread_sensitive=False, executor=DaemonThreads(name)
+    )
     task = asyncio.ensure_future(call())
     return keep(task)
 

@@ -47,7 +47,7 @@ class Turns:
         self._record = record
         self._agent = agent
         self._give_way = give_way
-        self._inbox = Inbox(INBOX_CAPACITY)
+        self._inbox: Inbox[uuid.UUID | None] = Inbox(INBOX_CAPACITY)
         self._remembers: Any = NO_AGENT  # the turn with which the agent's memory ends
         self.idle_since = time.monotonic()
         self._wake_for(progress.queued)
@@ -140,7 +140,8 @@ class Turns:
         if not knows_all:  # a turn ended before the agent had heard of it: a fresh one gets the transcript with it
             return self._give_way()
         if not waiting:
-            return self.forget(turn)
+            self.forget(turn)
+            return None
         message, progress = waiting[0], self._progress
         with progress.lock:
             progress.queued = [id for id in progress.queued if id != message.id]

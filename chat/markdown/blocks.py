@@ -1,4 +1,4 @@
-"""One block of Markdown to HTML. Pure; any thread; made for `markdown.py`.
+"""One block of Markdown to HTML. Pure; any thread; made for `stream.py`.
 
 The only way of a model's text into HTML. The last step is always the sanitiser, and no text, however hostile, raises:
 what cannot be rendered is shown as plain text. HTML in the text is text. What the HTML consists of, for whoever
@@ -33,22 +33,18 @@ from typing import Any
 
 import nh3
 from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
 from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
-from pygments import highlight
-from pygments.formatters import HtmlFormatter
-from pygments.lexers import get_lexer_by_name
 from pygments.token import STANDARD_TYPES
-from pygments.util import ClassNotFound
 
 from chat.markdown import formulas
+from chat.markdown.colours import Colours
 
 logger = logging.getLogger(__name__)
 
 MAX_INLINE_CHARS = 10_000  # of one paragraph or cell; a longer one is plain text (the parser is quadratic in places)
 MAX_NESTING = 40  # levels; the parser drops what is deeper, so such a block is shown as plain text
-MAX_COLOURED_CHARS = 20_000  # of one code block, and
-MAX_COLOURED_LINE = 1_000  # of one of its lines: lexers are regular expressions, some of them quadratic
 
 # -- parsing ----------------------------------------------------------------------------------------------------------
 
@@ -61,6 +57,7 @@ def _make_parser() -> MarkdownIt:
     md = MarkdownIt("gfm-like", options).use(formulas.formulas_plugin)
     md.core.ruler.disable(["normalize", "block"])  # `parse` does both
     md.validateLink = lambda url: True  # type: ignore[method-assign]  # `_tame` leaves the label of a bad link
+    assert md.linkify is not None  # gfm-like has it
     md.linkify.set({"fuzzy_link": False})  # main.py and README.md are files, not hosts in Paraguay and Moldova
     md.linkify.add("//", None).add("ftp:", None)
     for name, rule in _RENDER_RULES.items():
@@ -114,8 +111,8 @@ def parse(text: str) -> Document:
     return Document(found, env)
 
 
-def to_html(block: Block, env: Mapping[str, Any], *, colours: bool) -> str:
-    """Render one block, sanitised. Uses up its tokens."""
+def to_html(block: Block, env: Mapping[str, Any], *, colours: Colours | None) -> str:
+    """Render one block, sanitised, its code with `colours`. Uses up its tokens."""
     if any(token.level >= MAX_NESTING - 1 for token in block.tokens):
         return plain(block.source)
     state = StateCore("", _md, {**env, "colours": colours}, block.tokens)
@@ -194,6 +191,7 @@ def _tame(children: Sequence[Token]) -> list[Token]:
 
 
 def _picture(image: Token, *, in_link: bool) -> list[Token]:
+    assert isinstance(_md.renderer, RendererHTML)
     alt = _md.renderer.renderInlineAsText(image.children, _md.options, {})
     href = _allowed(image.attrs.get("src"))
     if in_link or href is None:
@@ -226,7 +224,7 @@ def open_formula(source: str) -> str:
 def _render_code(self: Any, tokens: Sequence[Token], index: int, options: Any, env: Mapping[str, Any]) -> str:
     token = tokens[index]
     language = _language(token.info)
-    coloured = _coloured(token.content, language) if env["colours"] and language else None
+    coloured = env["colours"].of(token.content, language) if env["colours"] and language else None
     return _figure(language, coloured or html.escape(token.content, quote=False))
 
 
@@ -239,20 +237,6 @@ def _language(info: str) -> str:
     """Return the name in a fence's first line: of `python title="x"` and `{.python}` it is python."""
     word = re.match(r"[\s{.]*([\w+#.-]{0,30})", info)
     return word.group(1) if word else ""
-
-
-def _coloured(code: str, language: str) -> str | None:
-    """Return the code with spans for its tokens; None without a lexer, or where colouring would take too long."""
-    if len(code) > MAX_COLOURED_CHARS or max(map(len, code.split("\n"))) > MAX_COLOURED_LINE:
-        return None
-    try:
-        lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
-        return str(highlight(code, lexer, _formatter))
-    except ClassNotFound:
-        return None
-    except Exception:  # a lexer that fails must not take the message with it
-        logger.exception("A lexer failed")
-        return None
 
 
 def _render_table_open(self: Any, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
@@ -280,7 +264,6 @@ _RENDER_RULES = {
     "plain": _render_plain,
 }
 
-_formatter = HtmlFormatter(nowrap=True)
 _cleaner = nh3.Cleaner(
     tags={
         *("a", "blockquote", "br", "code", "div", "em", "figcaption", "figure", "h3", "h4", "h5", "h6", "hr", "input"),

@@ -1,4 +1,4 @@
-"""Formulas: where Markdown holds LaTeX, and the MathML of it. Pure; made for `rendering.py`.
+"""Formulas: where Markdown holds LaTeX, and the MathML of it. Pure; made for `blocks.py`.
 
 Four notations, as models write them: `$a$` and `\\(a\\)` in a line; `$$a$$` and `\\[a\\]` in a line or as a block of
 their own, also directly under a line of text. Money is no formula: an opening `$` has no space after it and no letter
@@ -18,6 +18,7 @@ from xml.etree.ElementTree import Element
 
 from latex2mathml.converter import convert_to_element
 from markdown_it import MarkdownIt
+from markdown_it.ruler import RuleOptionsType
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
@@ -48,7 +49,7 @@ _ENVIRONMENTS = {"aligned": "align*", "gathered": "align*", "gather": "align*", 
 
 def formulas_plugin(md: MarkdownIt) -> None:
     """Teach a markdown-it parser to read and to render formulas."""
-    interrupts = {"alt": ["paragraph", "reference", "blockquote", "list"]}
+    interrupts: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
     md.block.ruler.before("fence", "formula_block", _block_rule, interrupts)
     md.inline.ruler.before("escape", "formula", _inline_rule)
     md.add_render_rule("formula_block", _render_block)

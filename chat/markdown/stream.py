@@ -1,21 +1,21 @@
 """Markdown to HTML: whole messages, and messages that are still being written. Pure.
 
 No text, however hostile, raises; what cannot be rendered is shown as plain text. What the HTML consists of is said in
-`rendering.py`.
+`blocks.py`.
 """
 
 from __future__ import annotations
 
 import re
-import threading
 from bisect import bisect_left
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 from chat.markdown import formulas
 from chat.markdown.blocks import Block, Document, normalised, open_code, open_formula, parse, plain, to_html
+from chat.markdown.colours import Colours, Patience
+from chat.markdown.kept import Kept
 
 MAX_CHARS = 200_000  # of Markdown in one message; what follows is plain text
 PLAIN_CHARS = 16_000  # of one block of plain text
@@ -26,22 +26,19 @@ KEEP_CHARS = 40  # a shorter common beginning is not worth the field
 
 def render(text: str) -> str:
     """Return the HTML of a finished message."""
-    return "".join(blocks(text))
+    return "".join(blocks(text, Patience()))
 
 
-def blocks(text: str) -> tuple[str, ...]:
-    """Return the HTML of a finished message, cut between its top-level blocks."""
+def blocks(text: str, patience: Patience) -> tuple[str, ...]:
+    """Return the HTML of a finished message, cut between its top-level blocks. May wait for the colours of its code."""
     text = normalised(text)
-    done = _cache.get(text)
-    if done is None:
-        done = _cache.put(text, _blocks(text, {}))
-    return done
+    return _cache.get(text) or _blocks(text, {}, Colours(patience))
 
 
-def render_within(text: str, limit_bytes: int) -> tuple[str, bool]:
+def render_within(text: str, limit_bytes: int, patience: Patience) -> tuple[str, bool]:
     """Return as many whole blocks as fit into `limit_bytes` of UTF-8, and whether any had to be left out."""
-    kept = []
-    for block in blocks(text):
+    kept: list[str] = []
+    for block in blocks(text, patience):
         limit_bytes -= len(block.encode())
         if limit_bytes < 0:
             return "".join(kept), True
@@ -54,15 +51,17 @@ def flush_interval(last_render_seconds: float, load_interval: float = 0.0) -> fl
     return max(0.080, 8 * last_render_seconds, load_interval)
 
 
-def _blocks(text: str, known: Mapping[str, str]) -> tuple[str, ...]:
+def _blocks(text: str, known: Mapping[str, str], colours: Colours) -> tuple[str, ...]:
     """Render a normalised text. `known`: the HTML of blocks by their source, used where that alone decides."""
     marked, rest = _split_at_limit(text)
     document = parse(marked)
+    colours.are_late = False
     if not document.is_context_free:
         known = {}
-    rendered = [known.get(block.source) or to_html(block, document.env, colours=True) for block in document.blocks]
+    rendered = [known.get(block.source) or to_html(block, document.env, colours=colours) for block in document.blocks]
     rendered += [plain(rest[at : at + PLAIN_CHARS]) for at in range(0, len(rest), PLAIN_CHARS)]
-    return tuple(rendered)
+    done = tuple(rendered)
+    return done if colours.are_late else _cache.put(text, done)
 
 
 def _split_at_limit(text: str) -> tuple[str, str]:
@@ -73,50 +72,9 @@ def _split_at_limit(text: str) -> tuple[str, str]:
     return text[:cut], text[cut:]
 
 
-# -- the cache --------------------------------------------------------------------------------------------------------
-
-
-class _Cache:
-    """The HTML of texts that were rendered lately, bounded by its size. Thread-safe."""
-
-    def __init__(self, max_chars: int) -> None:
-        self._max_chars = max_chars
-        self._lock = threading.Lock()
-        self._entries: OrderedDict[str, tuple[str, ...]] = OrderedDict()  # guarded by _lock, as is:
-        self._chars = 0
-
-    def get(self, text: str) -> tuple[str, ...] | None:
-        with self._lock:
-            if text not in self._entries:
-                return None
-            self._entries.move_to_end(text)
-            return self._entries[text]
-
-    def put(self, text: str, rendered: tuple[str, ...]) -> tuple[str, ...]:
-        with self._lock:
-            self._forget(text)
-            self._entries[text] = rendered
-            self._chars += _weight(text, rendered)
-            while self._chars > self._max_chars:
-                self._forget(next(iter(self._entries)))
-        return rendered
-
-    def clear(self) -> None:
-        with self._lock:
-            self._entries.clear()
-            self._chars = 0
-
-    def _forget(self, text: str) -> None:
-        rendered = self._entries.pop(text, None)
-        if rendered is not None:
-            self._chars -= _weight(text, rendered)
-
-
-def _weight(text: str, rendered: tuple[str, ...]) -> int:
-    return len(text) + sum(map(len, rendered)) + 200
-
-
-_cache = _Cache(CACHE_CHARS)
+_cache: Kept[str, tuple[str, ...]] = Kept(
+    CACHE_CHARS, weight=lambda text, rendered: len(text) + sum(map(len, rendered)) + 200
+)
 
 
 # -- the stream -------------------------------------------------------------------------------------------------------
@@ -140,7 +98,8 @@ _OPENING_FENCE = re.compile(r"(?:[ \t]*\n)*(?:(`{3,})([^`\n]*)|(~{3,})([^\n]*))\
 class MarkdownStream:
     """A message that is being written. Not thread-safe; takes milliseconds, so never on the event loop.
 
-    A block that another one follows is closed: rendered in full and left alone. Only what is after the last closed
+    A block that another one follows is closed: rendered in full and left alone, but for the colours of its code, which
+    nothing waits for: they come with the first `feed` after they are there. Only what is after the last closed
     block is rendered again when text arrives, without colours and with its open marks closed; all of it is the
     block number `len(closed)`. Where a block ends is decided by complete lines only, for a half one lies: "2" may
     become the "2." of a list, "#" the "#tag" of a paragraph.
@@ -156,30 +115,39 @@ class MarkdownStream:
         self._closed = 0  # number of closed blocks
         self._blocks: list[str] = []
         self._known: dict[str, str] = {}  # HTML of closed blocks by source
+        self._colours = Colours(Patience(0.0))
+        self._uncoloured: dict[int, str] = {}  # the source of closed blocks whose colours are late
 
     @property
     def blocks(self) -> list[str]:
         """The current HTML of all blocks: whoever applies the patches that come after holds the same."""
         return list(self._blocks)
 
+    @property
+    def has_late(self) -> bool:
+        """Whether another `feed`, of nothing perhaps, will bring colours."""
+        return bool(self._uncoloured)
+
     def feed(self, text_delta: str) -> list[Patch]:
         """Take the next piece of text. Collect tokens for one `flush_interval` first."""
+        patches = self._colour() if self._uncoloured and self._colours.have_come else []
         delta = self._carry + text_delta
         self._carry = "\r" if delta.endswith("\r") else ""
         delta = normalised(delta.removesuffix("\r"))
         if not delta:
-            return []
+            return patches
         self._text += delta
         if len(self._text) > MAX_CHARS:
-            return self._show_plain()
-        patches = self._close() if "\n" in delta else []
+            return patches + self._show_plain()
+        if "\n" in delta:
+            patches += self._close()
         return patches + self._show()
 
     def end(self) -> list[Patch]:
         """Finish the message, also one that was stopped half-way. Nothing may be fed afterwards."""
         self._text += "\n" * len(self._carry)
         self._carry = ""
-        final = _cache.get(self._text) or _cache.put(self._text, _blocks(self._text, self._known))
+        final = _cache.get(self._text) or _blocks(self._text, self._known, self._colours)
         left_over = [""] * (len(self._blocks) - len(final))  # a block cannot be taken back
         return [patch for index, block in enumerate([*final, *left_over]) for patch in self._set(index, block)]
 
@@ -222,11 +190,28 @@ class MarkdownStream:
     def _finish(self, finished: Sequence[Block], document: Document) -> list[Patch]:
         patches: list[Patch] = []
         for block in finished:
-            rendered = to_html(block, document.env, colours=True)
+            self._colours.are_late = False
+            rendered = to_html(block, document.env, colours=self._colours)
             if document.is_context_free:
-                self._known[block.source] = rendered
+                if self._colours.are_late:
+                    self._uncoloured[self._closed] = block.source
+                else:
+                    self._known[block.source] = rendered
             patches += self._set(self._closed, rendered)
             self._closed += 1
+        return patches
+
+    def _colour(self) -> list[Patch]:
+        """Render the closed blocks again whose colours have come."""
+        patches: list[Patch] = []
+        for index, source in list(self._uncoloured.items()):
+            document = parse(source)
+            self._colours.are_late = False
+            rendered = "".join(to_html(block, document.env, colours=self._colours) for block in document.blocks)
+            if not self._colours.are_late:
+                del self._uncoloured[index]
+                self._known[source] = rendered
+                patches += self._set(index, rendered)
         return patches
 
     def _show(self) -> list[Patch]:
@@ -296,12 +281,12 @@ def _provisional(tail: str) -> str:
         return _open_code(tail, fence)
     document = parse(_healed(tail))
     if formulas.OPEN_AT not in document.env:
-        return "".join(to_html(block, document.env, colours=False) for block in document.blocks)
+        return "".join(to_html(block, document.env, colours=None) for block in document.blocks)
 
     start = _line_starts(tail)[document.env[formulas.OPEN_AT]]
     before = parse(tail[:start])
     formula = open_formula(tail[start:])
-    return "".join(to_html(block, before.env, colours=False) for block in before.blocks) + formula
+    return "".join(to_html(block, before.env, colours=None) for block in before.blocks) + formula
 
 
 def _open_code(tail: str, fence: re.Match[str]) -> str:

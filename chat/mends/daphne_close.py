@@ -16,7 +16,7 @@ from chat.mends.known import PATIENT_CLOSE
 CLOSE_SECONDS = 5
 
 
-class PatientProtocol(WebSocketProtocol):
+class PatientProtocol(WebSocketProtocol):  # type: ignore[misc]  # Daphne has no types
     """One connection of Daphne's."""
 
     closeHandshakeTimeout = CLOSE_SECONDS

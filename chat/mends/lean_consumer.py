@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 CLOSE_RESTART = 4012  # come back
 
 
-class PlainConsumer(AsyncWebsocketConsumer):
+class PlainConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
     """What the chat asks of its consumer, in Channels' own way."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:

@@ -135,7 +135,9 @@ class _Kept:
         return connection
 
     def _give_back(self, connection: BaseDatabaseWrapper) -> None:
-        connection.execute_wrappers[0].end()
+        writer = connection.execute_wrappers[0]
+        assert isinstance(writer, _Writer)
+        writer.end()
         if connection.in_atomic_block:
             return connection.close()  # not to be used again
         connection.close_if_unusable_or_obsolete()

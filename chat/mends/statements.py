@@ -15,7 +15,7 @@ from __future__ import annotations
 import functools
 import secrets
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import UUID, uuid4
 
 from django.db import connection, models
@@ -23,6 +23,9 @@ from django.db.models.expressions import DatabaseDefault
 
 from chat.clock import Now
 from chat.mends.known import STATEMENTS
+
+if TYPE_CHECKING:
+    Field = models.Field[Any, Any]
 
 M = TypeVar("M", bound=models.Model)
 
@@ -58,11 +61,12 @@ class Prepared(Generic[M]):
 
     def _prepare(self) -> _Made[M]:
         stand_ins = [STAND_INS[kind]() for kind in self._kinds]
-        query = self._make(*stand_ins).query
+        rows = self._make(*stand_ins)
+        query = rows.query
         sql, params = query.sql_with_params()
         places = {_adapted(value): _Place(number) for number, value in enumerate(stand_ins)}
         made = self._made[connection.vendor] = _Made(
-            query.model, sql, [places.get(param, param) for param in params], tuple(query.annotations)
+            rows.model, sql, [places.get(param, param) for param in params], tuple(query.annotations)
         )
         missing = set(range(len(stand_ins))) - {param.number for param in made.params if isinstance(param, _Place)}
         assert not missing, f"values {missing} are not in {sql}"
@@ -121,7 +125,8 @@ def update(row: models.Model, *names: str) -> None:
     """Store these fields of a stored row. `Now()` is the only expression that they may hold; its value is read back:
     the database's clock counts, and nothing made of the row has this process's.
     """
-    fields = [row._meta.get_field(name) for name in names]
+    meta: Any = row._meta  # all names are those of fields, none is a relation's
+    fields: list[Field] = [meta.get_field(name) for name in names]
     made = [field for field in fields if isinstance(getattr(row, field.attname), Now)]
     if not STATEMENTS.holds:
         return _update_plainly(row, fields, made)
@@ -131,7 +136,7 @@ def update(row: models.Model, *names: str) -> None:
     _read_back(row, made, found)
 
 
-def _update_plainly(row: models.Model, fields: list[models.Field], made: list[models.Field]) -> None:
+def _update_plainly(row: models.Model, fields: list[Field], made: list[Field]) -> None:
     """By Django's own means; `row.save` would store a row of which only the id is known as a new one."""
     stored = type(row)._base_manager.filter(pk=row.pk)
     stored.update(**{field.attname: getattr(row, field.attname) for field in fields})
@@ -139,18 +144,18 @@ def _update_plainly(row: models.Model, fields: list[models.Field], made: list[mo
         row.refresh_from_db(fields=[field.attname for field in made])
 
 
-def _read_back(row: models.Model, fields: Sequence[models.Field], values: Sequence[Any]) -> None:
+def _read_back(row: models.Model, fields: Sequence[Field], values: Sequence[Any]) -> None:
     for field, value in zip(fields, values, strict=True):
         setattr(row, field.attname, _converted(field, value))
 
 
-def _execute(sql: str, row: models.Model, fields: list[models.Field], *, is_read: bool = False) -> Sequence[Any]:
+def _execute(sql: str, row: models.Model, fields: list[Field], *, is_read: bool = False) -> Sequence[Any]:
     with connection.cursor() as cursor:
         cursor.execute(sql, [field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields])
         return cursor.fetchone() if is_read else ()
 
 
-def _converted(field: models.Field, value: Any) -> Any:
+def _converted(field: Field, value: Any) -> Any:
     """A value that came from the database as Python has it."""
     converters, column = _converters(field)
     for convert in converters:
@@ -158,23 +163,19 @@ def _converted(field: models.Field, value: Any) -> Any:
     return value
 
 
-def _converters(field: models.Field) -> tuple[list[Callable[..., Any]], Any]:
+def _converters(field: Field) -> tuple[list[Callable[..., Any]], Any]:
     column = field.get_col(field.model._meta.db_table)
     return connection.ops.get_db_converters(column) + column.get_db_converters(connection), column
 
 
 @functools.cache
-def _insert_sql(
-    vendor: str, model: type[models.Model], given: tuple[models.Field, ...], made: tuple[models.Field, ...]
-) -> str:
+def _insert_sql(vendor: str, model: type[models.Model], given: tuple[Field, ...], made: tuple[Field, ...]) -> str:
     values = ", ".join(["%s"] * len(given))
     return f"INSERT INTO {_quoted(model)} ({_columns(given)}) VALUES ({values}){_returning(made)}"
 
 
 @functools.cache
-def _update_sql(
-    vendor: str, model: type[models.Model], given: tuple[models.Field, ...], now: tuple[models.Field, ...]
-) -> str:
+def _update_sql(vendor: str, model: type[models.Model], given: tuple[Field, ...], now: tuple[Field, ...]) -> str:
     compiler = model._base_manager.all().query.get_compiler(connection=connection)
     clock, _ = compiler.compile(Now())
     changes = [f"{_columns([field])} = %s" for field in given] + [f"{_columns([field])} = {clock}" for field in now]
@@ -185,9 +186,9 @@ def _quoted(model: type[models.Model]) -> str:
     return connection.ops.quote_name(model._meta.db_table)
 
 
-def _columns(fields: Sequence[models.Field]) -> str:
-    return ", ".join(connection.ops.quote_name(field.column) for field in fields)
+def _columns(fields: Sequence[Field]) -> str:
+    return ", ".join(connection.ops.quote_name(str(field.column)) for field in fields)
 
 
-def _returning(fields: Sequence[models.Field]) -> str:
+def _returning(fields: Sequence[Field]) -> str:
     return f" RETURNING {_columns(fields)}" if fields else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 from django.conf import settings
 from django.db import models
@@ -30,5 +30,5 @@ class ContentView(models.Model):
         """Store a new row. Raises: IntegrityError for one that is stored already."""
         super().save(**{**options, "force_insert": True})
 
-    def delete(self, **options: Any) -> Any:
+    def delete(self, using: Any = None, keep_parents: bool = False) -> NoReturn:
         raise TypeError("the record of opened transcripts is append-only")

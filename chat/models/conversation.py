@@ -219,10 +219,12 @@ class Conversation(models.Model):
         rows = records.values_list("seq", "turn", "kind")[:limit]
         first = before or self.newest_seq + 1
         while rows:
-            first = min(seq for seq, *_ in rows)
+            first = min(seq for seq, *_ in rows if seq)
             turns = {turn for _, turn, kind in rows if turn and kind != Message.Kind.HEAD}
             start = self.messages.filter(id__in=turns, seq__lt=first).aggregate(first=models.Min("seq"))["first"]
-            rows = records.filter(seq__gte=start, seq__lt=first).values_list("seq", "turn", "kind") if start else ()
+            if start is None:
+                break
+            rows = records.filter(seq__gte=start, seq__lt=first).values_list("seq", "turn", "kind")
         return first - 1
 
     def newest_ids(self, seq: int) -> list[str]:
@@ -249,7 +251,7 @@ class Conversation(models.Model):
 
     def records_to(self, head: uuid.UUID | None) -> list[Message]:
         """The records of the path to `head`: what came before the first turn, then turn by turn, each by `seq`."""
-        order = {turn: position for position, turn in enumerate(self.turns_to(head), start=1)}
+        order: dict[uuid.UUID | None, int] = {turn: at for at, turn in enumerate(self.turns_to(head), start=1)}
         rows = self.records().filter(Q(turn=None) | Q(turn__in=order)).exclude(kind=Message.Kind.HEAD)
         return sorted(rows, key=lambda row: (order.get(row.turn, 0), row.seq))
 

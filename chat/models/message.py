@@ -7,10 +7,10 @@ import uuid
 from django.db import models
 from django.db.models import Q
 
-from chat.addresses import address_of
 from chat.clock import Now
 from chat.mends.statements import update
 from chat.observer import Answer
+from chat.paths import address_of
 from chat.wire import records
 from chat.wire.events import Event, ToolCall
 from chat.wire.frames import shorten
@@ -139,5 +139,7 @@ class Message(models.Model):
 
 
 # What may change when the checkpoint of something in progress becomes a record.
-OUTCOME = ("seq", "status", "content", "reasoning", "finish_reason", "duration_ms", "usage", "error")
-OUTCOME += ("tool_calls", "sources")
+OUTCOME = (
+    *("seq", "status", "content", "reasoning", "finish_reason", "duration_ms", "usage", "error"),
+    *("tool_calls", "sources"),
+)

@@ -50,13 +50,6 @@ class ServerProcess(models.Model):
         ServerProcess.objects.filter(id=self.id, ended=None).update(ended=Now())
 
 
-class ChatSessionQuerySet(models.QuerySet["ChatSession"]):
-    def with_liveness(self) -> ChatSessionQuerySet:
-        """Add `is_alive`: whether its process holds its lease."""
-        alive = ServerProcess.objects.filter(ServerProcess.alive(), id=OuterRef("process"))
-        return self.annotate(is_alive=Exists(alive))
-
-
 class ChatSession(models.Model):
     """The record of one run of an agent for a conversation: who, where, when, and what it used."""
 
@@ -87,8 +80,6 @@ class ChatSession(models.Model):
     errors = models.PositiveIntegerField(default=0)
     last_error = models.CharField(max_length=200, blank=True, default="")  # code and incident, never a text
 
-    objects = ChatSessionQuerySet.as_manager()
-
     class Meta:
         verbose_name = "session record"
         ordering = ["-started"]
@@ -99,6 +90,11 @@ class ChatSession(models.Model):
 
     def __str__(self) -> str:
         return f"{self.agent_key} {self.started:%Y-%m-%d %H:%M}"
+
+    @staticmethod
+    def alive() -> Exists:
+        """Whether its process holds its lease, for a query."""
+        return Exists(ServerProcess.objects.filter(ServerProcess.alive(), id=OuterRef("process")))
 
     def end(self, reason: str) -> None:
         """Note how the run ended; the first reason stays."""

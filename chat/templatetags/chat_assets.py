@@ -25,7 +25,15 @@ register = template.Library()
 
 
 MAIN = "chat/main.js"
+ADDED = ("chat/cards/*.js", "chat/slots/*.js")  # each of them registers what it adds (`chat/registries.js`)
 IMPORT = re.compile(r'^(?:import|\}) .*?"(chat/[\w./-]+)";$', re.M)
+
+
+@cache
+def script_names() -> tuple[str, ...]:
+    """Return the names of the modules that the page starts, in order: what adds to it, then the page."""
+    added = (path.relative_to(STATIC).as_posix() for pattern in ADDED for path in STATIC.glob(pattern))
+    return (*sorted(added), MAIN)
 
 
 @cache
@@ -40,7 +48,8 @@ def module_names() -> tuple[str, ...]:
             visit(imported)
         names[name] = None
 
-    visit(MAIN)
+    for name in script_names():
+        visit(name)
     return tuple(names)
 
 
@@ -76,6 +85,14 @@ def chat_module_preloads() -> SafeString:
 
 
 @register.simple_tag
+def chat_scripts() -> SafeString:
+    """Print the scripts that start the page. They run in this order."""
+    return format_html_join(
+        "\n", '<script type="module" src="{}"></script>', ((static(name),) for name in script_names())
+    )
+
+
+@register.simple_tag
 def chat_site_name() -> str:
     """Print the site's name, for the pages around the chat."""
-    return conf.SITE_NAME
+    return str(conf.SITE_NAME)

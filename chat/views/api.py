@@ -17,6 +17,7 @@ from chat.cluster import announce
 from chat.cluster.process import this_process
 from chat.exceptions import BadFrame, TooLarge
 from chat.live.backlog import with_html
+from chat.markdown.colours import Patience
 from chat.models import Conversation
 from chat.models.conversation import NEWEST_RECORDS
 from chat.owners import Owner
@@ -67,8 +68,9 @@ def records(request: HttpRequest, owner: Owner, id: UUID) -> HttpResponse:
     rows = row.newest(_number(request, "limit", NEWEST_RECORDS, MAX_RECORDS), before=before)
     events = [record.event() for record in rows]
     if request.GET.get("html") == "1":
-        events = [with_html(event) for event in events]
-    return JsonResponse({"records": events, "earlier": bool(rows) and rows[0].seq > 1})
+        patience = Patience()
+        events = [with_html(event, patience) for event in events]
+    return JsonResponse({"records": events, "earlier": bool(rows) and rows[0].seq != 1})
 
 
 def _number(request: HttpRequest, name: str, default: int, most: int) -> int:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from chat.wire.events import Event, Head, Message, MessageBody, Placed, StreamStart, ToolCall, ToolResult
 from chat.wire.values import iso, text_or_none
+
+P = TypeVar("P", bound=Placed)
 
 
 def record(row: Any, **more: Any) -> Event:
@@ -20,49 +22,61 @@ def record(row: Any, **more: Any) -> Event:
 
 def call(row: Any) -> ToolCall:
     """The `tool_call` that began a tool's run."""
-    return ToolCall(
+    event = ToolCall(
         type="tool_call",
         tool_call_id=str(row.id),
         turn=text_or_none(row.turn),
         message_id=text_or_none(row.caller_id),
         tool_name=row.tool_name,
         tool_args=row.tool_args or {},
-        **_place(row),
+        agent=row.agent,
+        parent_id=text_or_none(row.parent_id),
+        depth=row.depth,
         timestamp=iso(row.created),
     )
+    return _with_task(event, row)
 
 
 def stream_start(row: Any) -> StreamStart:
     """The `stream_start` of an open message, without its text."""
-    return StreamStart(
+    event = StreamStart(
         type="stream_start",
         message_id=str(row.id),
         turn=text_or_none(row.turn),
         sender="assistant",
-        **_place(row),
+        agent=row.agent,
+        parent_id=text_or_none(row.parent_id),
+        depth=row.depth,
         timestamp=iso(row.created),
     )
+    return _with_task(event, row)
 
 
-def _place(row: Any) -> Placed:
-    place = Placed(agent=row.agent, parent_id=text_or_none(row.parent_id), depth=row.depth)
+def _with_task(event: P, row: Any) -> P:
     if row.depth:
-        place["task"] = row.task
-    return place
+        event["task"] = row.task
+    return event
 
 
 def _tool_result(row: Any) -> ToolResult:
-    begun: dict[str, Any] = {**call(row)}
-    del begun["type"]
-    return ToolResult(
+    event = ToolResult(
         type="tool_result",
-        **begun,
+        tool_call_id=str(row.id),
+        turn=text_or_none(row.turn),
+        message_id=text_or_none(row.caller_id),
+        tool_name=row.tool_name,
+        tool_args=row.tool_args or {},
+        agent=row.agent,
+        parent_id=text_or_none(row.parent_id),
+        depth=row.depth,
+        timestamp=iso(row.created),
         seq=row.seq,
         result=row.content,
         error=(row.error or {}).get("details"),
         status=row.status,
         duration_ms=row.duration_ms,
     )
+    return _with_task(event, row)
 
 
 def _body(row: Any) -> MessageBody:
@@ -71,10 +85,13 @@ def _body(row: Any) -> MessageBody:
         turn=text_or_none(row.turn),
         content=row.content,
         sender=row.kind,
-        **_place(row),
+        agent=row.agent,
+        parent_id=text_or_none(row.parent_id),
+        depth=row.depth,
         status=row.status,
         timestamp=iso(row.created),
     )
+    _with_task(body, row)
     if row.kind != "user":
         body["reasoning"] = row.reasoning
         body["finish_reason"] = row.finish_reason or None

@@ -20,6 +20,7 @@ from chat.agents.registry import build, request_of  # noqa: E402
 from chat.conf import AgentSpec  # noqa: E402
 from chat.exceptions import AgentUnavailable  # noqa: E402
 from chat.observer import Answer, Question  # noqa: E402
+from tests.langroid_agents import mock_agent as scripted  # noqa: E402
 from tests.recorder import chatting  # noqa: E402
 from tests.stub_llm import StubServer  # noqa: E402
 
@@ -150,6 +151,11 @@ def test_without_sub_tasks_no_word_steers_the_task():
     assert task.agent.config.recognize_recipient_in_content is False
 
 
+def test_a_task_that_runs_by_itself_is_heard_when_it_says_that_it_is_done():
+    task = built(lambda context: langroid.Task(mock_agent(), interactive=False))
+    assert task.config.recognize_string_signals is True
+
+
 def test_with_sub_tasks_words_steer_as_langroid_documents():
     def team(context: AgentContext) -> Any:
         task = langroid.Task(mock_agent(name="Boss"))
@@ -211,6 +217,36 @@ def test_a_tool_asks_through_its_context():
     assert answer == Answer(content="red", choice="red")
     expected = Question(prompt="Which?", agent="Poet", kind="choice", options=("red", "blue"), timeout_seconds=5)
     assert asked == [expected]
+
+
+def test_a_question_comes_from_the_agent_whose_tool_asks():
+    asked: list[Question] = []
+
+    def factory(context: AgentContext) -> Any:
+        class Ask(langroid.ToolMessage):
+            request: str = "ask"
+            purpose: str = "To ask."
+
+            def handle(self) -> str:
+                return context.ask("Which?").content
+
+        helper = scripted(lambda text: '{"request": "ask"}', name="Helper")
+        helper.enable_message(Ask)
+
+        class Delegate(langroid.ToolMessage):
+            request: str = "delegate"
+            purpose: str = "To delegate."
+
+            def handle(self) -> str:
+                return langroid.Task(helper, interactive=False).run("go", turns=2).content
+
+        boss = scripted(lambda text: '{"request": "delegate"}' if text == "go" else "fine", name="Boss")
+        boss.enable_message(Delegate)
+        return boss
+
+    with chatting(built(factory, asker=lambda question: asked.append(question) or Answer(content="red"))) as chat:
+        chat.say("go")
+    assert [question.agent for question in asked] == ["Helper"]
 
 
 def test_without_a_session_nobody_answers():

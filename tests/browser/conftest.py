@@ -84,7 +84,7 @@ def chat(page: Page, server: Server) -> Chat:
 @pytest.fixture
 def modules(page: Page) -> Page:
     """A blank page that can import the modules by their names."""
-    names = [path.relative_to(STATIC).as_posix() for path in STATIC.glob("chat/*.js")]
+    names = [path.relative_to(STATIC).as_posix() for path in STATIC.glob("chat/**/*.js")]
     import_map = json.dumps({"imports": {name: f"/{name}" for name in names}})
     blank = f'<!DOCTYPE html><title>blank</title><script type="importmap">{import_map}</script>'
 

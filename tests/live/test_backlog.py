@@ -8,6 +8,7 @@ import pytest
 
 from chat.agents.langroid.holdback import HOLD_SECONDS, HoldBack
 from chat.live.backlog import Backlog, with_html
+from chat.markdown.colours import Patience
 
 ID = "m1"
 
@@ -113,7 +114,7 @@ def test_an_answer_that_was_rendered_ahead_is_what_is_sent(backlog):
     backlog.html = True
     backlog.add(backlog.ready([answer("**bold**"), {"type": "status"}]))
 
-    assert taken(backlog, mode="html")[1:] == [with_html(answer("**bold**")), {"type": "status"}]
+    assert taken(backlog, mode="html")[1:] == [with_html(answer("**bold**"), Patience()), {"type": "status"}]
 
 
 def test_an_answer_that_waited_when_html_was_first_wanted_is_rendered_then(backlog):
@@ -122,4 +123,4 @@ def test_an_answer_that_waited_when_html_was_first_wanted_is_rendered_then(backl
 
     raw, html = backlog.drain(0.0, 0.04)
     assert json.loads(raw[-1]) == answer("**bold**")
-    assert json.loads(html[-1]) == with_html(answer("**bold**"))
+    assert json.loads(html[-1]) == with_html(answer("**bold**"), Patience())

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chat.markdown.colours import Colours, Patience
+from chat.markdown.kept import Kept
 from chat.markdown.stream import (
     PATCH_CHARS,
     MarkdownStream,
     Patch,
     _blocks,
-    _Cache,
     _cache,
     blocks,
     flush_interval,
@@ -116,6 +117,17 @@ def pieces(text: str, *, longest: int, seed: int) -> list[str]:
     return cut
 
 
+def with_colours(stream: MarkdownStream) -> list[Patch]:
+    """Feed nothing until the colours of closed code are there, as the server does."""
+    patches: list[Patch] = []
+    deadline = time.monotonic() + 30
+    while stream.has_late:
+        assert time.monotonic() < deadline, "the colours do not come"
+        time.sleep(0.001)
+        patches += stream.feed("")
+    return patches
+
+
 def streamed(deltas: list[str], *, join_after: int | None = None) -> str:
     """Feed the deltas to a stream and give its patches to a page (that joins late); return the page's HTML."""
     _cache.clear()
@@ -125,6 +137,9 @@ def streamed(deltas: list[str], *, join_after: int | None = None) -> str:
         if number == join_after:
             page = Page(stream.blocks)
         assert page.blocks == stream.blocks
+    page.apply(with_colours(stream))
+    render("".join(deltas))  # its record, for the colours of code that its end closes
+    _cache.clear()
     page.apply(stream.end())
     assert page.blocks == stream.blocks
     return "".join(page.blocks)
@@ -182,28 +197,31 @@ def test_a_bomb_is_streamed_like_any_text(name):
 
 
 def test_the_blocks_of_a_message_are_one_element_each():
-    for block in blocks(ANSWER):
+    for block in blocks(ANSWER, Patience()):
         first = Outline(block).tags[0]
         assert block.startswith(f"<{first}")
         assert block.endswith((f"</{first}>", "<hr>"))
-    assert "".join(blocks(ANSWER)) == render(ANSWER)
+    assert "".join(blocks(ANSWER, Patience())) == render(ANSWER)
 
 
 def test_a_message_is_cut_between_blocks():
     whole = render("first é\n\nsecond\n\nthird")
     cut = whole.index("<p", 1), whole.rindex("<p")
-    assert render_within("first é\n\nsecond\n\nthird", len(whole.encode())) == (whole, False)
-    assert render_within("first é\n\nsecond\n\nthird", len(whole.encode()) - 1) == (whole[: cut[1]], True)
-    assert render_within("first é\n\nsecond\n\nthird", len(whole[: cut[0]].encode())) == (whole[: cut[0]], True)
-    assert render_within("first é\n\nsecond\n\nthird", 3) == ("", True)
-    assert render_within("", 0) == ("", False)
+    assert render_within("first é\n\nsecond\n\nthird", len(whole.encode()), Patience()) == (whole, False)
+    assert render_within("first é\n\nsecond\n\nthird", len(whole.encode()) - 1, Patience()) == (whole[: cut[1]], True)
+    assert render_within("first é\n\nsecond\n\nthird", len(whole[: cut[0]].encode()), Patience()) == (
+        whole[: cut[0]],
+        True,
+    )
+    assert render_within("first é\n\nsecond\n\nthird", 3, Patience()) == ("", True)
+    assert render_within("", 0, Patience()) == ("", False)
 
 
 def test_a_text_is_rendered_once(monkeypatch):
     _cache.clear()
-    first = blocks(ANSWER)
+    first = blocks(ANSWER, Patience())
     monkeypatch.setattr("chat.markdown.stream._blocks", lambda *args: pytest.fail("rendered again"))
-    assert blocks(ANSWER.replace("\n", "\r\n")) is first
+    assert blocks(ANSWER.replace("\n", "\r\n"), Patience()) is first
 
 
 def test_the_record_of_a_streamed_message_is_not_rendered_again(monkeypatch):
@@ -215,16 +233,16 @@ def test_the_record_of_a_streamed_message_is_not_rendered_again(monkeypatch):
     assert render(ANSWER) == "".join(stream.blocks)
 
 
-def test_the_cache_forgets_what_was_not_used_for_longest():
-    cache = _Cache(max_chars=1_000)
-    cache.put("a", ("x" * 200,))
-    cache.put("b", ("x" * 200,))
+def test_what_is_kept_forgets_what_was_not_used_for_longest():
+    cache: Kept[str, str] = Kept(500, weight=lambda key, value: len(value))
+    cache.put("a", "x" * 200)
+    cache.put("b", "x" * 200)
     cache.get("a")
-    cache.put("c", ("x" * 200,))
-    assert (cache.get("a"), cache.get("b"), cache.get("c")) == (("x" * 200,), None, ("x" * 200,))
-    cache.put("too large", ("x" * 2_000,))
+    cache.put("c", "x" * 200)
+    assert (cache.get("a"), cache.get("b"), cache.get("c")) == ("x" * 200, None, "x" * 200)
+    cache.put("too large", "x" * 600)
     assert cache.get("too large") is None
-    assert cache._chars == 0
+    assert cache.put("small", "x" * 500) == cache.get("small")
 
 
 def test_threads_render_at_the_same_time():
@@ -235,7 +253,7 @@ def test_threads_render_at_the_same_time():
 
     def work(number: int) -> None:
         for _ in range(3):
-            if "".join(_blocks(texts[number], {})) != expected[number]:
+            if "".join(_blocks(texts[number], {}, Colours(Patience(30)))) != expected[number]:
                 wrong.append(number)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(len(texts))]
@@ -295,6 +313,7 @@ def test_a_stream_is_not_misled_by_half_a_line(text):
 def test_a_closed_block_is_left_alone():
     stream = MarkdownStream()
     stream.feed("one\n\n```py\nx = 1\n```\n\n- two\n\nthree\n")
+    with_colours(stream)
     patches = stream.feed("\nfour") + stream.feed(" five\n\nsix\n") + stream.feed("\nseven")
     assert {patch.block for patch in patches} == {3, 4, 5}
 
@@ -303,13 +322,15 @@ def test_every_block_but_the_last_is_closed_while_the_text_arrives():
     stream = MarkdownStream()
     for delta in pieces(ANSWER, longest=4, seed=0):
         stream.feed(delta)
-    assert list(blocks(ANSWER)[:-1]) == stream.blocks[:-1]
+    with_colours(stream)
+    assert list(blocks(ANSWER, Patience())[:-1]) == stream.blocks[:-1]
 
 
 def test_the_end_of_an_ordinary_message_changes_only_its_last_block():
     stream = MarkdownStream()
     for delta in pieces(ANSWER, longest=40, seed=0):
         stream.feed(delta)
+    with_colours(stream)
     assert {patch.block for patch in stream.end()} <= {len(stream.blocks) - 1}
 
 
@@ -341,12 +362,17 @@ def test_a_line_that_may_close_a_fence_is_held_back():
     assert "``x" in patch.html
 
 
-def test_a_fence_gets_its_colours_with_its_closing_line():
-    stream = MarkdownStream()
-    stream.feed("```python\nx = 1\n")
-    assert "<span" not in stream.blocks[0]
-    stream.feed("```\n")
-    assert '<span class="n">x</span>' in stream.blocks[0]
+def test_a_fence_gets_its_colours_after_its_closing_line():
+    stream, page = MarkdownStream(), Page()
+    page.apply(stream.feed("```python\nx = 1\n"))
+    assert not stream.has_late
+    page.apply(stream.feed("```\nand\n\nmore"))
+    assert stream.has_late and "<span" not in page.blocks[0]
+    patches = with_colours(stream)
+    page.apply(patches)
+    assert '<span class="n">x</span>' in page.blocks[0]
+    assert [patch.block for patch in patches] == [0]
+    assert page.blocks == stream.blocks
 
 
 @pytest.mark.parametrize(
@@ -412,7 +438,7 @@ def test_a_link_that_is_defined_at_the_end_is_made_by_the_end():
 def test_no_patch_is_too_long_for_a_frame():
     text = "```python\n" + "x = 'äöü🙂' < \"y\"\n" * 900 + "```\n"
     stream, page = MarkdownStream(), Page()
-    patches = stream.feed(text) + stream.end()
+    patches = stream.feed(text) + with_colours(stream) + stream.end()
     assert len(patches) > 1
     assert all(len(patch.html) <= PATCH_CHARS for patch in patches)
     page.apply(patches)

@@ -1,6 +1,6 @@
 /** Frames of a server, short to write; and what a reader sees once the page has taken them. */
 import { initialState, reduce, shownLog } from "chat/state.js";
-import { transcript } from "chat/transcript.js";
+import { pathOf, turnOf } from "chat/transcript.js";
 
 /** Give the events to the reducer, a second apart; return the state. */
 export function play(...events) {
@@ -17,7 +17,13 @@ const outline = (part) =>
     answer: () => `answer: ${part.message.content}`,
   })[part.kind]();
 
-export const turnsOf = (state) => transcript(shownLog(state), state.status.turn).turns;
+export const turnsOf = (state) => pathOf(shownLog(state)).map((step) => turnOf(shownLog(state), step));
+
+/** An entry of the log by its id, wherever it stands. */
+export const entry = ({ log }, kind, id) =>
+  Object.values({ ...log.turns, ...log.live })
+    .map((turn) => turn[kind][id])
+    .find(Boolean);
 
 /** The turns as a reader sees them: the user's text, then what the agents made of it. */
 export const read = (state) => turnsOf(state).map((turn) => [turn.user.content, ...turn.segments.map(outline)]);

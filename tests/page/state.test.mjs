@@ -1,10 +1,11 @@
 /** What the state makes of the frames of a server and of the user's deeds. */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { initialState, isBusy, reduce } from "chat/state.js";
-import { answer, connection, end, head, html, play, read, send, start, status, tool, user } from "./frames.mjs";
+import { initialState, isBusy, questionOf, reduce } from "chat/state.js";
+import { answer, connection, end, entry, head, html, play, read, send, start, status, tool, user } from "./frames.mjs";
 
-const blocks = (state, id) => state.log.messages[id].blocks;
+const message = (state, id) => entry(state, "messages", id);
+const blocks = (state, id) => message(state, id).blocks;
 
 suite("records and chunks", () => {
   test("a record that the page has is ignored", () => {
@@ -22,18 +23,18 @@ suite("records and chunks", () => {
     const chunks = [html("a1", 0, 0, "<p>on"), html("a1", 1, 0, "<p>one</p>"), html("a1", 0, 0, "<p>on")];
     const state = play(connection(), user(1, "u1"), start("a1", "u1"), ...chunks, html("a1", 2, 1, "<p>two</p>"));
     assert.deepEqual(blocks(state, "a1"), ["<p>one</p>", "<p>two</p>"]);
-    assert.equal(state.log.messages.a1.stale, false);
+    assert.equal(message(state, "a1").stale, false);
   });
 
   test("a missing chunk makes the message stale until all of it comes again", () => {
     const cut = [connection(), user(1, "u1"), start("a1", "u1"), html("a1", 0, 0, "x"), html("a1", 2, 1, "z")];
     const stale = play(...cut, html("a1", 3, 1, "zz"));
-    assert.equal(stale.log.messages.a1.stale, true);
+    assert.equal(message(stale, "a1").stale, true);
     assert.deepEqual(blocks(stale, "a1"), ["x"]);
 
     const whole = play(...cut, start("a1", "u1", { blocks: ["x", "y"], n: 4 }), html("a1", 4, 1, "yz"));
     assert.deepEqual(blocks(whole, "a1"), ["x", "yz"]);
-    assert.equal(whole.log.messages.a1.stale, false);
+    assert.equal(message(whole, "a1").stale, false);
   });
 
   test("keep counts UTF-16 units", () => {
@@ -45,14 +46,14 @@ suite("records and chunks", () => {
     const token = (n, text) => ({ type: "stream_token", message_id: "a1", n, token: text });
     const thought = (n, text) => ({ type: "stream_reasoning", message_id: "a1", n, token: text });
     const all = [thought(0, "h"), thought(1, "m"), token(0, "o"), token(1, "k"), token(1, "k")];
-    const { content, reasoning, thinkingMs } = play(connection(), start("a1", null), ...all).log.messages.a1;
+    const { content, reasoning, thinkingMs } = message(play(connection(), start("a1", null), ...all), "a1");
     assert.deepEqual([content, reasoning], ["ok", "hm"]);
     assert.equal(thinkingMs, 2000); // from the first thought to the first word, a second apart each
   });
 
   test("a text so far that no frame holds comes in several", () => {
     const more = { type: "stream_more", message_id: "a1", blocks: ["y"], n: 7, reasoning: "b", reasoning_n: 3 };
-    const { a1 } = play(connection(), start("a1", null, { blocks: ["x"], reasoning: "a" }), more).log.messages;
+    const a1 = message(play(connection(), start("a1", null, { blocks: ["x"], reasoning: "a" }), more), "a1");
     assert.deepEqual([a1.blocks, a1.reasoning, a1.n, a1.reasoning_n], [["x", "y"], "ab", 7, 3]);
   });
 
@@ -61,12 +62,12 @@ suite("records and chunks", () => {
     const record = answer(2, "a1", "u1", { content: "done", html: "<p>done</p>" });
     const state = play(connection(), user(1, "u1"), ...streamed, record);
     assert.deepEqual(blocks(state, "a1"), ["<p>done</p>"]);
-    assert.equal(state.log.messages.a1.writing, false);
+    assert.equal(message(state, "a1").writing, false);
   });
 
   test("a stream that is told again after its record opens nothing", () => {
     const state = play(connection(), user(1, "u1"), answer(2, "a1", "u1"), start("a1", "u1"));
-    assert.equal(state.log.messages.a1.writing, false);
+    assert.equal(message(state, "a1").writing, false);
   });
 
   test("a call of tools alone shows no empty text", () => {
@@ -76,7 +77,8 @@ suite("records and chunks", () => {
 
   test("a result keeps what its call said, and a call after its result changes nothing", () => {
     const call = tool("t1", "sql", "u1", { tool_args: { n: 1 } });
-    const { t1 } = play(connection(), user(1, "u1"), call, tool("t1", "sql", "u1", { seq: 2 }), call).log.tools;
+    const state = play(connection(), user(1, "u1"), call, tool("t1", "sql", "u1", { seq: 2 }), call);
+    const t1 = entry(state, "tools", "t1");
     assert.equal(t1.status, "complete");
     assert.equal(t1.since, 3000);
   });
@@ -84,9 +86,9 @@ suite("records and chunks", () => {
   test("when the agent is idle nothing is left open", () => {
     const task = { type: "task_start", task_id: "k", name: "Writer", parent_id: null, depth: 1 };
     const open = [connection(), user(1, "u1"), status("running", "u1"), start("a1", "u1"), task];
-    const { log } = play(...open, status("idle"));
-    assert.equal(log.messages.a1.writing, false);
-    assert.equal(log.tasks.k.status, "complete");
+    const state = play(...open, status("idle"));
+    assert.equal(message(state, "a1").writing, false);
+    assert.equal(entry(state, "tasks", "k").status, "complete");
   });
 
   test("an event that changes nothing gives the same state back", () => {
@@ -229,4 +231,31 @@ test("older records come before and change nothing after", () => {
 
 test("a head takes the transcript back", () => {
   assert.deepEqual(read(play(connection(), user(1, "u1"), answer(2, "a1", "u1"), head(3, null))), []);
+});
+
+suite("what the composer does", () => {
+  const ASK = { type: "input_request", request_id: "r", prompt: "Name?", kind: "text" };
+  const asked = [connection(), user(1, "u1"), status("waiting", "u1"), ASK];
+  const leave = { type: "page/answers", answers: false };
+
+  test("its text answers an open question of kind text, until the user leaves that", () => {
+    assert.equal(questionOf(play(...asked)).request_id, "r");
+    assert.equal(questionOf(play(...asked, leave)), null);
+    assert.equal(questionOf(play(...asked, leave, { ...ASK, request_id: "r2" })).request_id, "r2");
+    assert.equal(questionOf(play(...asked.slice(0, 3), { ...ASK, kind: "approval" })), null);
+  });
+
+  test("the same question told again changes nothing of that", () => {
+    assert.equal(questionOf(play(...asked, leave, ASK)), null);
+  });
+
+  test("what is sent from here starts at the top of the window, unless it waits for its turn", () => {
+    assert.deepEqual(play(connection(), send("m1")).own, { m1: true });
+    assert.deepEqual(play(connection(), status("running", "u1"), send("m1")).own, {});
+  });
+
+  test("the agent of a new conversation is remembered from one to the next", () => {
+    const chosen = play({ type: "page/agent", key: "sales" }, { type: "page/open", id: "" });
+    assert.equal(chosen.newAgent, "sales");
+  });
 });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { shownLog } from "chat/state.js";
-import { transcript } from "chat/transcript.js";
+import { greetingOf, turnOf } from "chat/transcript.js";
 import { answer, connection, head, play, read, start, status, tool, turnsOf, user } from "./frames.mjs";
 
 test("messages sent while the agent works are read with their answers", () => {
@@ -84,11 +84,11 @@ test("calls in a row are one part, and text between them makes two", () => {
 test("a greeting stands before the first turn, where that is loaded", () => {
   const greeting = answer(1, "g", null, { content: "Welcome" });
   const state = play(connection(), greeting, user(2, "u1"));
-  assert.equal(transcript(shownLog(state), null).greeting.segments[0].text, "Welcome");
+  assert.equal(turnOf(shownLog(state), greetingOf(shownLog(state))).segments[0].text, "Welcome");
   const cut = play(
     connection({ seq: 9, head: "u2", earlier: true }),
     answer(8, "g", null),
     user(9, "u2", { follows: "u1" }),
   );
-  assert.equal(transcript(shownLog(cut), null).greeting, null);
+  assert.equal(greetingOf(shownLog(cut)), null);
 });

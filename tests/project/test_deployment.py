@@ -319,6 +319,17 @@ def test_a_client_cannot_say_where_it_comes_from(site):
     assert attempts == [("127.0.0.2",)]
 
 
+@pytest.mark.parametrize("path", ["/accounts/login/", "/admin/login/"])
+def test_an_address_tries_to_sign_in_a_few_times_a_minute(site, path):
+    source = "127.0.0.5" if "admin" in path else "127.0.0.6"
+    looked = [site.request("GET", path, source=source).status for _ in range(20)]
+    tried = [site.request("POST", path, source=source).status for _ in range(20)]  # 403: without the form's token
+
+    assert set(looked) == {200}
+    assert tried[:16] == [403] * 16 and tried[-1] == 429
+    assert site.request("POST", path, source="127.0.0.7").status == 403
+
+
 async def test_one_address_has_twenty_sockets(site):
     def socket_from(address: str):
         return connect(f"{site.ws_url}?v=1", local_addr=(address, 0), family=socket.AF_INET, open_timeout=10)

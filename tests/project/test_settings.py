@@ -224,15 +224,3 @@ asyncio.run(round_trip())
 
 def test_without_redis_the_layer_is_in_memory(setting):
     assert setting("CHANNEL_LAYERS")["default"]["BACKEND"] == "chat.layers.InMemoryLayer"
-
-
-@pytest.mark.django_db
-def test_a_locked_out_name_is_told_so_and_others_still_sign_in(client, django_user_model, settings):
-    django_user_model.objects.create_user("alice", password="right-horse-battery")
-    django_user_model.objects.create_user("bob", password="right-horse-battery")
-    for _ in range(settings.AXES_FAILURE_LIMIT):
-        response = client.post("/accounts/login/", {"username": "alice", "password": "wrong"})
-
-    assert response.status_code == 429
-    assert client.post("/accounts/login/", {"username": "alice", "password": "right-horse-battery"}).status_code == 429
-    assert client.post("/accounts/login/", {"username": "bob", "password": "right-horse-battery"}).status_code == 302

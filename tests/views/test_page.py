@@ -19,8 +19,9 @@ from chat.templatetags.chat_assets import module_names, style_names
 pytestmark = pytest.mark.django_db
 ROOT = Path(__file__).parents[2]
 TEMPLATES = sorted([*ROOT.glob("templates/**/*.html"), *ROOT.glob("chat/templates/**/*.html")])
-MODULES = sorted((ROOT / "chat/static/chat").glob("*.js"))
-SHEETS = sorted((ROOT / "chat/static/chat/styles").glob("*.css"))
+STATIC = ROOT / "chat/static"
+MODULES = sorted(STATIC.glob("chat/**/*.js"))
+SHEETS = sorted(STATIC.glob("chat/styles/*.css"))
 
 
 class Elements(HTMLParser):
@@ -105,15 +106,28 @@ def test_only_the_import_map_is_inline_and_it_has_the_nonce_of_this_answer(clien
 def test_the_import_map_and_the_preloads_name_every_module(client, open_site):
     page = Elements(client.get("/").content.decode())
     imports = json.loads(page.scripts[0])["imports"]
-    assert set(imports) == set(module_names()) == {f"chat/{path.name}" for path in MODULES if has_code(path)}
+    assert (
+        set(imports)
+        == set(module_names())
+        == {path.relative_to(STATIC).as_posix() for path in MODULES if has_code(path)}
+    )
     preloads = [link["href"] for link in page.all("link") if link["rel"] == "modulepreload"]
     assert sorted(preloads) == sorted(imports.values())
+
+
+def test_cards_and_slots_are_loaded_without_being_named_anywhere_and_before_the_page(client, open_site):
+    scripts = [script["src"] for script in Elements(client.get("/").content.decode()).all("script") if "src" in script]
+    names = [source.removeprefix("/static/") for source in scripts]
+    added = [path.relative_to(STATIC).as_posix() for path in MODULES if path.parent.name in ("cards", "slots")]
+    assert names == [*added, "chat/main.js"]
+    for path in MODULES:
+        assert not re.search(r'from "chat/(cards|slots)/', path.read_text()), path
 
 
 def test_no_module_imports_one_that_imports_it():
     names = module_names()  # each after its imports: with a circle that cannot be
     for at, name in enumerate(names):
-        text = (ROOT / "chat/static" / name).read_text()
+        text = (STATIC / name).read_text()
         assert set(re.findall(r'from "([^"]+)";$', text, re.M)) <= set(names[:at]), name
 
 
@@ -121,7 +135,7 @@ def test_the_sheet_that_puts_the_layers_in_order_comes_first(client, open_site):
     page = Elements(client.get("/").content.decode())
     sheets = [link["href"].removeprefix("/static/") for link in page.all("link") if link["rel"] == "stylesheet"]
     assert sheets == list(style_names())
-    assert sorted(sheets) == sorted(path.relative_to(ROOT / "chat/static").as_posix() for path in SHEETS)
+    assert sorted(sheets) == sorted(path.relative_to(STATIC).as_posix() for path in SHEETS)
     order = re.search(r"@layer ([\w, ]+);", SHEETS[0].with_name("tokens.css").read_text())
     assert sheets[0] == "chat/styles/tokens.css" and order
     layers = {name for path in SHEETS for name in re.findall(r"^@layer (\w+) {", path.read_text(), re.M)}

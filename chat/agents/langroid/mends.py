@@ -30,6 +30,7 @@ WATCH = Mend(
         Needs(TASK, "Task.step", takes="turns"),
         Needs(TASK, "Task.step_async", takes="turns"),
         Needs(TASK, "Task.done", takes="result r"),
+        Needs(TASK, "Task._is_done_response", takes="result responder"),
         Needs(TASK, "Task.response", takes="e turns"),
         Needs(TASK, "Task.response_async", takes="e turns"),
         Needs(TASK, "Task._can_respond", takes="e"),

@@ -28,6 +28,7 @@ from pydantic import ValidationError
 from chat.agents.langroid import mends
 from chat.agents.langroid.holdback import HoldBack, without_tool_calls
 from chat.agents.langroid.scope import Scope, ToolCall, TurnStopped, Watch, override, own_span
+from chat.agents.langroid.signals import Signals
 from chat.agents.provider import failures, stream
 from chat.agents.provider.request import RequestAborted
 from chat.exceptions import LimitReached
@@ -99,6 +100,7 @@ async def _achat_completions_with_backoff_body(original: Any, now: Scope, llm: O
 def _model_call(now: Scope, agent: ChatAgent, messages: list[LLMMessage]) -> Iterator[ModelCall]:
     """Report one call; let the block end without an exception only with a complete answer."""
     now.check()
+    now.run.budget.model_call()
     with own_span(now, agent) as there:
         call = ModelCall(there, agent)
         call.start()
@@ -129,6 +131,7 @@ class ModelCall:
         self._now = now
         self._agent = agent
         self._text = ""  # as streamed
+        self._signals = _signals(now, agent)
         self._is_streaming = False
         self._may_call_tools = False  # as JSON in its text
         self._started = time.monotonic()
@@ -175,9 +178,13 @@ class ModelCall:
         match event:
             case StreamEventType.TEXT:
                 self._text += text
-                self._now.observer.llm_text(self.id, text)
+                self._tell(self._signals.feed(text))
             case StreamEventType.REASONING:
                 self._now.observer.llm_reasoning(self.id, text)
+
+    def _tell(self, text: str) -> None:
+        if text:
+            self._now.observer.llm_text(self.id, text)
 
     def outcome(self) -> LlmOutcome:
         """Return what a complete answer is. Raises: TurnStopped, or what is wrong with the answer."""
@@ -231,8 +238,24 @@ class ModelCall:
         if self.response and (used := self.response.metadata.usage):
             usage = Usage(prompt_tokens=used.prompt_tokens, completion_tokens=used.completion_tokens, cost=used.cost)
             self._now.span.count(usage)
+            self._now.run.budget.spend(usage.cost)
         duration_ms = round((time.monotonic() - self._started) * 1000)
-        self._now.observer.llm_ended(self.id, replace(outcome, usage=usage, duration_ms=duration_ms))
+        if self._is_streaming:
+            self._tell(self._signals.rest())
+        content = _signals(self._now, self._agent).without(outcome.content)
+        self._now.span.said = content or self._now.span.said
+        outcome = replace(outcome, content=content, usage=usage, duration_ms=duration_ms)
+        self._now.observer.llm_ended(self.id, outcome)
+
+
+def _signals(now: Scope, agent: ChatAgent) -> Signals:
+    """The words by which this agent's texts steer the task that it works for."""
+    task = now.span.task
+    return Signals(
+        strings=task is not None and task.config.recognize_string_signals,
+        addresses=agent.config.recognize_recipient_in_content,
+        prefix=task.config.addressing_prefix if task else "",
+    )
 
 
 def _read(response: ChatDocument, agent: ChatAgent, message_id: str) -> tuple[str, list[ToolCall]]:

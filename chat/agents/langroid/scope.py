@@ -22,6 +22,7 @@ from langroid.agent.chat_document import ChatDocument
 from langroid.agent.tool_message import ToolMessage
 from langroid.utils.object_registry import ObjectRegistry
 
+from chat.agents.langroid.budget import Budget
 from chat.agents.langroid.mends import WATCH
 from chat.mends.mend import Mend
 from chat.observer import AgentGone, Failure, LlmOutcome, Observer, Place, Status, TaskRun, Usage
@@ -78,6 +79,8 @@ class Span:
     latest: str | None = None  # the newest message or tool call here: a sub-task nests under it
     calls: list[ToolCall] = field(default_factory=list)  # of the newest model call; it has not seen their results yet
     spoken: int = 0  # messages so far
+    said: str = ""  # the newest message's text, in this turn
+    shown: ChatDocument | None = None  # the newest answer of whoever speaks as the model: people have its text
     usage: Usage = field(default_factory=Usage)  # of all model calls in it, at any depth; guarded by _usage_lock
     heard: ChatDocument | None = None  # what the user just said, while the agent takes note of it
 
@@ -122,6 +125,7 @@ class Run:
     observer: Observer
     request: Request | None
     task: Task
+    budget: Budget
     is_users_turn: bool = True
     has_hung_up: bool = False
     failed: tuple[BaseException, Failure, int] | None = None  # the newest failed model call, with its depth
@@ -206,7 +210,7 @@ class Scope:
 
     def say(self, agent: Agent, text: str) -> None:
         """Report a message that no model call has made."""
-        self.span.latest, self.span.spoken = str(uuid.uuid4()), self.span.spoken + 1
+        self.span.latest, self.span.spoken, self.span.said = str(uuid.uuid4()), self.span.spoken + 1, text
         self.observer.llm_started(self.span.latest, self.span.place(agent), may_call_tools=False)
         self.observer.llm_ended(self.span.latest, LlmOutcome(content=text, finish_reason="stop"))
 

@@ -7,7 +7,7 @@ told that the tool failed, and of the exception no more than its type, since its
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,8 @@ from langroid.agent.base import Agent
 from langroid.agent.chat_agent import ChatAgent
 from langroid.agent.chat_document import ChatDocument
 from langroid.agent.tool_message import ToolMessage
+from langroid.agent.tools.orchestration import AgentDoneTool, DoneTool, FinalResultTool
+from langroid.mytypes import Entity
 
 from chat.agents.langroid.history import Call, calls_natively, result_messages, result_text
 from chat.agents.langroid.scope import Scope, ToolCall, TurnStopped, override
@@ -22,6 +24,8 @@ from chat.agents.provider import failures
 from chat.observer import AgentGone, Status, ToolOutcome, ToolRun
 
 NO_SUCH_TOOL = "There is no such tool."
+TOO_LATE = "The turn ended before the tool could run."
+NOTHING = "The tool has run, and gave nothing back."  # else a task takes it for a tool that nobody could run
 
 
 @override(Agent)
@@ -35,7 +39,7 @@ def handle_tool_message(
     with _tool_run(now, agent, call):
         result = original(agent, tool, chat_doc=chat_doc)
         call.result = _text_of(result)
-        return result
+        return _told(now, result)
     return call.result  # the tool has failed
 
 
@@ -50,8 +54,16 @@ async def handle_tool_message_async(
     with _tool_run(now, agent, call):
         result = await original(agent, tool, chat_doc=chat_doc)
         call.result = _text_of(result)
-        return result
+        return _told(now, result)
     return call.result
+
+
+def _told(now: Scope, result: Any) -> Any:
+    """What the task gets of a tool's result. Nothing at all would end its turn, which few tasks mean."""
+    task = now.span.task
+    if result is None and (task is None or Entity.AGENT.value not in task.done_if_no_response):
+        return NOTHING
+    return result
 
 
 @override(Agent)
@@ -75,19 +87,17 @@ def _refused(now: Scope, agent: Agent, result: Any) -> Any:
     return result
 
 
-def settle(now: Scope, agent: ChatAgent, status: Status | None = None) -> None:
+def settle(now: Scope, agent: ChatAgent, status: Status, error: str | None = None) -> None:
     """Give the newest model call's tool calls their results in the history, where the model has not seen them yet.
 
-    Without it the next user message would become the result of an open call. `status` is that of a turn that was
-    stopped or failed: its calls that have not run are reported so. Where a turn ends by itself, only those that the API
-    demands an answer for are reported.
+    Without it the next user message would become the result of an open call. `status` and `error` are those of the
+    calls that have not run: "complete" where the call itself was the result with which the task ended.
     """
     calls, now.span.calls = now.span.calls, []
     demanded = [call.id for call in agent.oai_tool_calls]
     for call in calls:
-        if not call.is_run and (status or call.native_id in demanded):
-            error = None if status in ("stopped", "interrupted") else NO_SUCH_TOOL
-            _not_run(now, agent, call, status=status or "error", error=error)
+        if not call.is_run:
+            _not_run(now, agent, call, status=status, error=error)
     if calls_natively(agent):
         results = {call.native_id: call.result for call in calls}
         told = [Call(id or "", "", {}, results.get(id, "")) for id in demanded]
@@ -119,6 +129,15 @@ def _tool_run(now: Scope, agent: Agent, call: ToolCall) -> Iterator[None]:
         status, error_text = "error", _sentence(now, error, call)
     finally:
         _ended(now, call, status=status, error=error_text, duration_ms=round((time.monotonic() - start) * 1000))
+
+
+def pass_on(now: Scope, agent: ChatAgent, handled: Set[str]) -> None:
+    """A sub-task ends: report the calls with which it ended, but for those whose tool who asked will run."""
+    for call in now.span.calls:
+        tool = agent.llm_tools_map.get(call.name)
+        ends_here = tool is not None and issubclass(tool, DoneTool | AgentDoneTool | FinalResultTool)
+        if not call.is_run and (ends_here or call.name not in handled):
+            _not_run(now, agent, call, status="complete", error=None)
 
 
 def _not_run(now: Scope, agent: Agent, call: ToolCall, *, status: Status, error: str | None) -> None:

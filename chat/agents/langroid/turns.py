@@ -46,23 +46,29 @@ from langroid.agent.chat_agent import ChatAgent
 from langroid.agent.chat_document import ChatDocMetaData, ChatDocument, StatusCode
 from langroid.language_models.base import LLMMessage, Role
 from langroid.mytypes import Entity
+from langroid.utils.constants import DONE
 
-from chat.agents.langroid import mends, model_calls  # noqa: F401  (model_calls: its overrides)
+from chat.agents.langroid import mends, model_calls, results  # noqa: F401  (model_calls: its overrides)
+from chat.agents.langroid.budget import Budget
 from chat.agents.langroid.scope import Request, Run, Scope, Span, TurnStopped, current, override, sub_task
-from chat.agents.langroid.tool_calls import settle
+from chat.agents.langroid.signals import Signals
+from chat.agents.langroid.tool_calls import NO_SUCH_TOOL, TOO_LATE, pass_on, settle
 from chat.agents.provider import failures
+from chat.conf import Limits
 from chat.exceptions import LimitReached
-from chat.observer import Observer, Question
+from chat.observer import Observer, Question, Status
 
+NO_LIMITS = Limits(steps=0, model_calls=0, cost=0)
 NO_ANSWER = "(The user gave no answer.)"
+NO_RESULT = "(The agent ended without an answer.)"
 
 
-def run(task: Task, observer: Observer, request: Request | None = None) -> None:
+def run(task: Task, observer: Observer, request: Request | None = None, *, limits: Limits = NO_LIMITS) -> None:
     """Run the root task until `observer.next_message()` returns None. Blocks; call in the agent's thread.
 
     What the agent leaves in Langroid's registry is removed in every case. Raises: AgentGone, as the observer does.
     """
-    this = Run(observer, request, task)
+    this = Run(observer, request, task, Budget(limits))
     if request:
         observer.on_stop(request.abort)
     token = current.set(Scope(this, Span(task.agent, task.name, task)))
@@ -84,6 +90,7 @@ def step(original: Any, now: Scope, task: Task, turns: int = -1) -> ChatDocument
     now.check()
     if _is_users_turn(task):
         return _hear(now, task, _reply(now, task))
+    now.run.budget.step()
     document = original(task, turns)
     now.check()
     return document
@@ -94,6 +101,7 @@ async def step_async(original: Any, now: Scope, task: Task, turns: int = -1) -> 
     now.check()
     if _is_users_turn(task):
         return _hear(now, task, _reply(now, task))
+    now.run.budget.step()
     document = await original(task, turns)
     now.check()
     return document
@@ -101,11 +109,16 @@ async def step_async(original: Any, now: Scope, task: Task, turns: int = -1) -> 
 
 def _root_step(original: Any, now: Scope, task: Task, turns: int) -> ChatDocument | None:
     with _contained(now, task):
-        if now.run.is_users_turn or _is_users_turn(task):
+        if not now.run.is_users_turn and _is_users_turn(task):
+            _conclude(now, task, "error", NO_SUCH_TOOL)
+        if now.run.is_users_turn:
             return _next_turn(now, task)
         now.check()
+        now.run.budget.step()
         document = original(task, turns)
         now.check()
+        if now.run.budget.is_last_round():
+            _conclude(now, task, "complete")
         return document
     return task.pending_message  # it is the user's turn
 
@@ -120,7 +133,7 @@ def _contained(now: Scope, task: Task) -> Iterator[None]:
         settle(now, task.agent, now.stopped)
     except Exception as error:
         now.run.is_users_turn = True
-        settle(now, task.agent, "error")
+        settle(now, task.agent, "error", TOO_LATE)
         _report(now, error)
 
 
@@ -128,13 +141,14 @@ def _next_turn(now: Scope, task: Task) -> ChatDocument | None:
     """Wait for the user's next message, and begin a turn with it."""
     this = now.run
     this.is_users_turn = False
-    settle(now, task.agent)
     message = now.observer.next_message()
     if message is None:
         this.has_hung_up = True
         return None
     task.response_sequence.clear()
     this.forget_turn()
+    this.budget.renew()
+    now.span.said, now.span.shown = "", None
     task._init_message_counter()  # loops are looked for in one turn: a user may ask the same thing again and again
     return _hear(now, task, message.content)
 
@@ -169,23 +183,51 @@ def done(
     original: Any, now: Scope, task: Task, result: ChatDocument | None = None, r: Any = None
 ) -> tuple[bool, StatusCode]:
     if result is not None:
-        return original(task, result, r)
+        with _signals_at_the_ends(task, result):
+            return original(task, result, r)
     if not now.is_root(task):
         return _is_over(original, task)
+    if now.run.has_hung_up:
+        return True, StatusCode.USER_QUIT
     with _contained(now, task):
-        nobody_answers = task.n_stalled_steps > (1 if task.is_pass_thru else 0)  # passed on: the next one has a step
-        if not now.run.is_users_turn and (task.is_done or nobody_answers or _is_over(original, task)[0]):
-            now.run.is_users_turn = True
-            _conclude(now, task)
+        if not now.run.is_users_turn:
+            if task.is_done or _is_over(original, task)[0]:
+                _conclude(now, task, "complete")
+            elif task.n_stalled_steps > (1 if task.is_pass_thru else 0):  # passed on: the next one has a step
+                _conclude(now, task, "error", NO_SUCH_TOOL)
     task.n_no_answer_alternations = 0  # else it ends the session (langroid 0.69.16, agent/task.py:893)
-    return now.run.has_hung_up, StatusCode.USER_QUIT if now.run.has_hung_up else StatusCode.OK
+    return False, StatusCode.OK
 
 
 def _is_over(original: Any, task: Task) -> tuple[bool, StatusCode]:
     """What Langroid says, but of what the user typed only that it cannot be answered."""
     if task.pending_sender == Entity.USER and _is_typed(task.pending_message):
         return task.n_stalled_steps >= task.max_stalled_steps, StatusCode.STALLED
-    return original(task)
+    with _signals_at_the_ends(task, task.pending_message):
+        return original(task)
+
+
+@override(Task)
+def _is_done_response(original: Any, now: Scope, task: Task, result: Any, responder: Any) -> bool:
+    with _signals_at_the_ends(task, result):
+        return original(task, result, responder)
+
+
+@contextmanager
+def _signals_at_the_ends(task: Task, message: Any) -> Iterator[None]:
+    """Take DONE inside of what an agent's code says for a word: "Go on, and say DONE when you have it."
+
+    Langroid takes it for the end, wherever it stands (langroid 0.69.16, agent/task.py:1793). In what a model says it
+    does mean the end, mostly.
+    """
+    config = task.config
+    is_code = isinstance(message, ChatDocument) and message.metadata.sender == Entity.AGENT
+    if is_code and DONE in Signals(strings=True, addresses=False).without(message.content):
+        task.config = config.model_copy(update={"recognize_string_signals": False})
+    try:
+        yield
+    finally:
+        task.config = config
 
 
 @override(Task, mend=mends.LOOPS)
@@ -195,21 +237,39 @@ def _maybe_infinite_loop(original: Any, now: Scope, task: Task) -> bool:
         return is_loop
     if is_loop and not now.run.is_users_turn:
         now.run.is_users_turn = True
+        settle(now, task.agent, "error", TOO_LATE)
         _report(now, LimitReached("The agent repeated itself, so its turn was ended."))
     return False  # else an exception ends the session
 
 
-def _conclude(now: Scope, task: Task) -> None:
-    """Show the result with which the turn ends, if it is not what a model said: of a DoneTool, or of a sub-task."""
-    message = task.pending_message
-    if message is None or task.pending_sender in (Entity.LLM, Entity.USER) or _is_typed(message):
+def _conclude(now: Scope, task: Task, status: Status, error: str | None = None) -> None:
+    """End the turn, and show its result where people have not seen it.
+
+    `status` and `error` are those of calls that have not run.
+    """
+    now.run.is_users_turn = True
+    unseen = _unseen(now, task)
+    settle(now, task.agent, status, error)
+    text = unseen or ("" if now.span.said else NO_RESULT)
+    if not text:
         return
-    if not message.content.strip():
-        return
-    settle(now, task.agent)
-    now.say(task.agent, message.content)
+    now.say(task.agent, text)
     if task.agent.message_history:
-        task.agent.message_history.append(LLMMessage(role=Role.ASSISTANT, content=message.content))
+        task.agent.message_history.append(LLMMessage(role=Role.ASSISTANT, content=text))
+
+
+def _unseen(now: Scope, task: Task) -> str:
+    """What the pending message says to people that the root agent has not said in this turn."""
+    message, agent = task.pending_message, task.agent
+    if message is None or _is_typed(message):
+        return ""
+    if message is now.span.shown:  # a tool that it calls may be the result, as with `done_if_tool`
+        has_run = any(call.is_run for call in now.span.calls)
+        tools = [] if has_run else agent.try_get_tool_messages(message, all_tools=True)
+        return "\n\n".join(results.tools_of(tools, beside=now.span.said))
+    signals = Signals(strings=task.config.recognize_string_signals, addresses=False)
+    text = signals.without(results.text_of(message))
+    return "" if text == now.span.said.strip() else text
 
 
 @override(Task)
@@ -228,8 +288,10 @@ async def response_async(original: Any, now: Scope, task: Task, e: Any, turns: i
 
 def _shown(now: Scope, task: Task, e: Any, document: ChatDocument | None, spoken: int) -> ChatDocument | None:
     """Report what an agent says in the model's place, without having called it."""
-    if e == Entity.LLM and document is not None and document.content.strip() and now.span.spoken == spoken:
-        now.say(task.agent, document.content)
+    if e == Entity.LLM and document is not None:
+        now.span.shown = document
+        if document.content.strip() and now.span.spoken == spoken:
+            now.say(task.agent, document.content)
     return document
 
 
@@ -335,26 +397,38 @@ def _is_typed(message: Any) -> bool:
 def run_task(original: Any, now: Scope, task: Task, *args: Any, **kwargs: Any) -> Any:
     if now.is_root(task):
         return original(task, *args, **kwargs)
-    with _sub_task(now, task):
-        return original(task, *args, **kwargs)
+    with _sub_task(now, task) as there:
+        result = original(task, *args, **kwargs)
+        pass_on(there, task.agent, _handled(now))
+        return result
 
 
 @override(Task, "run_async")
 async def run_task_async(original: Any, now: Scope, task: Task, *args: Any, **kwargs: Any) -> Any:
-    with _sub_task(now, task):
-        return await original(task, *args, **kwargs)
+    with _sub_task(now, task) as there:
+        result = await original(task, *args, **kwargs)
+        pass_on(there, task.agent, _handled(now))
+        return result
+
+
+def _handled(now: Scope) -> set[str]:
+    """The tools that the task around, or one of its sub-tasks, would run if it were given a call of them."""
+    task = now.span.task
+    agents = [now.span.agent, *(sub.agent for sub in task.sub_tasks)] if task else [now.span.agent]
+    return set().union(*(agent.llm_tools_handled for agent in agents))
 
 
 @contextmanager
-def _sub_task(now: Scope, task: Task) -> Iterator[None]:
+def _sub_task(now: Scope, task: Task) -> Iterator[Scope]:
     # A task that a tool starts has no caller, so Langroid takes it for the root, which only a user's `q` ends.
     only_user_quits, task.only_user_quits_root = task.only_user_quits_root, False
     try:
         with sub_task(now, task.agent, name=task.name, task=task) as there:
             try:
-                yield
+                yield there
             except (TurnStopped, Exception) as error:
-                settle(there, task.agent, now.stopped if isinstance(error, TurnStopped) else "error")
+                status = now.stopped if isinstance(error, TurnStopped) else "error"
+                settle(there, task.agent, status, None if status == now.stopped else TOO_LATE)
                 raise
     finally:
         task.only_user_quits_root = only_user_quits

@@ -33,16 +33,16 @@ class Command(BaseCommand):
         )
         parser.add_argument("--dry-run", action="store_true", help="only count")
 
-    def handle(self, *, anonymous_days: int, dry_run: bool, **options: Any) -> None:
-        remove = self._count if dry_run else self._delete
+    def handle(self, *, dry_run: bool, **options: Any) -> None:
         with erasure.postponed():
-            found = remove(anonymous_days, options["days"])
+            found = self.count(**options) if dry_run else self.delete(**options)
         for name, number in found.items():
             self.stdout.write(f"{name}: {number}")
         if not dry_run and not erasure.clean(DEFAULT_DB_ALIAS):
             self.stderr.write("The database file is in use: the next run overwrites what was deleted.")
 
-    def _count(self, anonymous_days: int, days: int | None) -> dict[str, int]:
+    def count(self, *, anonymous_days: int, days: int | None, **options: Any) -> dict[str, int]:
+        """Return how much of each kind would go."""
         visitors, users = retention.OF_VISITORS, retention.OF_USERS
         found = {"conversations of visitors": retention.unused_conversations(visitors, anonymous_days).count()}
         if days is not None:
@@ -53,7 +53,8 @@ class Command(BaseCommand):
             "dead processes": retention.dead_processes().count(),
         }
 
-    def _delete(self, anonymous_days: int, days: int | None) -> dict[str, int]:
+    def delete(self, *, anonymous_days: int, days: int | None, **options: Any) -> dict[str, int]:
+        """Remove it; return how much of each kind went."""
         visitors, users = retention.OF_VISITORS, retention.OF_USERS
         found = {"conversations of visitors": retention.delete_conversations(visitors, anonymous_days)}
         if days is not None:

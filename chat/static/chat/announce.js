@@ -3,6 +3,7 @@
  * with every change. Here are the few sentences that matter.
  */
 import { setText } from "chat/dom.js";
+import { turnLog } from "chat/log.js";
 import { isBusy } from "chat/state.js";
 
 export class Announcer {
@@ -43,8 +44,8 @@ export class Announcer {
 }
 
 function endOfAnswer(log, turn) {
-  const isAnswer = (message) => message.turn === turn && message.sender === "assistant" && !message.depth;
-  const answers = Object.values(log.messages).filter(isAnswer);
+  const messages = Object.values(turnLog(log, turn).messages);
+  const answers = messages.filter(({ sender, depth }) => sender === "assistant" && !depth);
   if (answers.at(-1)?.status === "stopped") return "Stopped";
   const words = answers.reduce((sum, { content }) => sum + countWords(content), 0);
   return words ? `Answer ready, ${words} ${words === 1 ? "word" : "words"}` : "Ready";

@@ -1,6 +1,14 @@
 /** The field at the foot of the page: text, drafts, Send and Stop. It knows nothing of the socket. */
-import { el, icon, setAttribute, setText } from "chat/dom.js";
-import { figure } from "chat/format.js";
+import { setAttribute, setText } from "chat/dom.js";
+import { fillingsOf } from "chat/registries.js";
+
+/**
+ * @typedef {object} Look  What the composer shows of the page's state, and its slots with it.
+ * @property {string} agent  name of the one that is spoken to
+ * @property {string} status  what it does
+ * @property {object|null} question  the one that the text answers
+ * @property {boolean} isClosed  nothing can be sent here
+ */
 
 const isTouch = matchMedia("(pointer: coarse) and (hover: none)");
 const draftKey = (conversation) => `chat.draft.${conversation || "new"}`;
@@ -14,9 +22,9 @@ export class Composer {
     this.field = root.querySelector("#field");
     this.sendButton = root.querySelector("#send");
     this.stopButton = root.querySelector("#stop");
-    this.note = root.querySelector("#note");
-    this.answering = root.querySelector("#answering");
     this.conversation = "";
+    this.look = { agent: "", status: "idle", question: null, isClosed: false };
+    this.slots = Array.from(root.querySelectorAll("[data-slot]"), (slot) => this.#filled(slot)).flat();
     root.hidden = false;
     root.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -60,33 +68,33 @@ export class Composer {
     else localStorage.removeItem(key);
   }
 
-  /** @param {{agent: string, status: string, question: object|null, isClosed: boolean}} look */
-  update({ agent, status, question, isClosed }) {
-    const isAnswer = question !== null;
+  /** @param {Look} look */
+  update(look) {
+    this.look = look;
+    const { agent, status, question, isClosed } = look;
     const isStopping = status === "stopping";
-    const prompt = isAnswer ? `Answer ${question.agent || agent}…` : agent ? `Message ${agent}…` : "Message…";
+    const prompt = question ? `Answer ${question.agent || agent}…` : agent ? `Message ${agent}…` : "Message…";
     if (this.field.placeholder !== prompt) this.field.placeholder = prompt;
     setAttribute(this.field, "aria-label", prompt.replace("…", ""));
     this.field.disabled = isClosed;
-    this.isClosed = isClosed;
     this.stopButton.hidden = status === "idle";
     this.stopButton.disabled = isStopping;
     setText(this.stopButton.querySelector("span"), isStopping ? "Stopping…" : "Stop");
     this.isStoppable = status === "running" || status === "waiting";
-    setAttribute(this.root, "data-answer", isAnswer);
-    this.answering.hidden = !isAnswer;
-    if (isAnswer && !this.answering.childElementCount)
-      this.answering.append(
-        icon("question"),
-        el(
-          "span",
-          {},
-          isTouch.matches
-            ? "Your text answers the question above."
-            : "Your text answers the question above. Esc leaves.",
-        ),
-      );
-    this.#enable();
+    setAttribute(this.root, "data-answer", question !== null);
+    this.#refresh();
+  }
+
+  /** Of the text, in code points, as the server counts; the exact count only where it matters. */
+  get length() {
+    const { value } = this.field;
+    return value.length <= this.maxChars ? value.length : Array.from(value).length;
+  }
+
+  #filled(slot) {
+    const fillings = fillingsOf(slot.dataset.slot).map((Filling) => new Filling(this));
+    slot.append(...fillings.map(({ root }) => root));
+    return fillings;
   }
 
   #key(event) {
@@ -116,21 +124,13 @@ export class Composer {
   #changed({ keepDraft = false } = {}) {
     if (!CSS.supports("field-sizing", "content")) this.#grow();
     if (!keepDraft) this.saveDraft();
-    const length = this.#length();
-    const isLong = length > this.maxChars * 0.8;
-    setText(this.note, isLong ? `${figure(length)} / ${figure(this.maxChars)}` : "");
-    setAttribute(this.note, "data-over", length > this.maxChars);
-    this.#enable();
+    this.#refresh();
   }
 
-  /** In code points, as the server counts; the exact count only where it matters. */
-  #length() {
-    const { value } = this.field;
-    return value.length <= this.maxChars ? value.length : Array.from(value).length;
-  }
-
-  #enable() {
-    this.sendButton.disabled = this.isClosed || !this.field.value.trim() || this.#length() > this.maxChars;
+  #refresh() {
+    const { isClosed } = this.look;
+    this.sendButton.disabled = isClosed || !this.field.value.trim() || this.length > this.maxChars;
+    for (const filling of this.slots) filling.update(this.look);
   }
 
   #grow() {

@@ -1,7 +1,10 @@
 /**
- * The part of the state that is the transcript: messages, tool calls and sub-agents' tasks by id. Pure.
+ * The part of the state that is the transcript: messages, tool calls and sub-agents' tasks, by turn. Pure.
  * Each function below takes one event of that name (`chat/events.js`) and returns the log after it, the same object
  * where nothing changed.
+ *
+ * A chunk must cost the same however long the conversation is: so the turns in which something happens stand apart, in
+ * `live`, and only those are copied. When the agent is idle they join the others.
  *
  * @typedef {object} Message
  * @property {string} id
@@ -18,10 +21,15 @@
  * @property {boolean} stale  a chunk is missing: ask for all of it (`sync`)
  * @property {number} [thinkingMs]  how long it reasoned, where this page saw it
  *
- * @typedef {object} Log
+ * @typedef {object} TurnLog  What happened in a turn, but for the message that starts it.
  * @property {Record<string, Message>} messages
  * @property {Record<string, object>} tools
  * @property {Record<string, object>} tasks
+ *
+ * @typedef {object} Log
+ * @property {Record<string, Message>} starts  the users' messages that start turns, by turn
+ * @property {Record<string, TurnLog>} turns
+ * @property {Record<string, TurnLog>} live  those in which something happened since the agent was idle
  * @property {string|null} head  the turn with which the transcript ends
  * @property {number} newest  greatest seq
  * @property {number} oldest  smallest seq; 0: none
@@ -29,11 +37,16 @@
  * @property {boolean} gap  a record is missing: connect again
  */
 
+/** Stands for a turn's id where there is none: what comes before the first turn. */
+export const GREETING = "greeting";
+
+const NOTHING = Object.freeze({ messages: {}, tools: {}, tasks: {} });
+
 /** @returns {Log} */
 export const emptyLog = () => ({
-  messages: {},
-  tools: {},
-  tasks: {},
+  starts: {},
+  turns: {},
+  live: {},
   head: null,
   newest: 0,
   oldest: 0,
@@ -43,50 +56,54 @@ export const emptyLog = () => ({
   last: 0,
 });
 
-const put = (log, kind, id, value) => ({ ...log, [kind]: { ...log[kind], [id]: value } });
+/** @returns {TurnLog} always the same one until something in it changes */
+export const turnLog = (log, turn) => log.live[turn] ?? log.turns[turn] ?? NOTHING;
+
+export const startsTurn = (message) => message.sender === "user" && message.turn === message.id;
+
+/** @returns {Message|undefined} one that was changed since the agent was idle */
+export function liveMessage(log, id) {
+  for (const turn of Object.values(log.live)) if (turn.messages[id]) return turn.messages[id];
+}
+
+function put(log, kind, turn, entry) {
+  const key = turn ?? GREETING;
+  const known = turnLog(log, key);
+  return { ...log, live: { ...log.live, [key]: { ...known, [kind]: { ...known[kind], [entry.id]: entry } } } };
+}
+
+const find = (log, kind, turn, id) => turnLog(log, turn ?? GREETING)[kind][id];
 
 /** Where it stands among its siblings: as first seen, so that nothing on the page jumps. */
 const placed = (log, known) => (known ? [log, known.order] : [{ ...log, last: log.last + 1 }, log.last + 1]);
 
 /** The task that a record or stream belongs to is known by it, also after its task_start is history. */
 function withTask(log, { task, depth, agent, turn }) {
-  if (!task || log.tasks[task.id]) return log;
+  if (!task || find(log, "tasks", turn, task.id)) return log;
   const [next, order] = placed(log, null);
-  return put(next, "tasks", task.id, {
-    id: task.id,
-    name: task.name ?? agent,
-    parent_id: task.parent_id,
-    depth,
-    turn,
-    status: "complete",
-    order,
-  });
-}
-
-/** Take a record's seq: null if the page has it, or if one before it is missing (then `gap`). */
-function numbered(log, seq) {
-  if (log.newest && seq <= log.newest) return null;
-  if (log.newest && seq > log.newest + 1) return null;
-  return { ...log, newest: seq, oldest: log.oldest || seq };
+  const { id, name = agent, parent_id } = task;
+  return put(next, "tasks", turn, { id, name, parent_id, depth, turn: turn ?? null, status: "complete", order });
 }
 
 const isMissing = (log, seq) => log.newest > 0 && seq > log.newest + 1;
+const isKnown = (log, seq) => log.newest > 0 && seq <= log.newest;
 
-/** @param {(log: Log, event: object, now: number) => Log} take */
+/** @param {(log: Log, event: object, now: number) => Log} take  gets each record once and in order */
 const record = (take) => (log, event, now) => {
-  if (isMissing(log, event.seq)) return { ...log, gap: true };
-  const next = numbered(log, event.seq);
-  return next ? take(next, event, now) : log;
+  const { seq } = event;
+  if (isMissing(log, seq)) return { ...log, gap: true };
+  if (isKnown(log, seq)) return log;
+  return take({ ...log, newest: seq, oldest: log.oldest || seq }, event, now);
 };
 
 function takeMessage(log, { seq, message }, now) {
-  const known = log.messages[message.id];
+  const known = find(log, "messages", message.turn, message.id);
   const [next, order] = placed(withTask(log, message), known);
-  const blocks = typeof message.html === "string" ? [message.html] : [];
   const entry = {
     ...message,
+    turn: message.turn ?? null,
     content: message.content ?? "",
-    blocks,
+    blocks: typeof message.html === "string" ? [message.html] : [],
     reasoning: message.reasoning ?? "",
     order,
     seq,
@@ -96,43 +113,52 @@ function takeMessage(log, { seq, message }, now) {
     reasoning_n: 0,
     thinkingMs: known && thinkingTime(known, now),
   };
-  return put(next, "messages", message.id, entry);
+  return startsTurn(entry) ? begun(next, entry) : put(next, "messages", entry.turn, entry);
+}
+
+/** A new turn that follows the head becomes the head by itself. */
+function begun(log, start) {
+  const head = (start.follows ?? null) === log.head ? start.id : log.head;
+  return { ...log, head, starts: { ...log.starts, [start.id]: start } };
 }
 
 function takeToolResult(log, event) {
-  const known = log.tools[event.tool_call_id];
+  const id = event.tool_call_id;
+  const known = find(log, "tools", event.turn, id);
   const [next, order] = placed(withTask(log, event), known);
-  return put(next, "tools", event.tool_call_id, { ...known, ...event, id: event.tool_call_id, order });
+  return put(next, "tools", event.turn, { ...known, ...event, id, order });
 }
 
 const thinkingTime = (message, now) =>
   message.thinkingMs ?? (message.thinkingSince ? now - message.thinkingSince : undefined);
 
-/** A new turn that follows the head becomes the head by itself. */
-function followed(log, { message }) {
-  const startsTurn = message.sender === "user" && message.turn === message.id;
-  return startsTurn && (message.follows ?? null) === log.head ? { ...log, head: message.id } : log;
-}
-
 /** One chunk: `apply` gets the message if this is the next one; a hole marks the message as stale. */
 const chunk = (counter, apply) => (log, event, now) => {
-  const message = log.messages[event.message_id];
+  const message = liveMessage(log, event.message_id);
   if (!message?.writing || message.stale || event.n < message[counter]) return log;
-  if (event.n > message[counter]) return put(log, "messages", message.id, { ...message, stale: true });
-  return put(log, "messages", message.id, { ...message, ...apply(message, event, now), [counter]: event.n + 1 });
+  const change =
+    event.n > message[counter] ? { stale: true } : { ...apply(message, event, now), [counter]: event.n + 1 };
+  return put(log, "messages", message.turn, { ...message, ...change });
 };
 
+/** The turn of a task that has shown nothing yet: its caller's, or the one worked on. */
+function turnOfTask(log, { parent_id }, current) {
+  const has = ({ messages, tools, tasks }) => messages[parent_id] || tools[parent_id] || tasks[parent_id];
+  const caller = parent_id && Object.entries(log.live).find(([, turn]) => has(turn));
+  return caller ? caller[0] : (current ?? log.head ?? GREETING);
+}
+
 export const events = {
-  message: record((log, event, now) => takeMessage(followed(log, event), event, now)),
+  message: record(takeMessage),
   tool_result: record(takeToolResult),
   head: record((log, event) => ({ ...log, head: event.turn ?? null })),
 
   stream_start(log, event, now) {
-    const known = log.messages[event.message_id];
+    const known = find(log, "messages", event.turn, event.message_id);
     if (known?.seq) return log;
     const [next, order] = placed(withTask(log, event), known);
     const thinking = Boolean(event.reasoning) && !event.content && !event.blocks?.length;
-    const entry = {
+    return put(next, "messages", event.turn, {
       id: event.message_id,
       turn: event.turn ?? null,
       sender: "assistant",
@@ -153,14 +179,13 @@ export const events = {
       seq: null,
       writing: true,
       stale: false,
-    };
-    return put(next, "messages", entry.id, entry);
+    });
   },
 
   stream_more(log, event) {
-    const message = log.messages[event.message_id];
+    const message = liveMessage(log, event.message_id);
     if (!message?.writing) return log;
-    return put(log, "messages", message.id, {
+    return put(log, "messages", message.turn, {
       ...message,
       content: message.content + (event.content ?? ""),
       blocks: [...message.blocks, ...(event.blocks ?? [])],
@@ -187,41 +212,35 @@ export const events = {
   }),
 
   stream_end(log, { message_id }) {
-    const message = log.messages[message_id];
-    return message?.writing ? put(log, "messages", message_id, { ...message, writing: false }) : log;
+    const message = liveMessage(log, message_id);
+    return message?.writing ? put(log, "messages", message.turn, { ...message, writing: false }) : log;
   },
 
   tool_call(log, event, now) {
-    const known = log.tools[event.tool_call_id];
+    const id = event.tool_call_id;
+    const known = find(log, "tools", event.turn, id);
     if (known?.seq) return log;
     const [next, order] = placed(withTask(log, event), known);
-    return put(next, "tools", event.tool_call_id, {
-      since: now,
-      ...known,
-      ...event,
-      id: event.tool_call_id,
-      status: "running",
-      order,
-    });
+    return put(next, "tools", event.turn, { since: now, ...known, ...event, id, status: "running", order });
   },
 
-  task_start(log, event, now) {
-    const known = log.tasks[event.task_id];
+  task_start(log, event, now, current) {
+    const id = event.task_id;
+    const turn = turnOfTask(log, event, current);
+    const known = find(log, "tasks", turn, id);
     const [next, order] = placed(log, known);
-    const entry = { since: now, turn: null, ...known, ...event, id: event.task_id, status: "running", order };
-    return put(next, "tasks", event.task_id, entry);
+    return put(next, "tasks", turn, { since: now, ...known, ...event, id, turn, status: "running", order });
   },
 
   task_end(log, event, now) {
-    const known = log.tasks[event.task_id];
+    const known = Object.values(log.live).find(({ tasks }) => tasks[event.task_id])?.tasks[event.task_id];
     if (!known) return log;
-    const ended = {
+    return put(log, "tasks", known.turn, {
       ...known,
       status: event.status ?? "complete",
       usage: event.usage,
       durationMs: known.since && now - known.since,
-    };
-    return put(log, "tasks", event.task_id, ended);
+    });
   },
 };
 
@@ -233,29 +252,69 @@ export const events = {
  */
 export function prepend(log, records, earlier) {
   const older = records.filter((event) => !log.oldest || event.seq < log.oldest);
-  let page = { ...emptyLog(), last: log.first - 10 * (older.length + 1) };
+  const first = log.first - 10 * (older.length + 1);
+  let page = { ...emptyLog(), last: first };
   for (const event of older) if (event.type !== "head") page = events[event.type]({ ...page, newest: 0 }, event, 0);
-  return {
-    ...log,
-    messages: { ...page.messages, ...log.messages },
-    tools: { ...page.tools, ...log.tools },
-    tasks: { ...page.tasks, ...log.tasks },
-    oldest: older[0]?.seq ?? log.oldest,
-    first: log.first - 10 * (older.length + 1),
-    earlier,
-  };
+  const merged = { ...log.turns };
+  const live = { ...log.live };
+  for (const [turn, added] of Object.entries(page.live)) {
+    if (live[turn]) live[turn] = joined(added, live[turn]);
+    else merged[turn] = joined(added, merged[turn] ?? NOTHING);
+  }
+  const starts = { ...page.starts, ...log.starts };
+  return { ...log, starts, turns: merged, live, oldest: older[0]?.seq ?? log.oldest, first, earlier };
+}
+
+const joined = (older, newer) => ({
+  messages: { ...older.messages, ...newer.messages },
+  tools: { ...older.tools, ...newer.tools },
+  tasks: { ...older.tasks, ...newer.tasks },
+});
+
+const isOpen = (entry) => entry.writing || entry.status === "running";
+const closed = (entry) => ({
+  ...entry,
+  writing: false,
+  status: entry.status === "running" ? "complete" : entry.status,
+});
+const allClosed = (entries) =>
+  Object.fromEntries(Object.entries(entries).map(([id, entry]) => [id, isOpen(entry) ? closed(entry) : entry]));
+
+function settledTurn(turn) {
+  const hasOpen = [turn.messages, turn.tasks].some((entries) => Object.values(entries).some(isOpen));
+  return hasOpen ? { ...turn, messages: allClosed(turn.messages), tasks: allClosed(turn.tasks) } : turn;
 }
 
 /** When nothing runs any more, nothing is open: a dropped `stream_end` or `task_end` must not leave a spinner behind. */
 export function settle(log) {
-  const open = (entry) => entry.writing || entry.status === "running";
-  const closed = (entry) => ({
-    ...entry,
-    writing: false,
-    status: entry.status === "running" ? "complete" : entry.status,
-  });
-  const settled = (entries) =>
-    Object.fromEntries(Object.entries(entries).map(([id, entry]) => [id, open(entry) ? closed(entry) : entry]));
-  if (![log.messages, log.tasks].some((entries) => Object.values(entries).some(open))) return log;
-  return { ...log, messages: settled(log.messages), tasks: settled(log.tasks) };
+  const live = Object.entries(log.live);
+  if (!live.length) return log;
+  const settled = Object.fromEntries(live.map(([id, turn]) => [id, settledTurn(turn)]));
+  return { ...log, turns: { ...log.turns, ...settled }, live: {} };
+}
+
+/** The seqs that a turn has, from its start to its last record. */
+function span(log, start) {
+  const { messages, tools } = turnLog(log, start.id);
+  const seqs = [...Object.values(messages), ...Object.values(tools)].map(({ seq }) => seq ?? start.seq);
+  return { from: start.seq, to: Math.max(start.seq, ...seqs) };
+}
+
+/**
+ * Let go of what is older than about the last `count` turns: it can be loaded again.
+ * @param {Log} log
+ * @param {{user: Message}[]} path  the shown turns, oldest first (`pathOf`)
+ */
+export function trim(log, path, count) {
+  if (path.length <= count) return log;
+  const spans = new Map(Object.values(log.starts).map((start) => [start.id, span(log, start)]));
+  // Cut where no turn has records on both sides: what comes before a seq is loaded again by that seq.
+  const isClean = ({ user: { seq } }) => Array.from(spans.values()).every(({ from, to }) => from >= seq || to < seq);
+  let at = path.length - count;
+  while (at > 0 && !isClean(path[at])) at -= 1;
+  if (at === 0) return log;
+  const oldest = path[at].user.seq;
+  const isKept = ([id]) => id === GREETING || spans.get(id)?.from >= oldest;
+  const kept = (entries) => Object.fromEntries(Object.entries(entries).filter(isKept));
+  return { ...log, starts: kept(log.starts), turns: kept(log.turns), live: kept(log.live), oldest, earlier: true };
 }

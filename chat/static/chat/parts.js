@@ -1,14 +1,11 @@
 /** What agents do, in order: text, tool calls, sub-agents. The same at every depth. */
-import { KeyedList, el, setText } from "chat/dom.js";
-import { Fold, TOOL_STATES, avatar, stateMark } from "chat/folds.js";
-import { counted, figure, money } from "chat/format.js";
-import { TextPart } from "chat/text.js";
-import { ToolsPart } from "chat/tools.js";
+import { KeyedList } from "chat/dom.js";
+import { parts as registry } from "chat/registries.js";
 
 /** The parts of a reply or of a sub-agent, in order. */
 export class PartList extends KeyedList {
   constructor(parent) {
-    super(parent, ({ kind }) => new PARTS[kind]());
+    super(parent, ({ kind }) => new (registry.of(kind))());
   }
 
   update(parts, context) {
@@ -19,46 +16,3 @@ export class PartList extends KeyedList {
     );
   }
 }
-
-const TASK_STATES = { ...TOOL_STATES, running: ["wait", "Working"] };
-
-class TaskPart {
-  constructor() {
-    this.mark = stateMark();
-    this.name = el("bdi", { class: "task-name" });
-    this.figures = el("span", { class: "card-figures" });
-    this.activity = el("span", { class: "card-args task-activity" });
-    this.face = el("span", { class: "task-face" });
-    this.fold = new Fold(
-      "card task",
-      this.mark.root,
-      el("span", { class: "task-title" }, "Asked ", this.name),
-      this.activity,
-      this.figures,
-    );
-    this.inner = el("div", { class: "task-parts" });
-    this.fold.body.append(this.face, this.inner);
-    this.root = this.fold.root;
-    this.parts = new PartList(this.inner);
-  }
-
-  update({ task, parts, steps, tokens, cost, activity }, context) {
-    const name = task.name || "sub-agent";
-    const isRunning = task.status === "running";
-    setText(this.name, name);
-    if (this.face.dataset.name !== name) {
-      this.face.dataset.name = name;
-      this.face.replaceChildren(avatar(name, { size: "small" }), el("b", { dir: "auto" }, name));
-    }
-    this.mark.update(task.status, TASK_STATES);
-    setText(
-      this.figures,
-      [counted(steps, "step"), tokens && `${figure(tokens)} tokens`, cost && money(cost)].filter(Boolean).join(" · "),
-    );
-    setText(this.activity, isRunning && !this.root.open ? activity : "");
-    this.fold.suggest(isRunning || task.status === "error");
-    this.parts.update(parts, context);
-  }
-}
-
-const PARTS = { text: TextPart, tools: ToolsPart, task: TaskPart };

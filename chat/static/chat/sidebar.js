@@ -34,6 +34,9 @@ export class Sidebar {
   }
 
   update({ chats, conversation }) {
+    const key = [chats, conversation.id, conversation.stored, this.doomed.size, new Date().getDate()];
+    if (key.every((value, at) => value === this.key?.[at])) return;
+    this.key = key;
     this.chats = chats;
     this.current = conversation.id;
     const items = chats.items.filter(({ id }) => !this.doomed.has(id));

@@ -20,6 +20,11 @@
  * @property {import("chat/log.js").Log|null} shadow  the log before a fresh snapshot; shown until that is complete
  * @property {number} target  newest record when the socket opened
  * @property {boolean} replayed  the page has all records up to there
+ * @property {string} newAgent  key of the agent that a new conversation gets
+ * @property {boolean} answers  the composer answers the open question; Esc leaves that
+ * @property {boolean} expectsTurn  an edit or regenerate is on its way: the next head is its turn
+ * @property {Record<string, true>} own  what was sent from this page, by its id or its turn's: such a turn starts at the top
+ *   of the window
  * @property {number} idleSeq  newest record when the agent was last said to be idle
  * @property {{code: string, details: string, incident?: string}|null} notice  an error that belongs to no message
  * @property {{items: object[], more: boolean}} chats  the owner's conversations, newest first
@@ -29,13 +34,17 @@ import { emptyLog, events as logEvents, prepend, settle } from "chat/log.js";
 const IDLE = { state: "idle", turn: null, queued: [], agent: "" };
 
 /** @returns {State} */
-export function initialState({ id = "", ticket = "", title = "", agent = null, pending = [], now = 0 } = {}) {
+export function initialState({ id = "", ticket = "", title = "", newAgent = "", pending = [], now = 0 } = {}) {
   return {
     link: { phase: "connecting", retryAt: 0, since: now, code: 0 },
-    conversation: { id, ticket, title, agent, stored: Boolean(id) && !ticket },
+    conversation: { id, ticket, title, agent: null, stored: Boolean(id) && !ticket },
+    newAgent,
     limits: {},
     status: IDLE,
     ask: null,
+    answers: true,
+    expectsTurn: false,
+    own: {},
     pending: pending.map((item) => ({ ...item, state: "queued", error: undefined })),
     log: emptyLog(),
     shadow: null,
@@ -53,6 +62,12 @@ export const shownLog = (state) => state.shadow ?? state.log;
 
 /** Whether a turn runs or waits for an answer. */
 export const isBusy = (state) => state.status.state !== "idle";
+
+/** What kind of answer a question wants. */
+export const kindOf = (ask) => ask.kind ?? "text";
+
+/** The question that the composer's text answers. @returns {object|null} */
+export const questionOf = ({ ask, answers }) => (ask && answers && kindOf(ask) === "text" ? ask : null);
 
 const changePending = (state, id, change) => ({
   ...state,
@@ -104,7 +119,10 @@ const handlers = {
       : next;
   },
 
-  input_request: (state, event, now) => ({ ...state, ask: { ...event, askedAt: now } }),
+  input_request(state, event, now) {
+    const isKnown = state.ask?.request_id === event.request_id;
+    return { ...state, ask: { ...event, askedAt: now }, answers: isKnown ? state.answers : true };
+  },
 
   accepted(state, event) {
     const conversation = { ...state.conversation, stored: true, ticket: "" };
@@ -115,8 +133,9 @@ const handlers = {
     const error = { code, details, incident, retry_ms };
     if (client_id && state.pending.some(({ id }) => id === client_id))
       return changePending(state, client_id, { state: "failed", error });
-    if (message_id || (code === "not_found" && state.link.phase !== "open")) return state; // its record, or the close code, says it
-    return { ...state, notice: error };
+    const next = { ...state, expectsTurn: false };
+    if (message_id || (code === "not_found" && state.link.phase !== "open")) return next; // its record, or the close code, says it
+    return { ...next, notice: error };
   },
 
   conversation(state, event) {
@@ -135,17 +154,28 @@ const handlers = {
     return { ...state, link: { retryAt: 0, code: 0, ...link, since }, pending };
   },
 
-  "page/open": (state, event, now) => ({ ...initialState({ ...event, now }), chats: state.chats }),
-
-  "page/send": (state, { frame }, now) => ({
-    ...state,
-    notice: null,
-    pending: [...state.pending, { id: frame.message_id, frame, state: "queued", at: now }],
+  "page/open": (state, event, now) => ({
+    ...initialState({ ...event, now }),
+    chats: state.chats,
+    newAgent: state.newAgent,
+    own: state.own,
   }),
+
+  "page/send"(state, { frame }, now) {
+    const id = frame.message_id;
+    const pending = [...state.pending, { id, frame, state: "queued", at: now }];
+    // What waits for its turn stays below the answer that is being written.
+    const own = frame.content && !isBusy(state) ? { ...state.own, [id]: true } : state.own;
+    return { ...state, notice: null, pending, own };
+  },
   "page/sent": (state, { id }) => changePending(state, id, { state: "sent", error: undefined }),
   "page/retry": (state, { id }) => changePending(state, id, { state: "queued", error: undefined }),
   "page/cancel": (state, { id }) => withoutPending(state, id),
   "page/notice": (state, { notice }) => ({ ...state, notice }),
+
+  "page/agent": (state, { key }) => ({ ...state, newAgent: key }),
+  "page/answers": (state, { answers }) => ({ ...state, answers }),
+  "page/expects-turn": (state) => ({ ...state, expectsTurn: true, notice: null }),
 
   "page/loading-earlier": (state, { loading }) => ({ ...state, loadingEarlier: loading }),
   "page/earlier": (state, { id, records, earlier }) =>
@@ -173,11 +203,17 @@ const handlers = {
 /** A record is ours if it carries the id that we made: then it needs no sending any more. */
 const ownId = (event) => (event.type === "message" ? event.message.client_id : null);
 
+/** The turn that an edit or regenerate makes is like one that was typed. */
+const withExpectedTurn = (state, before) =>
+  state.expectsTurn && state.log.head !== before.log.head
+    ? { ...state, expectsTurn: false, own: { ...state.own, [state.log.head]: true } }
+    : state;
+
 function reduceLog(state, event, now) {
-  const log = logEvents[event.type](state.log, event, now);
+  const log = logEvents[event.type](state.log, event, now, state.status.turn);
   if (log === state.log) return state;
   const replayed = state.replayed || log.newest >= state.target;
-  const next = { ...state, log, replayed, shadow: replayed ? null : state.shadow };
+  const next = withExpectedTurn({ ...state, log, replayed, shadow: replayed ? null : state.shadow }, state);
   const id = ownId(event);
   return id ? withoutPending(next, id) : next;
 }

@@ -1,21 +1,56 @@
 /**
  * From the log to what is read from top to bottom: the turns on the path to the head, and in each the agents' work as a
- * tree of parts. Pure.
+ * tree of parts. Pure. What is made of a turn is made once, until something in that turn changes.
  *
- * @typedef {{kind: "text", key: string, message: import("chat/log.js").Message}} TextPart
+ * @typedef {import("chat/log.js").Message} Message
+ * @typedef {{kind: "text", key: string, message: Message}} TextPart
  * @typedef {{kind: "tools", key: string, tools: object[]}} ToolsPart  tool calls in a row
  * @typedef {{kind: "task", key: string, task: object, parts: Part[], steps: number, tokens: number, cost: number, activity: string}} TaskPart
  * @typedef {TextPart|ToolsPart|TaskPart} Part
  * @typedef {{kind: "reply", key: string, agent: string, time: string, parts: Part[], tokens: number, cost: number, durationMs: number, text: string}} Reply
- * @typedef {{kind: "answer", key: string, message: import("chat/log.js").Message}} Answer  of the user, inside a turn
+ * @typedef {{kind: "answer", key: string, message: Message}} Answer  of the user, inside a turn
  * @typedef {{index: number, count: number, previous: string|null, next: string|null, isReply: boolean}} Branch
  *   `previous`, `next`: ids of turns to go to. `isReply`: the question is the same in all, only the answers differ
- * @typedef {{id: string, user: import("chat/log.js").Message|null, branch: Branch|null, segments: (Reply|Answer)[], entries: object[]}} Turn
- *   `entries`: all that it is made of, to tell by identity whether anything in it has changed
+ * @typedef {{id: string, user: Message|null, branch: Branch|null}} Step  one turn of the path
+ * @typedef {{id: string, user: Message|null, branch: Branch|null, segments: (Reply|Answer)[]}} Turn
  */
+import { GREETING, turnLog } from "chat/log.js";
+
+const NO_STEPS = [];
+const GREETING_STEP = Object.freeze({ id: GREETING, user: null, branch: null });
+const pathCache = new WeakMap(); // of `log.starts`
+const segmentsCache = new WeakMap(); // of a turn's log
+
+/**
+ * The turns to show, oldest first: the same array until a turn begins or the head moves.
+ * @param {import("chat/log.js").Log} log
+ * @returns {Step[]}
+ */
+export function pathOf({ starts, head }) {
+  if (!starts[head]) return NO_STEPS;
+  const cached = pathCache.get(starts);
+  if (cached?.head === head) return cached.steps;
+  const followers = groupByFollowed(Object.values(starts));
+  const steps = pathTo(head, starts).map((user) => ({ id: user.id, user, branch: branchOf(user, followers) }));
+  pathCache.set(starts, { head, steps });
+  return steps;
+}
+
+/** What stands before the first turn, where that is loaded. @returns {Step|null} */
+export function greetingOf(log) {
+  const first = pathOf(log)[0];
+  const isWhole = log.head === null || (first && (first.user.follows ?? null) === null);
+  return isWhole && (log.live[GREETING] ?? log.turns[GREETING]) ? GREETING_STEP : null;
+}
+
+/** @param {Step} step @returns {Turn} */
+export function turnOf(log, step) {
+  const turn = turnLog(log, step.id);
+  if (!segmentsCache.has(turn)) segmentsCache.set(turn, segments(turn, step.id));
+  return { ...step, segments: segmentsCache.get(turn) };
+}
 
 const inOrder = (a, b) => a.rank - b.rank || a.order - b.order;
-const startsTurn = (message) => message.sender === "user" && message.turn === message.id;
 
 /** Whether there is anything to see. A call of tools alone leaves an empty message. */
 const isVisible = (message) =>
@@ -24,39 +59,14 @@ const isVisible = (message) =>
   message.blocks.some(Boolean) ||
   !["complete", undefined].includes(message.status);
 
-/**
- * @param {import("chat/log.js").Log} log
- * @param {string|null} currentTurn  the one worked on: home of a task that has shown nothing yet
- * @returns {{greeting: Turn|null, turns: Turn[], isWhole: boolean}}  `isWhole`: the path reaches the first turn
- */
-export function transcript(log, currentTurn) {
-  const followers = groupByFollowed(Object.values(log.messages).filter(startsTurn));
-  const path = pathTo(log.head, log.messages);
-  const isWhole = log.head === null || (path.length > 0 && (path[0].follows ?? null) === null);
-  const byTurn = groupByTurn(log, currentTurn);
-  const turnOf = (id, user) => {
-    const items = byTurn.get(id) ?? [];
-    const entries = [user, ...items.map(({ entry }) => entry)];
-    return {
-      id: id ?? "greeting",
-      user,
-      branch: user && branchOf(user, followers),
-      segments: segments(items, log, id ?? "greeting"),
-      entries,
-    };
-  };
-  const greeting = isWhole && byTurn.has(null) ? turnOf(null, null) : null;
-  return { greeting, turns: path.map((user) => turnOf(user.id, user)), isWhole };
-}
-
 /** The turns from the first that the page has to `head`. */
-function pathTo(head, messages) {
+function pathTo(head, starts) {
   const path = [];
-  for (let turn = messages[head]; turn; turn = messages[turn.follows]) path.push(turn);
+  for (let turn = starts[head]; turn; turn = starts[turn.follows]) path.push(turn);
   return path.reverse();
 }
 
-/** @returns {Map<string|null, import("chat/log.js").Message[]>} the turns that follow each turn, oldest first */
+/** @returns {Map<string|null, Message[]>} the turns that follow each turn, oldest first */
 function groupByFollowed(starts) {
   const followers = new Map();
   for (const start of starts.sort((a, b) => a.seq - b.seq)) {
@@ -84,42 +94,32 @@ function branchOf(user, followers) {
 
 /** The end of a branch: from `turn` along the newest turn that follows each. */
 function newestTip(turn, followers) {
-  const next = followers.get(turn.id)?.at(-1);
-  return next ? newestTip(next, followers) : turn.id;
+  let tip = turn;
+  for (let next = turn; next; next = followers.get(tip.id)?.at(-1)) tip = next;
+  return tip.id;
 }
 
-/** @returns {Map<string|null, object[]>} entries with their `kind`, but for the messages that start the turns */
-function groupByTurn(log, currentTurn) {
-  const groups = new Map();
-  const add = (kind, entry, turn) => {
-    const group = groups.get(turn) ?? groups.set(turn, []).get(turn);
-    group.push({ kind, entry, order: entry.order });
-  };
-  for (const message of Object.values(log.messages))
-    if (!startsTurn(message)) add("message", message, message.turn ?? null);
-  for (const tool of Object.values(log.tools)) add("tool", tool, tool.turn ?? null);
-  for (const task of Object.values(log.tasks)) add("task", task, turnOfTask(task, log) ?? currentTurn);
-  return groups;
-}
-
-function turnOfTask(task, log) {
-  if (task.turn) return task.turn;
-  const parent = log.messages[task.parent_id] ?? log.tools[task.parent_id];
-  if (parent) return parent.turn;
-  const outer = log.tasks[task.parent_id];
-  return outer && outer !== task ? turnOfTask(outer, log) : null;
+/** @param {import("chat/log.js").TurnLog} turn @returns {object[]} its entries with their `kind` */
+function entriesOf({ messages, tools, tasks }) {
+  const as = (kind) => (entry) => ({ kind, entry, order: entry.order });
+  return [
+    ...Object.values(messages).map(as("message")),
+    ...Object.values(tools).map(as("tool")),
+    ...Object.values(tasks).map(as("task")),
+  ];
 }
 
 /** Put each entry into the task that it belongs to ("" is the root agent), in order. */
-function placeInTasks(entries, log) {
+function placeInTasks(turn) {
+  const { messages, tools, tasks } = turn;
   const places = new Map([["", []]]);
   const homeOf = ({ kind, entry }) => {
-    if (kind !== "task") return entry.task && log.tasks[entry.task.id] ? entry.task.id : "";
-    if (log.tasks[entry.parent_id]) return entry.parent_id;
-    const parent = log.messages[entry.parent_id] ?? log.tools[entry.parent_id];
+    if (kind !== "task") return entry.task && tasks[entry.task.id] ? entry.task.id : "";
+    if (tasks[entry.parent_id]) return entry.parent_id;
+    const parent = messages[entry.parent_id] ?? tools[entry.parent_id];
     return parent?.task && parent.task.id !== entry.id ? parent.task.id : "";
   };
-  for (const item of entries) {
+  for (const item of entriesOf(turn)) {
     const home = homeOf(item);
     (places.get(home) ?? places.set(home, []).get(home)).push(item);
   }
@@ -145,8 +145,8 @@ function rank(items) {
 }
 
 /** Cut a turn at the user's answers. */
-function segments(entries, log, turnId) {
-  const places = placeInTasks(entries, log);
+function segments(turn, turnId) {
+  const places = placeInTasks(turn);
   const result = [];
   let run = [];
   const flush = () => {

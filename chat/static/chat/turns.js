@@ -4,48 +4,36 @@ import { KeyedList, button, el, icon, newDomId, setAttribute, setText } from "ch
 import { ReplyView } from "chat/replies.js";
 import { UserView } from "chat/user.js";
 
-/** @typedef {object} Context  What every component gets: `state`, `actions`, `now`, `agents` by name, `canAct` */
+/**
+ * @typedef {object} Context  What every component gets.
+ * @property {import("chat/state.js").State} state
+ * @property {object} actions  what buttons do
+ * @property {number} now  milliseconds
+ * @property {Map<string, object>} agents  by name
+ * @property {boolean} canAct  a turn may be edited, asked again, left for another branch
+ *
+ * @typedef {object} TurnItem
+ * @property {import("chat/transcript.js").Turn} turn
+ * @property {boolean} isLast  of all that stands there
+ * @property {boolean} isWorking  an agent works on it
+ * @property {boolean} isLive  it was sent from this page: it starts at the top of the window
+ * @property {object|null} request  the open question in it
+ */
 
 export class TurnView {
   constructor() {
     this.root = el("section", { class: "turn" });
     this.list = new KeyedList(this.root, ({ kind }) => new SEGMENTS[kind]());
-    this.entries = [];
   }
 
-  /** @param {{turn: object, isLast: boolean, isWorking: boolean, isLive: boolean, request: object|null}} item */
-  update(item, context) {
-    const { turn, isLast, isWorking, isLive, request } = item;
-    if (!isWorking && !request && this.#isUnchanged(item, context)) return;
+  /** @param {TurnItem} item @param {Context} context */
+  update({ turn, isLast, isWorking, isLive, request }, context) {
     setAttribute(this.root, "data-last", isLast);
     setAttribute(this.root, "data-live", isLive && isLast);
     this.list.update(
       itemsOf(turn, { isWorking, request }, context).map((entry) => ({ ...entry, turn, isLast })),
       context,
     );
-  }
-
-  /** Most turns are finished: they need no look while another one streams. */
-  #isUnchanged({ turn, isLast, isLive }, { canAct, state }) {
-    const { index, count, isReply } = turn.branch ?? {};
-    const key = [
-      isLast,
-      isLive,
-      canAct,
-      state.replayed,
-      state.idleSeq,
-      state.status.queued.includes(turn.id),
-      index,
-      count,
-      isReply,
-    ].join();
-    const isSame =
-      key === this.key &&
-      turn.entries.length === this.entries.length &&
-      turn.entries.every((entry, at) => entry === this.entries[at]);
-    this.key = key;
-    this.entries = turn.entries;
-    return isSame;
   }
 
   editUser() {

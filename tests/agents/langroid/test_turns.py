@@ -29,6 +29,8 @@ from langroid.mytypes import Entity
 from langroid.utils.configuration import settings
 from langroid.utils.object_registry import ObjectRegistry
 
+from chat.agents.langroid import turns
+from chat.agents.langroid.budget import Budget
 from chat.agents.langroid.scope import Run
 from chat.agents.mock_model import MockConfig, MockModel
 from chat.observer import AgentGone, Usage
@@ -275,8 +277,10 @@ def test_a_tool_that_nobody_handles_is_a_failed_run(stub):
         assert chat.say('[[tool=square args={"n":1}]]')[2:] == [
             "tool t1 square {'n': 1} of m1",
             "tool_end t1 error [There is no such tool.]: ",
+            "llm m2 Assistant",
+            f"end m2 complete stop: {turns.NO_RESULT}",
         ]
-        assert chat.say("and now? [[tokens=1]]")[-1] == "end m2 complete stop: a"
+        assert chat.say("and now? [[tokens=1]]")[-1] == "end m3 complete stop: a"
         assert not unanswered_calls(stub)
 
 
@@ -328,10 +332,10 @@ def test_a_sub_task_by_send_to():
     with chatting(task) as chat:
         assert chat.say("please") == [
             "llm m1 Assistant",
-            "end m1 complete stop: __SEND__:Helper do it",
+            "end m1 complete stop: do it",
             "task k1 Helper depth 1 under m1",
             "llm m2 Helper in k1 under m1",
-            "end m2 complete stop: DONE 42",
+            "end m2 complete stop: 42",
             "task_end k1 complete",
             "llm m3 Assistant",
             "end m3 complete stop: Helper says 42",
@@ -843,7 +847,7 @@ def test_the_registry_is_left_in_order_while_other_agents_change_it(stub):
         ObjectRegistry.registry[f"of-another-{len(ObjectRegistry.registry)}"] = agent
 
     agent = agent_on(stub)
-    run = Run(None, None, task_of(agent))
+    run = Run(None, None, task_of(agent), Budget(turns.NO_LIMITS))
     for _ in range(5000):  # more than there are tuples to be used again
         change()
     before = gc.get_threshold()

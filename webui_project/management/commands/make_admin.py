@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import User
 from django.contrib.auth.password_validation import validate_password
 from django.contrib.auth.tokens import default_token_generator
 from django.core.exceptions import ValidationError
@@ -38,7 +38,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{name} is an administrator. Choose the password here, once, within three days:")
             self.stdout.write(site.rstrip("/") + password_link(user))
 
-    def ask_password(self, user: AbstractUser) -> None:
+    def ask_password(self, user: User) -> None:
         """Ask for the password until it is good.
 
         Raises:
@@ -63,7 +63,7 @@ class Command(BaseCommand):
             return
 
 
-def password_link(user: AbstractUser) -> str:
+def password_link(user: User) -> str:
     """Return the path of a page on which `user` chooses a password; it works once (settings.PASSWORD_RESET_TIMEOUT)."""
     uid = urlsafe_base64_encode(force_bytes(user.pk))
     return reverse("password_reset_confirm", args=[uid, default_token_generator.make_token(user)])

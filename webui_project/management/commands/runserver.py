@@ -27,7 +27,7 @@ LIMITS = {
 }
 
 
-class Command(DaphneCommand):
+class Command(DaphneCommand):  # type: ignore[misc]  # Daphne has no types
     """Serve the project with Daphne in the main thread."""
 
     if RUNSERVER.holds:

@@ -2,18 +2,19 @@
 import { KeyedList, button, el, icon, setText } from "chat/dom.js";
 import { Fold, stateMark } from "chat/folds.js";
 import { counted, duration, oneLine } from "chat/format.js";
+import { ANY_TOOL, parts, tools as registry } from "chat/registries.js";
 
 const RESULT_LINES = 20;
 const GROUPED_TOOLS = 4; // so many calls in a row become one fold
 
-export class ToolsPart {
+class ToolsPart {
   constructor() {
     this.title = el("span", { class: "card-title" });
     this.time = el("span", { class: "card-figures" });
     this.fold = new Fold("card tools-fold", icon("tool"), this.title, this.time);
     this.loose = el("div", { class: "cards" });
     this.root = el("div", { class: "part" }, this.loose);
-    this.list = new KeyedList(this.loose, () => new ToolCard());
+    this.list = new KeyedList(this.loose, ({ tool }) => new (registry.of(tool.tool_name))());
   }
 
   update({ tools }, context) {
@@ -114,3 +115,6 @@ function longText(text, look = "") {
     button({ class: "quiet", onclick: showAll }, "", `Show all ${counted(lines.length, "line")}`),
   );
 }
+
+parts.register("tools", ToolsPart);
+registry.register(ANY_TOOL, ToolCard);

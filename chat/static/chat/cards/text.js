@@ -3,6 +3,7 @@ import { button, el, icon, setAttribute, setText } from "chat/dom.js";
 import { Fold } from "chat/folds.js";
 import { duration } from "chat/format.js";
 import { Blocks } from "chat/html.js";
+import { parts } from "chat/registries.js";
 
 const ENDINGS = {
   stopped: ["stop", "Stopped"],
@@ -11,7 +12,7 @@ const ENDINGS = {
   cut: ["alert", "Cut off: the connection to the model broke"],
 };
 
-export class TextPart {
+class TextPart {
   constructor() {
     this.prose = el("div", { class: "prose", dir: "auto" });
     this.isPlain = false;
@@ -122,3 +123,5 @@ function sourceList(sources) {
   };
   return el("ol", { class: "sources", "aria-label": "Sources" }, ...sources.map(entry));
 }
+
+parts.register("text", TextPart);

@@ -1,0 +1,91 @@
+/** What the buttons of a conversation do. */
+import { copyText, showCopied } from "chat/copy.js";
+import { answerFrame, commandFrame, messageFrame, newId } from "chat/protocol.js";
+import { questionOf } from "chat/state.js";
+
+/** @param {object} page  the parts of the page, by name (main.js) */
+export function makeActions(page) {
+  const { store, connection, toasts, announcer } = page;
+
+  /** Send what waits, in order. */
+  function flush() {
+    if (store.state.link.phase !== "open") return;
+    for (const { id, frame, state } of store.state.pending) {
+      if (state === "queued" && connection.send(frame)) store.dispatch({ type: "page/sent", id });
+    }
+  }
+
+  function send(frame) {
+    store.dispatch({ type: "page/send", frame });
+    flush();
+  }
+
+  function command(name, fields) {
+    const isSent = connection.send(commandFrame(name, fields));
+    if (isSent) store.dispatch({ type: "page/notice", notice: null });
+    else toasts.show("That needs a connection.");
+    return isSent;
+  }
+
+  /** The turn that it makes becomes the head: show it like one that was typed. */
+  function startTurn(name, fields) {
+    if (command(name, fields)) store.dispatch({ type: "page/expects-turn" });
+  }
+
+  return {
+    flush,
+    send(text) {
+      const question = questionOf(store.state);
+      send(question ? answerFrame(newId(), question.request_id, { content: text }) : messageFrame(newId(), text));
+      page.showEnd();
+    },
+    answer: (requestId, answer) => send(answerFrame(newId(), requestId, answer)),
+    cancel(pending) {
+      store.dispatch({ type: "page/cancel", id: pending.id });
+      if (!page.composer.field.value) page.composer.setText(pending.frame.content);
+      page.composer.focus();
+    },
+    retry({ id }) {
+      store.dispatch({ type: "page/retry", id });
+      flush();
+    },
+    stop: () => connection.send(commandFrame("stop")),
+    edit: (turn, content) => startTurn("edit", { message_id: turn, content }),
+    regenerate: (turn) => startTurn("regenerate", { message_id: turn }),
+    branch: (turn) => command("branch", { turn }),
+    editLast: () => page.view.turns.editLast(),
+    async copy(text, control) {
+      if (await copyText(text)) {
+        showCopied(control);
+        announcer.say("Copied");
+      } else toasts.show("The browser does not allow copying here.");
+    },
+    focusField() {
+      store.dispatch({ type: "page/answers", answers: true });
+      page.composer.focus();
+    },
+    /** @returns {boolean} whether there was a question that the composer answered */
+    leaveAnswer() {
+      const isAnswering = questionOf(store.state) !== null;
+      if (isAnswering) store.dispatch({ type: "page/answers", answers: false });
+      return isAnswering;
+    },
+    useStarter(text) {
+      page.composer.setText(text);
+      page.composer.focus();
+    },
+    chooseAgent(key) {
+      store.dispatch({ type: "page/agent", key });
+      page.conversations.open("");
+    },
+    openNew: () => page.conversations.go(""),
+    reconnect() {
+      connection.close();
+      connection.open();
+    },
+    dismissNotice() {
+      store.dispatch({ type: "page/notice", notice: null });
+      page.composer.focus();
+    },
+  };
+}

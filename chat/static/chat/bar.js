@@ -1,0 +1,125 @@
+/** The frame around the turns: title and agent in the bar, the pill of the connection, the banner above the composer. */
+import { button, el, icon, setAttribute, setIcon, setText } from "chat/dom.js";
+import { ELSEWHERE, NOT_FOUND, SIGN_IN } from "chat/protocol.js";
+
+const QUIET_MS = 2_000; // a break so short is nobody's business
+const find = (id) => document.getElementById(id);
+
+export class Bar {
+  /** @param {string} site  its name */
+  constructor(site) {
+    this.site = site;
+    this.pill = find("pill");
+    this.pillText = el("span");
+    this.pill.append(icon("wait"), this.pillText);
+  }
+
+  /** @param {import("chat/state.js").State} state @param {{now: number, agent: string, isEmpty: boolean}} extra */
+  update({ conversation, ask, link }, { now, agent, isEmpty }) {
+    const unnamed = link.code === NOT_FOUND ? "Not found" : conversation.stored ? "Untitled" : "New chat";
+    const title = conversation.title || unnamed;
+    setText(find("title"), title);
+    const label = `${ask ? "(?) " : ""}${title} · ${this.site}`;
+    if (document.title !== label) document.title = label;
+    const chip = find("agent");
+    chip.hidden = !agent || isEmpty;
+    setText(chip, agent);
+    this.#pill(link, now);
+  }
+
+  #pill(link, now) {
+    const [state, symbol, text] = pillOf(link, now);
+    this.pill.hidden = false;
+    setAttribute(this.pill, "data-state", state);
+    setIcon(this.pill, symbol);
+    setText(this.pillText, text);
+  }
+}
+
+export class Banner {
+  /** @param {object} actions @param {{signIn: string}} config */
+  constructor(actions, config) {
+    Object.assign(this, { actions, config });
+    this.root = find("banner");
+  }
+
+  update(state, now) {
+    const content = bannerOf(state, now, this.config);
+    this.root.hidden = !content;
+    if (!content) return (this.key = null);
+    if (content.key !== this.key) this.#build(content);
+    setText(this.text, content.text);
+  }
+
+  #build({ key, kind, icon: symbol, links = [], buttons = [] }) {
+    this.key = key;
+    this.text = el("span", { dir: "auto" });
+    setAttribute(this.root, "data-kind", kind);
+    this.root.replaceChildren(
+      icon(symbol),
+      this.text,
+      ...links.map(([text, href]) => el("a", { class: "banner-button", href }, text)),
+      ...buttons.map(([text, action]) =>
+        button({ class: "banner-button", onclick: () => this.actions[action]() }, "", text),
+      ),
+    );
+  }
+}
+
+const seconds = (ms) => Math.max(1, Math.ceil(ms / 1000));
+
+/** @returns {[state: string, icon: string, text: string]} */
+function pillOf(link, now) {
+  if (link.phase === "open") return ["ok", "online", "Connected"];
+  if (link.phase === "closed")
+    return [
+      "off",
+      "offline",
+      { [SIGN_IN]: "Signed out", [ELSEWHERE]: "Open elsewhere", [NOT_FOUND]: "Not found" }[link.code] ?? "Not allowed",
+    ];
+  if (!navigator.onLine) return ["off", "offline", "Offline"];
+  if (link.phase === "waiting") return ["wait", "wait", `Reconnecting in ${seconds(link.retryAt - now)} s`];
+  return ["wait", "wait", link.code || link.attempts ? "Reconnecting…" : "Connecting…"];
+}
+
+/** @returns {{key: string, kind: string, icon: string, text: string, links?: [string, string][], buttons?: [string, string][]}|null} */
+function bannerOf({ link, pending, notice }, now, { signIn }) {
+  if (link.phase === "closed" && link.code === SIGN_IN) {
+    return {
+      key: "sign-in",
+      kind: "warn",
+      icon: "user",
+      text: "You are signed out. Your draft is kept.",
+      links: [["Sign in", signIn]],
+    };
+  }
+  if (link.phase === "closed" && link.code === ELSEWHERE) {
+    return {
+      key: "elsewhere",
+      kind: "warn",
+      icon: "offline",
+      text: "The chat was opened in another window.",
+      buttons: [["Continue here", "reconnect"]],
+    };
+  }
+  if (notice)
+    return {
+      key: `notice ${notice.code}`,
+      kind: "err",
+      icon: "alert",
+      text: notice.details,
+      buttons: [["Dismiss", "dismissNotice"]],
+    };
+  if (link.phase === "open" || link.phase === "closed" || now - link.since < QUIET_MS) return null;
+  const queued = pending.length
+    ? ` ${pending.length === 1 ? "One message waits" : `${pending.length} messages wait`} here.`
+    : "";
+  if (!navigator.onLine) return { key: "offline", kind: "warn", icon: "offline", text: `You are offline.${queued}` };
+  return {
+    key: "lost",
+    kind: "warn",
+    icon: "offline",
+    text: `No connection to the server.${queued}`,
+    buttons: [["Retry now", "reconnect"]],
+  };
+}

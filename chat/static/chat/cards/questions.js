@@ -1,0 +1,36 @@
+/** The forms of questions that are answered in the composer, and of those with choices. */
+import { button, el } from "chat/dom.js";
+import { asks } from "chat/registries.js";
+
+const title = ({ agent }) => [`${agent || "The agent"} asks`];
+
+asks.register("text", {
+  icon: "question",
+  title,
+  form: (request, answer, actions) =>
+    el(
+      "div",
+      { class: "row" },
+      button({ class: "primary", onclick: () => actions.focusField() }, "edit", "Answer below"),
+    ),
+});
+
+const isObject = (option) => typeof option === "object" && option !== null;
+const labelOf = (option) =>
+  isObject(option) ? (option.label ?? option.value ?? JSON.stringify(option)) : String(option);
+const valueOf = (option) => (isObject(option) && "value" in option ? option.value : option);
+
+asks.register("choice", {
+  icon: "question",
+  title,
+  form: ({ options = [] }, answer) => {
+    const pick = (option) => answer({ choice: valueOf(option), content: labelOf(option) });
+    return el(
+      "div",
+      { class: "choices" },
+      ...options.map((option) =>
+        button({ class: "choice", dir: "auto", onclick: () => pick(option) }, "", labelOf(option)),
+      ),
+    );
+  },
+});

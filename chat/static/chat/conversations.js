@@ -1,0 +1,81 @@
+/** Going from one conversation to another; their list; their older records. */
+import { pendingOf } from "chat/outbox.js";
+
+export class Conversations {
+  /** @param {object} page  the parts of the page, by name (main.js) */
+  constructor(page) {
+    this.page = page;
+  }
+
+  /** Show another conversation, under its address; "" is a new one. */
+  go(id) {
+    this.page.router.push(id);
+    this.open(id);
+    if (matchMedia("(hover: hover)").matches) this.page.composer.focus();
+  }
+
+  /** Show another conversation in this page; "" is a new one. */
+  open(id) {
+    const { store, connection, composer, follower } = this.page;
+    const { items, ticket } = pendingOf(id);
+    const title = store.state.chats.items.find((chat) => chat.id === id)?.title ?? "";
+    connection.close();
+    store.dispatch({ type: "page/open", id, ticket, title, pending: items });
+    composer.open(
+      id,
+      items.map(({ frame }) => frame.content),
+    );
+    follower.toEnd();
+  }
+
+  /** @param {string} [before]  go on after this conversation */
+  async load(before) {
+    try {
+      this.page.store.dispatch({ type: "page/chats", ...(await this.page.api.conversations({ before })) });
+    } catch {
+      if (before) this.page.toasts.show("The list could not be loaded.");
+    }
+  }
+
+  loadMore() {
+    return this.load(this.page.store.state.chats.items.at(-1)?.id);
+  }
+
+  async loadEarlier() {
+    const { store, api, follower, toasts } = this.page;
+    if (store.state.loadingEarlier) return;
+    const { id } = store.state.conversation;
+    store.dispatch({ type: "page/loading-earlier", loading: true });
+    try {
+      const { records, earlier } = await api.records(id, { before: store.state.log.oldest });
+      follower.keep(document.getElementById("turns").firstElementChild, () => {
+        store.dispatch({ type: "page/earlier", id, records, earlier });
+        this.page.draw();
+      });
+    } catch {
+      store.dispatch({ type: "page/loading-earlier", loading: false });
+      toasts.show("Earlier messages could not be loaded.");
+    }
+  }
+
+  async rename(id, title) {
+    try {
+      await this.page.api.rename(id, title);
+      this.page.store.dispatch({ type: "page/renamed", id, title });
+    } catch {
+      this.page.toasts.show("The conversation could not be renamed.");
+    }
+  }
+
+  async remove(id) {
+    const { store, api, sidebar, toasts } = this.page;
+    try {
+      await api.remove(id);
+      store.dispatch({ type: "page/chat-removed", id });
+    } catch {
+      toasts.show("The conversation could not be deleted.");
+    }
+    sidebar.forget(id);
+    this.page.schedule();
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * What follows from a change of the state, beside the drawing: each row says when, and what is done. The order counts.
+ *
+ * @typedef {{before: import("chat/state.js").State, state: import("chat/state.js").State, event: object}} Change
+ * @typedef {object} Page  what effects work with: `store`, `connection`, `composer`, `outbox`, `router`, `toasts`,
+ *   `announcer`, `showEnd`, `flush`
+ */
+import { liveMessage } from "chat/log.js";
+import { NOT_FOUND, syncFrame } from "chat/protocol.js";
+
+const CAUGHT_UP_MS = 10_000; // after a longer break the page says that it is complete again
+
+/** Of the part of the state that `pick` gives. */
+const changed =
+  (pick) =>
+  ({ before, state }) =>
+    pick(before) !== pick(state);
+
+const wasLong = ({ link, conversation, log }, now) =>
+  Boolean(link.since && conversation.id && log.newest && now - link.since > CAUGHT_UP_MS);
+
+/** The ticket of a conversation without a message is too old. */
+const isLost = ({ link, conversation }) => link.code === NOT_FOUND && conversation.ticket !== "";
+
+const isStale = ({ log }, { message_id: id }) => Boolean(id && liveMessage(log, id)?.stale);
+
+/** @type {{name: string, when: (change: Change, page: Page) => boolean, run: (page: Page, change: Change) => void}[]} */
+export const EFFECTS = [
+  {
+    name: "say that nothing was missed",
+    when: ({ event, before }, { store }) => event.type === "connection" && wasLong(before, store.now()),
+    run: ({ toasts }) => toasts.show("Connected again. Everything is up to date."),
+  },
+  {
+    name: "send what waits",
+    when: ({ event }) => event.type === "connection",
+    run: ({ flush }) => flush(),
+  },
+  {
+    name: "keep what waits",
+    when: (change) =>
+      !isLost(change.state) &&
+      (changed(({ pending }) => pending)(change) || changed(({ conversation }) => conversation.ticket)(change)),
+    run: ({ outbox }, { state }) => outbox.savePending(state),
+  },
+  {
+    name: "take what waits for a lost conversation to a new one",
+    when: ({ state }) => isLost(state),
+    run({ outbox, store }, { state: { conversation, pending } }) {
+      outbox.forgetPending(conversation.id);
+      store.dispatch({ type: "page/open", id: "", pending });
+    },
+  },
+  {
+    name: "connect to the conversation that is shown now",
+    when: ({ event }) => event.type === "page/open",
+    run: ({ connection }) => connection.open(),
+  },
+  {
+    name: "connect again after a missing record",
+    when: ({ before, state }) => state.log.gap && !before.log.gap,
+    run: ({ connection }) => connection.open(),
+  },
+  {
+    name: "ask for a message with a missing chunk",
+    when: ({ before, state, event }) => isStale(state, event) && !isStale(before, event),
+    run: ({ connection }, { event }) => connection.send(syncFrame(event.message_id)),
+  },
+  {
+    name: "give the conversation its address",
+    when: ({ state }) => Boolean(state.conversation.stored && state.conversation.id),
+    run: ({ router }, { state }) => router.replace(state.conversation.id),
+  },
+  {
+    name: "show the turn that an edit made",
+    when: ({ before, state }) => before.expectsTurn && !state.expectsTurn && before.log.head !== state.log.head,
+    run: ({ showEnd }) => showEnd(),
+  },
+  {
+    name: "forget the draft that was sent",
+    when: ({ event }) => event.type === "accepted",
+    run: ({ composer }, { state }) => composer.accepted(state.conversation.id),
+  },
+  {
+    name: "tell a screen reader",
+    when: () => true,
+    run: ({ announcer }, { before, state, event }) => announcer.follow(before, state, event),
+  },
+];
+
+/** @param {Page} page @param {Change} change */
+export function follow(page, change) {
+  for (const { when, run } of EFFECTS) if (when(change, page)) run(page, change);
+}

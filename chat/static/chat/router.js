@@ -1,0 +1,33 @@
+/** The page's address: which conversation it shows. */
+
+const ID = /\/c\/([0-9a-f-]{36})\/$/;
+
+export class Router {
+  /**
+   * @param {string} page  address of the chat page, with a slash at its end
+   * @param {(id: string) => void} onMove  the user went back or forward to this conversation; "" is a new one
+   */
+  constructor(page, onMove) {
+    this.page = page;
+    addEventListener("popstate", () => onMove(ID.exec(location.pathname)?.[1] ?? ""));
+  }
+
+  /** @param {string} id  of a conversation; "" is a new one */
+  addressOf(id) {
+    return id ? `${this.page}c/${id}/` : this.page;
+  }
+
+  /** Go there: the browser's Back comes back. */
+  push(id) {
+    if (!this.#isAt(id)) history.pushState(null, "", this.addressOf(id));
+  }
+
+  /** Be there: the first accepted message gives the conversation its address. */
+  replace(id) {
+    if (!this.#isAt(id)) history.replaceState(null, "", this.addressOf(id));
+  }
+
+  #isAt(id) {
+    return location.pathname === this.addressOf(id);
+  }
+}

@@ -1,0 +1,24 @@
+/** Above the field: that its text answers the agent's question. */
+import { el, icon } from "chat/dom.js";
+import { fillSlot } from "chat/registries.js";
+
+const isTouch = matchMedia("(pointer: coarse) and (hover: none)");
+
+class Answering {
+  constructor() {
+    const text = "Your text answers the question above.";
+    this.root = el(
+      "div",
+      { class: "answering", hidden: true },
+      icon("question"),
+      el("span", {}, isTouch.matches ? text : `${text} Esc leaves.`),
+    );
+  }
+
+  /** @param {import("chat/composer.js").Look} look */
+  update({ question }) {
+    this.root.hidden = question === null;
+  }
+}
+
+fillSlot("above", Answering);
