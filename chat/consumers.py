@@ -7,7 +7,6 @@ raise out of the consumer.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import uuid
 from typing import Any
@@ -32,7 +31,7 @@ from chat.exceptions import (
     Unauthorized,
     new_incident,
 )
-from chat.live.layer import SEND_SECONDS, join
+from chat.live.layer import join, part
 from chat.mends.lean_consumer import LeanConsumer
 from chat.models.conversation import group_of
 from chat.owners import Owner
@@ -67,6 +66,7 @@ class ChatConsumer(LeanConsumer):
     owner: Owner
     conversation_id: uuid.UUID
     groups_left: set[str]  # not joined yet
+    _groups: frozenset[str] = frozenset()  # to be left
     is_html = False
     address = ""
 
@@ -99,9 +99,8 @@ class ChatConsumer(LeanConsumer):
         self._commands = Commands(opening, tell=self._tell)
         self._check_room()
         await self._accept()
-        self.groups_left = {group_of(self.conversation_id)}
-        if not is_compatible:
-            self.groups_left.add(self.owner.group)
+        self._groups = frozenset({group_of(self.conversation_id)} | (set() if is_compatible else {self.owner.group}))
+        self.groups_left = set(self._groups)
         await self._join_groups()
         feed = Feed(
             self.conversation_id,
@@ -167,15 +166,11 @@ class ChatConsumer(LeanConsumer):
 
     async def leave(self) -> None:
         feed, self.feed = self.feed, None
-        if feed is None:
-            return
-        this_process.connections.leave(self)
-        try:
-            async with asyncio.timeout(SEND_SECONDS):
-                for group in (group_of(self.conversation_id), self.owner.group):
-                    await self.channel_layer.group_discard(group, self.channel_name)
-        except Exception as error:
-            logger.info("a group was not left: %s", type(error).__name__)
+        if feed is not None:
+            this_process.connections.leave(self)
+        groups, self._groups = self._groups, frozenset()
+        if groups:
+            await part(groups, self.channel_name)
 
     async def dismiss(self, code: int, *events: Event) -> None:
         """Say why, and close. Called by the process."""

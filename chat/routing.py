@@ -27,7 +27,7 @@ from chat.conf import conf
 from chat.consumers import ChatConsumer
 from chat.mends import known
 from chat.mends.mend import look_at
-from chat.site_paths import path_in_site
+from chat.paths import path_in_site
 from chat.views.page import socket
 
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}

@@ -33,7 +33,7 @@ FLOORS = [
     "models",
     "owners addresses observer wire markdown layers redis_layer",
     "mends",
-    "conf exceptions sources clock site_paths",
+    "conf exceptions sources clock paths",
 ]
 FLOOR_OF = {package: floor for floor, packages in enumerate(FLOORS) for package in packages.split()}
 

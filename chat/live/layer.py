@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Collection
 
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
@@ -78,3 +79,15 @@ async def join(group: str, channel: str) -> bool:
         breaker.open(error)
         return False
     return True
+
+
+async def part(groups: Collection[str], channel: str) -> None:
+    """Take a channel out of groups, on the loop. What the layer cannot be told now it forgets by itself."""
+    try:
+        async with asyncio.timeout(SEND_SECONDS):
+            found = [get_channel_layer().group_discard(group, channel) for group in groups]
+            for error in await asyncio.gather(*found, return_exceptions=True):
+                if error is not None:
+                    logger.info("a group was not left: %s", type(error).__name__)
+    except TimeoutError:
+        logger.info("groups were not left: the channel layer does not answer")

@@ -61,8 +61,11 @@ REDIS_LAYER = Mend(
         Needs("channels_redis.pubsub", "RedisPubSubLoopLayer.__init__", mentions="prefix channels"),
         Needs("channels_redis.pubsub", "RedisPubSubLoopLayer.new_channel", takes="prefix"),
         Needs("channels_redis.pubsub", "RedisPubSubLoopLayer._subscribe_to_channel", mentions="channels Queue"),
+        Needs("channels_redis.pubsub", "RedisPubSubLoopLayer.receive", takes="channel", mentions="channels"),
+        Needs("channels_redis.pubsub", "RedisPubSubLoopLayer.group_add", takes="group channel", mentions="channels"),
+        Needs("channels_redis.pubsub", "RedisPubSubLoopLayer.group_discard", takes="group channel"),
     ),
-    without="while Redis is away no page can connect",
+    without="while Redis is away no page can connect, and a refused socket leaves its queue",
 )
 
 KEPT_CONNECTIONS = Mend(

@@ -10,7 +10,7 @@ from django.db.models import Q
 from chat.clock import Now
 from chat.mends.statements import update
 from chat.observer import Answer
-from chat.site_paths import address_of
+from chat.paths import address_of
 from chat.wire import records
 from chat.wire.events import Event, ToolCall
 from chat.wire.frames import shorten
