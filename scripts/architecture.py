@@ -31,7 +31,7 @@ FLOORS = [
     "agents/langroid",
     "agents/provider",
     "models",
-    "owners addresses observer wire markdown layers redis_layer",
+    "assets owners addresses observer wire markdown layers redis_layer",
     "mends",
     "conf exceptions sources clock paths",
 ]

@@ -13,8 +13,8 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
+from chat.assets import module_names, style_names
 from chat.models import Conversation
-from chat.templatetags.chat_assets import module_names, style_names
 
 pytestmark = pytest.mark.django_db
 ROOT = Path(__file__).parents[2]
@@ -57,6 +57,12 @@ def open_site(settings):
 
 
 @pytest.fixture
+def developed_site(settings, open_site):
+    """As a developer has it: with the modules and sheets themselves, not the bundles."""
+    settings.DEBUG = True
+
+
+@pytest.fixture
 def closed_site(settings):
     settings.CHAT_ALLOW_ANONYMOUS = False
 
@@ -95,7 +101,7 @@ def test_the_policy_allows_this_site_only_and_html_through_one_policy(client, op
     }
 
 
-def test_only_the_import_map_is_inline_and_it_has_the_nonce_of_this_answer(client, open_site):
+def test_only_the_import_map_is_inline_and_it_has_the_nonce_of_this_answer(client, developed_site):
     first, second = client.get("/"), client.get("/")
     [inline] = [script for script in Elements(first.content.decode()).all("script") if "src" not in script]
     assert inline["type"] == "importmap"
@@ -103,7 +109,7 @@ def test_only_the_import_map_is_inline_and_it_has_the_nonce_of_this_answer(clien
     assert inline["nonce"] not in second["Content-Security-Policy"]
 
 
-def test_the_import_map_and_the_preloads_name_every_module(client, open_site):
+def test_the_import_map_and_the_preloads_name_every_module(client, developed_site):
     page = Elements(client.get("/").content.decode())
     imports = json.loads(page.scripts[0])["imports"]
     assert (
@@ -115,7 +121,7 @@ def test_the_import_map_and_the_preloads_name_every_module(client, open_site):
     assert sorted(preloads) == sorted(imports.values())
 
 
-def test_cards_and_slots_are_loaded_without_being_named_anywhere_and_before_the_page(client, open_site):
+def test_cards_and_slots_are_loaded_without_being_named_anywhere_and_before_the_page(client, developed_site):
     scripts = [script["src"] for script in Elements(client.get("/").content.decode()).all("script") if "src" in script]
     names = [source.removeprefix("/static/") for source in scripts]
     added = [path.relative_to(STATIC).as_posix() for path in MODULES if path.parent.name in ("cards", "slots")]
@@ -131,7 +137,7 @@ def test_no_module_imports_one_that_imports_it():
         assert set(re.findall(r'from "([^"]+)";$', text, re.M)) <= set(names[:at]), name
 
 
-def test_the_sheet_that_puts_the_layers_in_order_comes_first(client, open_site):
+def test_the_sheet_that_puts_the_layers_in_order_comes_first(client, developed_site):
     page = Elements(client.get("/").content.decode())
     sheets = [link["href"].removeprefix("/static/") for link in page.all("link") if link["rel"] == "stylesheet"]
     assert sheets == list(style_names())

@@ -1,0 +1,114 @@
+"""The page's ES modules and style sheets: which there are, in which order, and all of them in one file each.
+
+While developing, the browser loads them one by one, as they are. For production `collectstatic` makes one file of the
+modules and one of the sheets, where the project asks for it:
+
+    STATICFILES_FINDERS = [
+        "django.contrib.staticfiles.finders.FileSystemFinder",
+        "django.contrib.staticfiles.finders.AppDirectoriesFinder",
+        "chat.assets.BundleFinder",
+    ]
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.staticfiles.finders import BaseFinder
+from django.core.files.base import ContentFile
+from django.core.files.storage import InMemoryStorage, Storage
+
+STATIC = Path(__file__).resolve().parent / "static"
+MAIN = "chat/main.js"
+ADDED = ("chat/cards/*.js", "chat/slots/*.js")  # each of them registers what it adds (`chat/registries.js`)
+SCRIPT, SHEET = "chat/bundle.js", "chat/bundle.css"
+
+# The forms in which our modules import and export. Others have no place in them: a test says so.
+IMPORT = re.compile(r'^import (?:\{([^}]*)\}|\* as (\w+)) from "(chat/[\w./-]+)";\n', re.M)
+EXPORT = re.compile(r"^export ((?:async )?function|const|class) (\w+)", re.M)
+DOC_COMMENT = re.compile(r"^[ \t]*/\*\*.*?\*/\n", re.M | re.S)
+
+
+def text_of(name: str) -> str:
+    """Return the source of a module or sheet."""
+    return (STATIC / name).read_text()
+
+
+@cache
+def style_names() -> tuple[str, ...]:
+    """Return the names of the page's style sheets. The one that puts the layers in order comes first; of the others
+    none depends on the order.
+    """
+    names = (path.relative_to(STATIC).as_posix() for path in STATIC.glob("chat/styles/*.css"))
+    return tuple(sorted(names, key=lambda name: (name != "chat/styles/tokens.css", name)))
+
+
+@cache
+def script_names() -> tuple[str, ...]:
+    """Return the names of the modules that the page starts, in order: what adds to it, then the page."""
+    added = (path.relative_to(STATIC).as_posix() for pattern in ADDED for path in STATIC.glob(pattern))
+    return (*sorted(added), MAIN)
+
+
+@cache
+def module_names() -> tuple[str, ...]:
+    """Return the names of the modules that the page runs, such as "chat/dom.js": each after those that it imports."""
+    names: dict[str, None] = {}
+
+    def visit(name: str) -> None:
+        if name in names:
+            return
+        for _, _, imported in IMPORT.findall(text_of(name)):
+            visit(imported)
+        names[name] = None
+
+    for name in script_names():
+        visit(name)
+    return tuple(names)
+
+
+def is_bundled() -> bool:
+    """Say whether the page loads one file of each kind."""
+    return not settings.DEBUG and f"{__name__}.{BundleFinder.__name__}" in settings.STATICFILES_FINDERS
+
+
+def bundled_script() -> str:
+    """Return all modules in one: each is a function that returns what it exports."""
+    return "const modules = {};\n" + "".join(_as_function(name, text_of(name)) for name in module_names())
+
+
+def _as_function(name: str, text: str) -> str:
+    exported = ", ".join(each for _, each in EXPORT.findall(text))
+    body = EXPORT.sub(r"\1 \2", IMPORT.sub(_as_constant, DOC_COMMENT.sub("", text)))
+    return f'modules["{name}"] = (() => {{\n{body}return {{ {exported} }};\n}})();\n'
+
+
+def _as_constant(found: re.Match[str]) -> str:
+    names, whole, module = found.groups()
+    return f'const {whole or "{" + names.replace(" as ", ": ") + "}"} = modules["{module}"];\n'
+
+
+def bundled_sheet() -> str:
+    """Return all style sheets in one."""
+    return "".join(map(text_of, style_names()))
+
+
+class BundleFinder(BaseFinder):
+    """Gives `collectstatic` the bundles, which are in no folder."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.storage = InMemoryStorage()
+
+    def list(self, ignore_patterns: Iterable[str] | None) -> Iterator[tuple[str, Storage]]:
+        for name, text in ((SCRIPT, bundled_script()), (SHEET, bundled_sheet())):
+            self.storage.delete(name)
+            yield self.storage.save(name, ContentFile(text.encode())), self.storage
+
+    def find(self, path: str, find_all: bool = False, **kwargs: Any) -> list[str]:
+        """Nothing is found on the disk: without `collectstatic` the page loads the modules themselves."""
+        return []

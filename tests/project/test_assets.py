@@ -1,0 +1,88 @@
+"""The page's modules and style sheets, one by one and in one file each."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+
+import pytest
+from django.core.management import call_command
+from playwright.sync_api import sync_playwright
+
+from chat import assets
+from tests import programs
+from tests.servers import Server
+
+FINDER = "chat.assets.BundleFinder"
+
+
+@pytest.fixture
+def with_finder(settings):
+    if FINDER not in settings.STATICFILES_FINDERS:
+        settings.STATICFILES_FINDERS = [*settings.STATICFILES_FINDERS, FINDER]
+
+
+@pytest.mark.parametrize("name", assets.module_names())
+def test_a_module_imports_and_exports_in_the_forms_that_the_bundle_knows(name):
+    text = assets.text_of(name)
+    rest = assets.EXPORT.sub("", assets.IMPORT.sub("", text))
+    assert not re.search(
+        r"^(import|export)\b|\bimport\(|import\.meta|\bmodules\b(?!\.)", assets.DOC_COMMENT.sub("", rest), re.M
+    )
+
+
+def test_the_bundle_is_a_program_with_every_module_and_no_import(tmp_path):
+    script = assets.bundled_script()
+    assert not re.search(r"^\s*(import|export)\b", script, re.M)
+    assert re.findall(r'^modules\["(.+)"\] =', script, re.M) == list(assets.module_names())
+    file = tmp_path / "bundle.mjs"
+    file.write_text(script)
+    subprocess.run([programs.require("node"), "--check", file], check=True)
+
+
+def test_collectstatic_makes_the_bundles(settings, tmp_path, with_finder):
+    settings.STATIC_ROOT = tmp_path
+    call_command("collectstatic", interactive=False, verbosity=0)
+    assert (tmp_path / assets.SCRIPT).read_text() == assets.bundled_script()
+    assert (tmp_path / assets.SHEET).read_text() == assets.bundled_sheet()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("debug", [True, False])
+def test_the_page_has_one_file_of_each_kind_in_production_alone(client, settings, with_finder, debug):
+    settings.CHAT_ALLOW_ANONYMOUS = True
+    settings.DEBUG = debug
+    html = client.get("/").content.decode()
+    assert ("importmap" in html) is debug
+    assert len(re.findall(r'rel="stylesheet"', html)) == (len(assets.style_names()) if debug else 1)
+    assert len(re.findall(r'<script type="module"', html)) == (len(assets.script_names()) if debug else 1)
+
+
+def test_the_page_in_production_takes_few_requests_and_works(tmp_path, stub):
+    path = programs.require("chromium")
+    production = {"DEBUG": "false", "HTTPS": "false", "SECRET_KEY": "k" * 60, "ALLOWED_HOSTS": "127.0.0.1"}
+    production |= {"CHAT_ALLOW_ANONYMOUS": "true"}
+    model = {"CHAT_API_BASE": stub.url, "CHAT_API_KEY": "sk-test-key", "CHAT_MODEL": "gpt-4o-mini"}
+    Server(tmp_path, **production).manage("collectstatic", "--noinput", "-v0")
+    with (
+        Server(tmp_path, CHAT_ALLOW_ANONYMOUS="true", **production, **model) as server,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        page = browser.new_page()
+        faults: list[str] = []
+        sizes: dict[str, int] = {}
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda message: message.type == "error" and faults.append(message.text))
+        page.on("requestfinished", lambda request: sizes.update({request.url: request.sizes()["responseBodySize"]}))
+        page.goto(server.url)
+        page.locator("#pill", has_text="Connected").wait_for()
+        page.locator("#field").fill('[[text="**bold**"]]')
+        page.locator("#field").press("Enter")
+        page.locator(".reply .prose strong", has_text="bold").wait_for()
+        browser.close()
+    assert faults == []
+    assert len(sizes) <= 12, json.dumps(sizes, indent=1)
+    code = sum(size for url, size in sizes.items() if "/static/" in url)
+    assert code <= 60_000, json.dumps(sizes, indent=1)
