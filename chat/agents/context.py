@@ -36,7 +36,8 @@ class AgentContext:
 
         The agent's option MOCK_TOKENS_PER_SECOND sets the pace of the mock model; 0: no waiting.
         """
-        from chat.agents.llm import MockConfig, llm_config  # imports Langroid
+        from chat.agents.llm import llm_config  # imports Langroid
+        from chat.agents.mock_model import MockConfig
 
         config = llm_config(**changes)
         if isinstance(config, MockConfig) and "MOCK_TOKENS_PER_SECOND" in self.settings:

@@ -91,11 +91,12 @@ class MockModel(MockLM):
     def chat(self, messages: str | list[LLMMessage], *args: Any, **kwargs: Any) -> LLMResponse:
         """Answer. A stop, or an exception of the listener, ends the answer; its text is kept, as in OpenAIGPT."""
         answer = _Completion(self.config, messages)
+        streamer: Any = self.config.streamer  # its type takes no kind of token
         try:
             for token, event, seconds in answer.tokens():
                 pause(seconds)
                 if self.get_stream():
-                    self.config.streamer(token, event)
+                    streamer(token, event)
                 answer.said(token, event)
         except (RequestAborted, Exception):
             return answer.response(finish_reason=None)
@@ -103,11 +104,12 @@ class MockModel(MockLM):
 
     async def achat(self, messages: str | list[LLMMessage], *args: Any, **kwargs: Any) -> LLMResponse:
         answer = _Completion(self.config, messages)
+        streamer: Any = self.config.streamer_async
         try:
             for token, event, seconds in answer.tokens():
                 await asyncio.sleep(seconds)
                 if self.get_stream():
-                    await self.config.streamer_async(token, event)
+                    await streamer(token, event)
                 answer.said(token, event)
         except Exception:
             return answer.response(finish_reason=None)
@@ -165,7 +167,7 @@ def _make_by_config() -> None:
     def create_ours(config: Any) -> LanguageModel | None:
         return MockModel(config) if isinstance(config, MockConfig) else create(config)
 
-    LanguageModel.create = staticmethod(create_ours)
+    LanguageModel.create = staticmethod(create_ours)  # type: ignore[method-assign]  # patched
 
 
 if MOCK_MODEL.holds:

@@ -54,12 +54,14 @@ def build(spec: AgentSpec, context: AgentContext) -> Task:
 
 def _as_who_asks(asker: Asker | None) -> Asker | None:
     """Let questions come from the agent whose tool asks, which may be deep in a tree of agents."""
+    if asker is None:
+        return None
 
     def ask(question: Question) -> Answer | None:
         now = current.get()
         return asker(replace(question, agent=now.span.agent.config.name) if now else question)
 
-    return ask if asker else None
+    return ask
 
 
 def request_of(task: Task) -> setup.ModelRequest:

@@ -137,7 +137,7 @@ def _replace(agent: ChatAgent, messages: list[LLMMessage]) -> None:
     messages = _fitting(agent, messages)
     agent.message_history += messages
     agent.oai_tool_calls = []
-    agent.oai_tool_id2call = {call.id: call for message in messages for call in message.tool_calls or []}
+    agent.oai_tool_id2call = {call.id: call for message in messages for call in message.tool_calls or [] if call.id}
 
 
 def _fitting(agent: ChatAgent, messages: list[LLMMessage]) -> list[LLMMessage]:
@@ -146,9 +146,15 @@ def _fitting(agent: ChatAgent, messages: list[LLMMessage]) -> list[LLMMessage]:
     It counts the whole history again for each turn that it drops (langroid 0.69.16, agent/chat_agent.py:2088): that
     takes minutes for a conversation of some thousand turns.
     """
-    if agent.llm is None or agent.config.context_overflow_strategy != "drop_turns" or not TOKEN_COUNTS.holds:
+    config = agent.config.llm
+    if (
+        agent.llm is None
+        or config is None
+        or agent.config.context_overflow_strategy != "drop_turns"
+        or not TOKEN_COUNTS.holds
+    ):
         return messages
-    length, config = agent.llm.chat_context_length(), agent.config.llm
+    length = agent.llm.chat_context_length()
     sizes = [agent._message_num_tokens(message) for message in messages]
     total = agent.chat_num_tokens() + sum(sizes)
     if total <= length - config.model_max_output_tokens:

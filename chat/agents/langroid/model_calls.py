@@ -32,9 +32,9 @@ from chat.agents.langroid.signals import Signals
 from chat.agents.provider import failures, stream
 from chat.agents.provider.request import RequestAborted
 from chat.exceptions import LimitReached
-from chat.observer import AgentGone, LlmOutcome, Usage
+from chat.observer import AgentGone, FinishReason, LlmOutcome, Usage
 
-FINISH_REASONS = {"length": "length", "tool_calls": "tool", "function_call": "tool"}
+FINISH_REASONS: dict[str | None, FinishReason] = {"length": "length", "tool_calls": "tool", "function_call": "tool"}
 
 
 class _StopStream(Exception):
@@ -148,6 +148,7 @@ class ModelCall:
     def listening(self) -> Iterator[None]:
         """Get the stream's tokens, for this call only: the agent may be used elsewhere, with callbacks of its own."""
         callbacks, llm, request = self._agent.callbacks, self._agent.llm, self._now.run.request
+        assert llm is not None  # it is called
         before = callbacks.start_llm_stream, callbacks.start_llm_stream_async
         callbacks.start_llm_stream, callbacks.start_llm_stream_async = self._stream, self._stream_async
         if request:
@@ -190,13 +191,14 @@ class ModelCall:
         """Return what a complete answer is. Raises: TurnStopped, or what is wrong with the answer."""
         self._now.check()
         response, agent = self.response, self._agent
+        assert response is not None  # a call that ends without one has raised
         finish, is_cached = response.metadata.finish_reason, response.metadata.cached
         if finish is None and self._is_streaming and not is_cached and isinstance(agent.llm, OpenAIGPT):
             raise self.watch.broken or failures.CutAnswer
         content, calls = _read(response, agent, self.id)
         if not content.strip() and not calls:
             # A task would make the same call again, five times, and then end (langroid 0.69.16, agent/task.py:2148).
-            content = agent.config.content_filter_message if finish == "content_filter" else ""
+            content = (agent.config.content_filter_message or "") if finish == "content_filter" else ""
             if not content:
                 raise failures.EmptyAnswer
         self._now.span.calls = calls
@@ -216,9 +218,10 @@ class ModelCall:
         elif isinstance(error, openai.BadRequestError) and self._agent.any_strict:
             outcome = LlmOutcome()  # made again at once, without strict schemas (langroid 0.69.16, chat_agent.py:1692)
         else:
+            assert self._agent.llm is not None
             failure = failures.of_model(error, model=self._agent.llm.config.chat_model)
             now.run.failed = (error, failure, now.span.depth)
-            finish = "cut" if self._text else None
+            finish: FinishReason | None = "cut" if self._text else None
             outcome = LlmOutcome(
                 content=text, reasoning=reasoning, status="error", finish_reason=finish, failure=failure
             )

@@ -291,7 +291,7 @@ _agents_of_tools: WeakValueDictionary[str, Agent] = WeakValueDictionary()  # of 
 
 def _note_objects() -> None:
     """Remember what Langroid registers, to remove it at the end: many of its documents name no agent."""
-    original, look_up = ObjectRegistry.add.__func__, ObjectRegistry.get.__func__
+    original, look_up = vars(ObjectRegistry)["add"].__func__, vars(ObjectRegistry)["get"].__func__
 
     def add(cls: type[ObjectRegistry], obj: Any) -> str:
         key: str = original(cls, obj)
@@ -302,7 +302,8 @@ def _note_objects() -> None:
     def get(cls: type[ObjectRegistry], obj_id: str) -> Any:
         return look_up(cls, obj_id) or _agents_of_tools.get(obj_id)
 
-    ObjectRegistry.add, ObjectRegistry.get = classmethod(add), classmethod(get)
+    ObjectRegistry.add = classmethod(add)  # type: ignore[method-assign, assignment]  # patched
+    ObjectRegistry.get = classmethod(get)  # type: ignore[method-assign, assignment]  # patched
 
 
 _note_objects()

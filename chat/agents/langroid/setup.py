@@ -221,7 +221,7 @@ def _share_nothing() -> None:
 
     # cache_type: by default each model has a private imitation of Redis, or shares a real one among all users.
     settings.update(Settings.model_construct(quiet=True, cache=False, cache_type="none"))
-    Task.init_loggers = lambda self: None
+    Task.init_loggers = lambda self: None  # type: ignore[method-assign]  # patched
 
 
 def _read_keys_again() -> None:
@@ -242,7 +242,7 @@ def _ask_no_redis() -> None:
     """The flag that ends a task stands in a Redis, or an imitation, which all sessions share (agent/task.py:478)."""
     from langroid.agent.task import Task
 
-    Task._cache = _Flags()
+    Task._cache = _Flags()  # type: ignore[assignment]  # patched: all that is asked of it
 
 
 class _Flags:
@@ -265,8 +265,9 @@ def _print_nothing() -> None:
     """Each streamed answer writes a colour to the terminal, also when quiet (language_models/openai_gpt.py:1860)."""
     from langroid.language_models import openai_gpt
 
-    colors = openai_gpt.Colors
-    openai_gpt.Colors = functools.partial(colors, **dict.fromkeys(colors.model_fields, ""))
+    patched: Any = openai_gpt
+    colors = patched.Colors
+    patched.Colors = functools.partial(colors, **dict.fromkeys(colors.model_fields, ""))
 
 
 def _log_under_own_names() -> None:
@@ -278,7 +279,8 @@ def _log_under_own_names() -> None:
     """
     from langroid.language_models import openai_gpt
 
-    openai_gpt.logging = logging.getLogger("langroid.language_models.openai_gpt")
+    patched: Any = openai_gpt
+    patched.logging = logging.getLogger("langroid.language_models.openai_gpt")
     for name, level in {
         "langroid.language_models.openai_gpt": logging.CRITICAL,
         "langroid.language_models.utils": logging.CRITICAL,
@@ -302,8 +304,9 @@ def _make_calls_stoppable() -> None:
             self.client.max_retries = 0  # else the SDK's retries inside Langroid's: 18 requests before an error
         return chat(self, *args, **kwargs)
 
-    OpenAIGPT.chat = stoppable_chat
-    utils.time = SimpleNamespace(sleep=_back_off)  # all that the module uses of it (language_models/utils.py:91)
+    OpenAIGPT.chat = stoppable_chat  # type: ignore[method-assign]  # patched
+    patched: Any = utils
+    patched.time = SimpleNamespace(sleep=_back_off)  # all that the module uses of it (language_models/utils.py:91)
 
 
 def _back_off(seconds: float) -> None:
@@ -323,8 +326,9 @@ def _scan_json_in_linear_time() -> None:
     """
     from langroid.parsing import parse_json
 
-    parse_json.get_json_candidates = json_candidates
-    parse_json.try_repair_json_yaml = _none_if_too_deep(parse_json.try_repair_json_yaml)
+    patched: Any = parse_json
+    patched.get_json_candidates = json_candidates
+    patched.try_repair_json_yaml = _none_if_too_deep(parse_json.try_repair_json_yaml)
 
 
 def _none_if_too_deep(repair: Callable[[str], str | None]) -> Callable[[str], str | None]:
@@ -345,7 +349,7 @@ def _make_tools_once() -> None:
     """
     from langroid.agent.tool_message import ToolMessage
 
-    look_up = ToolMessage.default_value.__func__
+    look_up = vars(ToolMessage)["default_value"].__func__
     known: WeakKeyDictionary[type, dict[str, Any]] = WeakKeyDictionary()
 
     def default_value(cls: type, f: str) -> Any:
@@ -354,7 +358,7 @@ def _make_tools_once() -> None:
             values[f] = look_up(cls, f)
         return copy.deepcopy(values[f])
 
-    ToolMessage.default_value = classmethod(default_value)
+    ToolMessage.default_value = classmethod(default_value)  # type: ignore[method-assign, assignment]  # patched
 
 
 BYTES_PER_TOKEN = 4  # of English; three bytes, that is one character, of Chinese are most of a token
@@ -381,13 +385,14 @@ def _count_tokens_by_length() -> None:
     @functools.wraps(count_words)
     def counted(self: Any, message: Any) -> int:
         counts = (message.content, message.tool_calls, message.function_call, message.files)
+        tokens: int
         known, tokens = vars(message).get(_COUNTED, ((), 0))
         if len(known) != len(counts) or any(map(operator.is_not, known, counts)):
             tokens = count(self, message)
             vars(message)[_COUNTED] = counts, tokens  # no field: pydantic copies it, and writes it nowhere
         return tokens
 
-    ChatAgent._message_num_tokens = counted
+    ChatAgent._message_num_tokens = counted  # type: ignore[method-assign]  # patched
 
 
 def _tokens(text: str) -> int:

@@ -36,7 +36,7 @@ from chat.agents.langroid import setup
 
 setup.import_langroid()
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -57,6 +57,9 @@ from chat.agents.provider import failures
 from chat.conf import Limits
 from chat.exceptions import LimitReached
 from chat.observer import Observer, Question, Status
+
+Speak = Callable[..., ChatDocument | None]  # what is overridden, of Langroid
+SpeakLater = Callable[..., Awaitable[ChatDocument | None]]
 
 NO_LIMITS = Limits(steps=0, model_calls=0, cost=0)
 NO_ANSWER = "(The user gave no answer.)"
@@ -84,7 +87,7 @@ def run(task: Task, observer: Observer, request: Request | None = None, *, limit
 
 
 @override(Task)
-def step(original: Any, now: Scope, task: Task, turns: int = -1) -> ChatDocument | None:
+def step(original: Speak, now: Scope, task: Task, turns: int = -1) -> ChatDocument | None:
     if now.is_root(task):
         return _root_step(original, now, task, turns)
     now.check()
@@ -97,7 +100,7 @@ def step(original: Any, now: Scope, task: Task, turns: int = -1) -> ChatDocument
 
 
 @override(Task)
-async def step_async(original: Any, now: Scope, task: Task, turns: int = -1) -> ChatDocument | None:
+async def step_async(original: SpeakLater, now: Scope, task: Task, turns: int = -1) -> ChatDocument | None:
     now.check()
     if _is_users_turn(task):
         return _hear(now, task, _reply(now, task))
@@ -107,7 +110,7 @@ async def step_async(original: Any, now: Scope, task: Task, turns: int = -1) -> 
     return document
 
 
-def _root_step(original: Any, now: Scope, task: Task, turns: int) -> ChatDocument | None:
+def _root_step(original: Speak, now: Scope, task: Task, turns: int) -> ChatDocument | None:
     with _contained(now, task):
         if not now.run.is_users_turn and _is_users_turn(task):
             _conclude(now, task, "error", NO_SUCH_TOOL)
@@ -155,10 +158,10 @@ def _next_turn(now: Scope, task: Task) -> ChatDocument | None:
 
 def _report(now: Scope, error: Exception) -> None:
     """Report a failed turn, unless the failure was that of a model call of the root agent: it has told already."""
-    failed, failure, depth = now.run.failed or (None, None, 0)
-    if failed is not error:
-        now.observer.turn_failed(failures.of_turn(error))
-    elif depth:
+    if now.run.failed is None or now.run.failed[0] is not error:
+        return now.observer.turn_failed(failures.of_turn(error))
+    _, failure, depth = now.run.failed
+    if depth:
         now.observer.turn_failed(failure)
 
 
@@ -180,7 +183,11 @@ def _is_users_turn(task: Task) -> bool:
 
 @override(Task)
 def done(
-    original: Any, now: Scope, task: Task, result: ChatDocument | None = None, r: Any = None
+    original: Callable[..., tuple[bool, StatusCode]],
+    now: Scope,
+    task: Task,
+    result: ChatDocument | None = None,
+    r: Any = None,
 ) -> tuple[bool, StatusCode]:
     if result is not None:
         with _signals_at_the_ends(task, result):
@@ -199,7 +206,7 @@ def done(
     return False, StatusCode.OK
 
 
-def _is_over(original: Any, task: Task) -> tuple[bool, StatusCode]:
+def _is_over(original: Callable[..., tuple[bool, StatusCode]], task: Task) -> tuple[bool, StatusCode]:
     """What Langroid says, but of what the user typed only that it cannot be answered."""
     if task.pending_sender == Entity.USER and _is_typed(task.pending_message):
         return task.n_stalled_steps >= task.max_stalled_steps, StatusCode.STALLED
@@ -208,7 +215,7 @@ def _is_over(original: Any, task: Task) -> tuple[bool, StatusCode]:
 
 
 @override(Task)
-def _is_done_response(original: Any, now: Scope, task: Task, result: Any, responder: Any) -> bool:
+def _is_done_response(original: Callable[..., bool], now: Scope, task: Task, result: Any, responder: Any) -> bool:
     with _signals_at_the_ends(task, result):
         return original(task, result, responder)
 
@@ -231,7 +238,7 @@ def _signals_at_the_ends(task: Task, message: Any) -> Iterator[None]:
 
 
 @override(Task, mend=mends.LOOPS)
-def _maybe_infinite_loop(original: Any, now: Scope, task: Task) -> bool:
+def _maybe_infinite_loop(original: Callable[..., bool], now: Scope, task: Task) -> bool:
     is_loop = original(task)
     if not now.is_root(task):
         return is_loop
@@ -273,14 +280,14 @@ def _unseen(now: Scope, task: Task) -> str:
 
 
 @override(Task)
-def response(original: Any, now: Scope, task: Task, e: Any, turns: int = -1) -> ChatDocument | None:
+def response(original: Speak, now: Scope, task: Task, e: Any, turns: int = -1) -> ChatDocument | None:
     spoken = now.span.spoken
     document = original(task, e, turns)
     return _shown(now, task, e, document, spoken)
 
 
 @override(Task)
-async def response_async(original: Any, now: Scope, task: Task, e: Any, turns: int = -1) -> ChatDocument | None:
+async def response_async(original: SpeakLater, now: Scope, task: Task, e: Any, turns: int = -1) -> ChatDocument | None:
     spoken = now.span.spoken
     document = await original(task, e, turns)
     return _shown(now, task, e, document, spoken)
@@ -296,13 +303,13 @@ def _shown(now: Scope, task: Task, e: Any, document: ChatDocument | None, spoken
 
 
 @override(Task)
-def _can_respond(original: Any, now: Scope, task: Task, e: Any) -> bool:
+def _can_respond(original: Callable[..., bool], now: Scope, task: Task, e: Any) -> bool:
     # Not `!=`: an entity is never unequal to a task (langroid 0.69.16, mytypes.py:34).
     return e is not Entity.USER and original(task, e)
 
 
 @override(Task, mend=mends.PASSES)
-def valid(original: Any, now: Scope, task: Task, result: ChatDocument | None, r: Any) -> bool:
+def valid(original: Callable[..., bool], now: Scope, task: Task, result: ChatDocument | None, r: Any) -> bool:
     if not task.config.recognize_string_signals:
         task.is_pass_thru = False  # set for any answer that contains __PASS__ (langroid 0.69.16, agent/task.py:1320)
     return original(task, result, r)
@@ -364,7 +371,7 @@ def _ask(now: Scope, agent: Agent, prompt: str | ChatDocument | None) -> str:
 
 
 @override(Agent)
-def user_response(original: Any, now: Scope, agent: Agent, msg: Any = None) -> ChatDocument | None:
+def user_response(original: Speak, now: Scope, agent: Agent, msg: Any = None) -> ChatDocument | None:
     if now.span.heard:
         return now.span.heard
     if agent.default_human_response is not None or not agent.user_can_respond(msg):

@@ -161,7 +161,8 @@ def make_stoppable(client: Any) -> None:
     """
     try:
         http = client._client
-        if not _can_be_cut(type(http)):
+        kind: type = type(http)
+        if not _can_be_cut(kind):
             return
         transports = [http._transport, *http._mounts.values()]
         if all(transport is None or isinstance(transport, _Transport) for transport in transports):
@@ -222,7 +223,9 @@ class _Transport:
 def _body_class(package: str) -> type:
     """The class of a response's body in one flavour of httpx, which insists on its own base class."""
 
-    class Body(importlib.import_module(package).SyncByteStream):
+    base: Any = importlib.import_module(package).SyncByteStream
+
+    class Body(base):  # type: ignore[misc]  # known at run time only
         def __init__(self, response: Any) -> None:
             self._stream = response.stream
             self._is_event_stream = response.headers.get("content-type", "").startswith("text/event-stream")

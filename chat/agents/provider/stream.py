@@ -44,7 +44,7 @@ TRANSPORT_FIELDS = {"extra_headers": "headers", "extra_query": "params", "extra_
 
 
 def request(
-    original: Callable[..., Any], llm: OpenAIGPT, kwargs: dict[str, Any], *, pace: Callable[[], float]
+    original: Callable[..., tuple[bool, str, Any]], llm: OpenAIGPT, kwargs: dict[str, Any], *, pace: Callable[[], float]
 ) -> tuple[bool, str, Any]:
     """Stand in for `OpenAIGPT._chat_completions_with_backoff_body` (language_models/openai_gpt.py:2725).
 
@@ -56,6 +56,7 @@ def request(
     key, result = llm._cache_lookup("Completion", **kwargs)
     if result is not None:
         return True, key, result
+    assert isinstance(llm.client, openai.OpenAI)  # see `applies`
     delimiters = "".join(delimiter[:1] for delimiter in llm.config.thought_delimiters)
     events = merged(open_stream(llm.client, kwargs, pace=pace), alone=delimiters)
     first = next(events, None)  # a server's error may come as the first event: then the call is tried again
@@ -90,7 +91,7 @@ def open_stream(client: openai.OpenAI, kwargs: dict[str, Any], *, pace: Callable
     Raises: what that raises, here and while it is read.
     """
     body = {name: value for name, value in kwargs.items() if name not in TRANSPORT_FIELDS}
-    options = {option: kwargs[name] for name, option in TRANSPORT_FIELDS.items() if kwargs.get(name) is not None}
+    options: Any = {option: kwargs[name] for name, option in TRANSPORT_FIELDS.items() if kwargs.get(name) is not None}
     options["security"] = {"bearer_auth": True}
     events = client.post(PATH, body=body, cast_to=object, options=options, stream=True, stream_cls=_Events)
     events._decoder.pace = pace
@@ -99,6 +100,8 @@ def open_stream(client: openai.OpenAI, kwargs: dict[str, Any], *, pace: Callable
 
 class _Events(openai.Stream[Any]):
     """The SDK's stream without its objects: yields the JSON of the events that came at once."""
+
+    _decoder: Any  # a `_Reads`, where the SDK has one that makes its objects
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -111,7 +114,8 @@ class _Events(openai.Stream[Any]):
 
     def __stream__(self) -> Iterator[list[Event]]:
         try:
-            for read in self._iter_events():  # of the SDK: its exceptions for those of httpx
+            reads: Iterator[Any] = self._iter_events()  # of the SDK: its exceptions for those of httpx
+            for read in reads:
                 events: list[Event] = []
                 for data in read:
                     if data.startswith(b"[DONE]"):
@@ -130,7 +134,7 @@ class _Events(openai.Stream[Any]):
             self.response.close()
 
     def _event(self, data: bytes) -> Event:
-        event = json.loads(data)
+        event: Event = json.loads(data)
         if isinstance(event, dict) and event.get("error"):
             error = event["error"]  # told in mid-stream: as the SDK raises it (_streaming.py:87)
             message = error.get("message") if isinstance(error, dict) else None
