@@ -99,7 +99,7 @@ def _origin(text: str) -> tuple[str, str, int] | None:
     return parts.scheme, parts.hostname, port
 
 
-chat_socket = ExactOrigin(ChatConsumer.as_asgi())
+chat_socket: Any = ExactOrigin(ChatConsumer.as_asgi())  # Any: `re_path` asks for a view
 
 # Where the site's root is, or for a `URLRouter` of the project's own. `/ws` is for pages of the compatible profile.
 websocket_urlpatterns = [re_path(r"^ws/chat/?$", chat_socket), re_path(r"^ws/?$", chat_socket)]

@@ -73,7 +73,7 @@ def _count(rows: QuerySet[Any]) -> Subquery:
 def _usage_now(id: uuid.UUID, owner: Owner) -> Row | None:
     if owner.user_id is None:
         return _usage_of_visitor.first(id, owner.visitor)
-    kind = type(owner.user_id)
+    kind: type = type(owner.user_id)
     return _usage_of_user(kind).first(id, owner.user_id) if kind in STAND_INS else _usage(id, owner).first()
 
 
