@@ -84,6 +84,7 @@ class ChatSessionAdmin(ReadOnlyAdmin):
     list_filter = (LiveFilter, AgentFilter, "end_reason", OwnerFilter, "started")
     list_select_related = ("process", "user", "conversation__user")
     date_hierarchy = "started"
+    linked_lookups = ("conversation__id__exact", "process__id__exact")
     ordering = ("-started",)
     actions = ("stop_live", "export_csv", "export_json", "export_markdown")
     fields = (
