@@ -33,6 +33,7 @@ from chat.exceptions import (
 )
 from chat.live.layer import join, part
 from chat.mends.lean_consumer import LeanConsumer
+from chat.mends.locks import AWAY
 from chat.models.conversation import group_of
 from chat.owners import Owner
 from chat.wire.codes import (
@@ -196,6 +197,9 @@ class ChatConsumer(LeanConsumer):
             await self.receive_json(frame)
         except ChatError as error:
             await self._answer_error(error, frame)
+        except AWAY as error:
+            logger.warning("a command was refused: %s", type(error).__name__)
+            await self._answer_error(Busy("The database is busy. Try again in a moment.", retry_ms=2000), frame)
         except Exception as error:
             await self._tell_of_failure(error, frame)
 

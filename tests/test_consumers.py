@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
+import time
 import uuid
+from contextlib import closing
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -13,6 +16,7 @@ from channels.layers import get_channel_layer
 from channels.testing import WebsocketCommunicator
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, get_user_model
 from django.contrib.sessions.backends.db import SessionStore
+from django.db import connection
 
 from chat.actions.send import accept_message
 from chat.cluster.process import this_process
@@ -21,6 +25,7 @@ from chat.live.threads import in_thread
 from chat.models import Message
 from chat.owners import COOKIE, new_visitor, owner_of_cookies
 from chat.routing import websocket_application
+from tests.pace import assert_within
 from tests.wire.test_wire import BAD_FRAMES
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -459,3 +464,17 @@ async def test_a_page_that_is_gone_before_its_disconnect_is_heard_fails_nothing(
     await page.disconnect()
     assert not this_process.connections
     assert not [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="of SQLite's one lock")
+@pytest.mark.parametrize("frame", [{"type": "message", "content": "hello", "message_id": "1"}], ids=["message"])
+async def test_while_another_program_has_the_lock_a_command_is_refused_as_busy(page, frame):
+    with closing(sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        asked = time.monotonic()
+        await page.say(**frame)
+        answer = await page.next()
+        assert (answer["error"], answer["retry_ms"] > 0) == ("busy", True)
+        assert_within(5, since=asked)
+        other.execute("ROLLBACK")
+    assert not await Message.objects.aexists()

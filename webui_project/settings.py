@@ -119,7 +119,7 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
     # Readers beside one writer (WAL), and a transaction that takes the write lock when it begins: without IMMEDIATE
     # a transaction that reads first is refused with "database is locked" as soon as two threads write.
     _database.setdefault("OPTIONS", {}).update(
-        timeout=20,
+        timeout=4,  # then who has the lock is another program, and a person hears of it
         transaction_mode="IMMEDIATE",
         # cache_size: 2 MB by default, for each connection that is kept; the system keeps the file's pages anyway.
         init_command="PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-512",

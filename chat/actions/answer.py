@@ -5,16 +5,15 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from django.db import transaction
-
 from chat.actions.accepted import Accepted, by_client_id, owned
 from chat.exceptions import BadFrame, Conflict, NotFound
+from chat.mends.locks import brief_transaction
 from chat.mends.statements import update
 from chat.models import Conversation, Message
 from chat.owners import Owner
 
 
-@transaction.atomic
+@brief_transaction()
 def accept_answer(
     owner: Owner, id: uuid.UUID, *, request_id: str, content: str, answer: dict[str, Any], client_id: str | None
 ) -> Accepted:

@@ -7,11 +7,12 @@ import uuid
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from django.db.models import Exists, F, Func, IntegerField, OuterRef, QuerySet, Subquery
+from django.db.models import Exists, F, Func, IntegerField, OuterRef, Q, QuerySet, Subquery
 
 from chat.clock import Now
 from chat.conf import conf
 from chat.exceptions import Busy, RateLimited
+from chat.mends.locks import lock_name
 from chat.mends.statements import STAND_INS, Prepared
 from chat.models import Conversation, Message, ServerProcess
 from chat.models.message import OPEN_TURN
@@ -31,7 +32,12 @@ class Usage(TypedDict):
     recent: int
 
 
+UNCLAIMED_SECONDS = 60  # a turn that no process has taken in this time is not on its way to an agent any more
+
+
 def check_limits(owner: Owner, conversation: Conversation) -> None:
+    """Raises: Busy, RateLimited. Whoever else asks in the owner's name waits until this transaction is over."""
+    lock_name(f"chat limits {owner.id}")
     now = _usage_now(conversation.id, owner)
     assert now is not None  # its row is locked
     if now.waiting >= conf.MAX_QUEUED_TURNS:
@@ -43,9 +49,14 @@ def check_limits(owner: Owner, conversation: Conversation) -> None:
 
 
 def _running_elsewhere(owner: Owner, conversation: Conversation) -> int:
-    """How many other conversations of the owner are being answered: what a dead process has left is not."""
+    """How many other conversations of the owner are being answered, or will be in a moment.
+
+    What a dead process has left is not, nor what waits for a page to come back.
+    """
     others = _with_open_turns(Conversation.objects.for_owner(owner).exclude(id=conversation.id))
-    return others.filter(owner_process__in=ServerProcess.objects.filter(ServerProcess.alive())).count()
+    is_claimed = Q(owner_process__in=ServerProcess.objects.filter(ServerProcess.alive()))
+    is_new = Q(owner_process=None, updated__gt=Now() - timedelta(seconds=UNCLAIMED_SECONDS))
+    return others.filter(is_claimed | is_new).count()
 
 
 def _with_open_turns(conversations: QuerySet[Conversation]) -> QuerySet[Conversation]:

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import uuid
 
-from django.db import transaction
-
 from chat.actions.accepted import Accepted, owned
 from chat.actions.limits import (
     check_limits,
 )
 from chat.exceptions import Busy, NotFound
+from chat.mends.locks import brief_transaction
 from chat.models import ChatSession, Conversation, Message
 from chat.owners import Owner
 
 
-@transaction.atomic
+@brief_transaction()
 def edit(owner: Owner, id: uuid.UUID, *, turn: uuid.UUID, content: str) -> Accepted:
     """Store a sibling of `turn` with another text and make it the head. Raises: NotFound, Busy, RateLimited."""
     return _sibling(_at_rest(owner, id), owner, turn, content=content)
 
 
-@transaction.atomic
+@brief_transaction()
 def regenerate(owner: Owner, id: uuid.UUID, *, turn: uuid.UUID) -> Accepted:
     """Store a sibling of `turn` with the same text and make it the head. Raises: NotFound, Busy, RateLimited."""
     return _sibling(_at_rest(owner, id), owner, turn, content=None)
@@ -46,7 +45,7 @@ def _move_head(conversation: Conversation, turn: uuid.UUID | None) -> Message:
     return conversation.set_head(turn)
 
 
-@transaction.atomic
+@brief_transaction()
 def branch(owner: Owner, id: uuid.UUID, *, turn: uuid.UUID) -> Accepted:
     """Make the transcript end with `turn`. Raises: NotFound, Busy."""
     conversation = _at_rest(owner, id)
@@ -54,7 +53,7 @@ def branch(owner: Owner, id: uuid.UUID, *, turn: uuid.UUID) -> Accepted:
     return Accepted(conversation=conversation, records=(_move_head(conversation, turn),))
 
 
-@transaction.atomic
+@brief_transaction()
 def clear(owner: Owner, id: uuid.UUID) -> Accepted:
     """Make the transcript empty; the records stay. Raises: NotFound, Busy."""
     conversation = _at_rest(owner, id)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import uuid
 
-from django.db import transaction
-
 from chat.actions.accepted import Accepted, by_client_id, owned
 from chat.actions.answer import store_answer
 from chat.actions.limits import (
@@ -13,11 +11,12 @@ from chat.actions.limits import (
 )
 from chat.conf import agents
 from chat.exceptions import Conflict
+from chat.mends.locks import brief_transaction
 from chat.models import Conversation, Message
 from chat.owners import Owner
 
 
-@transaction.atomic
+@brief_transaction()
 def accept_message(
     owner: Owner, id: uuid.UUID, *, content: str, client_id: str | None, new_agent: str | None = None
 ) -> Accepted:

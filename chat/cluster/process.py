@@ -1,7 +1,7 @@
 """Who is live in this process: its agents, its connections, and its lease on the conversations that it owns.
 
 `this_process` is the one `Process`. Everything in it belongs to the event loop. What other processes say comes through
-its `Relay`; its `Repair` renews the lease, and finds what was lost on the way.
+its `Relay`; its `Lease` is renewed by a thread of its own, and its `Repair` finds what was lost on the way.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 
 from chat.actions.delete import erase
 from chat.cluster import announce
 from chat.cluster.connections import Connection, Connections
-from chat.cluster.lease import live_owner, register
+from chat.cluster.lease import Lease, live_owner, register
 from chat.cluster.relay import Relay
 from chat.cluster.repair import Repair
 from chat.cluster.shutdown import drain_before_exit
@@ -29,7 +30,8 @@ from chat.live.claims import Claim, claim, close_orphan, stop_waiting
 from chat.live.flusher import Flusher
 from chat.live.session import AgentSession
 from chat.live.snapshot import Snapshot
-from chat.live.threads import in_thread
+from chat.live.threads import in_thread, off_loop
+from chat.mends.locks import AWAY
 from chat.models import ChatSession, Conversation, Message, ServerProcess
 from chat.owners import Owner
 from chat.wire.codes import CLOSE_ELSEWHERE, CLOSE_RESTART, CLOSE_SIGN_IN
@@ -56,6 +58,7 @@ class Process:
         self._locks: dict[uuid.UUID, asyncio.Lock] = {}
         self._starting: asyncio.Lock | None = None
         self._relay = Relay(heard=self._heard, spawn=self.spawn)
+        self._lease = Lease(self)
         self._repair = Repair(self)
         self._work: set[asyncio.Task[None]] = set()
 
@@ -71,6 +74,7 @@ class Process:
         async with self._starting:
             if self.record is None:
                 self.record = await in_thread(register)
+                self._lease.start()
                 self._repair.start()
                 self._relay.listen(self.record.id)
                 drain_before_exit(loop, self.drain)
@@ -91,24 +95,31 @@ class Process:
 
     async def end(self) -> None:
         """End every session and the lease."""
+        may_store = True
         for session in list(self.sessions.values()):
-            if session.turn is not None:
-                await in_thread(session.abandon, ChatSession.EndReason.SHUTDOWN, Message.Status.INTERRUPTED)
+            if session.turn is not None and may_store:
+                may_store = await self._interrupt(session)
             session.close(ChatSession.EndReason.SHUTDOWN)
         limit = time.monotonic() + 1.0
         while self.sessions and time.monotonic() < limit:
             await asyncio.sleep(0.01)
+        self._lease.end()
         self._repair.end()
         self._relay.end()
         if self.record:
-            await in_thread(self.record.end)
+            with suppress(*AWAY):  # the lease ends by itself
+                await in_thread(self.record.end)
         Flusher.of_loop().end()
         self.record = None
 
-    def lose(self) -> None:
-        """The lease is not renewed: others may claim what is ours, so nothing may go on. In the tick's thread."""
-        for session in list(self.sessions.values()):
-            session.lose()
+    async def _interrupt(self, session: AgentSession) -> bool:
+        """Close what runs; False when the database cannot be written now, and whoever claims it closes it."""
+        try:
+            await off_loop(session.abandon, ChatSession.EndReason.SHUTDOWN, Message.Status.INTERRUPTED)
+        except (Busy, *AWAY):
+            logger.warning("conversation %s: its turn is left to who claims it", session.conversation_id)
+            return False
+        return True
 
     async def register_again(self) -> None:
         """Go on under a new lease. What was owned under the old one is whoever's claims it."""
@@ -175,7 +186,10 @@ class Process:
         """See to it that the conversation's waiting turns run: here, or where its agent lives."""
         if self.is_draining or self.record is None:
             return
-        async with self._lock_of(conversation_id):
+        lock = self._lock_of(conversation_id)
+        if turn is None and lock.locked():
+            return  # somebody is at it, and looks at all that waits
+        async with lock:
             session = self.sessions.get(conversation_id)
             if session and not session.closing:
                 if turn:
@@ -195,6 +209,7 @@ class Process:
         session = AgentSession(
             claimed,
             resources=self._resources[id],
+            may_send=lambda: self._lease.is_held,
             ended=self._session_ended,
         )
         if any(connection.is_html for connection in self.connections.of(id)):
@@ -266,13 +281,20 @@ class Process:
 
     def _abandon_if_running(self, session: AgentSession, turn: uuid.UUID) -> None:
         if session.turn == turn and not session.is_gone:
-            self.spawn(self._abandon(session, ChatSession.EndReason.STOPPED, turn))
+            self.spawn(self._abandon_at_last(session, turn))
+
+    async def _abandon_at_last(self, session: AgentSession, turn: uuid.UUID) -> None:
+        """Abandon a turn that does not end; again and again where the database cannot be written now."""
+        try:
+            await self._abandon(session, ChatSession.EndReason.STOPPED, turn)
+        except (Busy, *AWAY):
+            self._loop.call_later(conf.STOP_SECONDS, self._abandon_if_running, session, turn)
 
     async def _abandon(self, session: AgentSession, reason: str, turn: uuid.UUID | None = None) -> None:
         """Take the conversation from an agent that does not end (`turn`); what waits is run by a fresh one."""
         id = session.conversation_id
         async with self._lock_of(id):
-            done = await in_thread(session.abandon, reason, Message.Status.STOPPED, turn)
+            done = await off_loop(session.abandon, reason, Message.Status.STOPPED, turn)
             if done and self.sessions.get(id) is session:  # else its thread has left already
                 del self.sessions[id]
                 self._leaving.add(session)
@@ -316,10 +338,16 @@ class Process:
         """What runs in a conversation, from its session here or in the process that owns it; None: unknown."""
         session = self.sessions.get(conversation_id)
         if session is not None:
-            return await in_thread(session.snapshot, html=html)
+            return await self._snapshot_of(session, html=html)
         if owner_process is None or self.record is None or owner_process == self.record.id:
             return None
         return await self._relay.ask(owner_process, conversation_id, html=html)
+
+    async def _snapshot_of(self, session: AgentSession, *, html: bool) -> Snapshot | None:
+        try:
+            return await off_loop(session.snapshot, html=html)
+        except Busy:
+            return None  # its page gets the checkpoint meanwhile
 
     async def close_orphan(self, conversation_id: uuid.UUID) -> None:
         """Close what a dead process left open, and run what waits."""
@@ -346,7 +374,7 @@ class Process:
                 await self.look_for_answer(id)
             case "snapshot":
                 session = self.sessions.get(id)
-                snapshot = await in_thread(session.snapshot, html=message["html"]) if session else None
+                snapshot = await self._snapshot_of(session, html=message["html"]) if session else None
                 self._relay.reply(message, snapshot)
 
     async def look_for_answer(self, id: uuid.UUID) -> None:

@@ -1,8 +1,9 @@
-"""The safety net: once a second the process renews its lease and looks into the database for what was lost.
+"""The safety net: once a second the process looks into the database for what was lost.
 
-One daemon thread stores the checkpoints of open messages, and finds with one query what the channel layer may not have
-brought: messages, answers and stops that wait for this process's agents, and newer records of conversations that have
-a connection here. What it finds is acted on in the event loop. Redis carries, the database knows.
+One daemon thread finds with one query what the channel layer may not have brought: messages, answers and stops that
+wait for this process's agents, and newer records of conversations that have a connection here. What it finds is acted
+on in the event loop. Redis carries, the database knows. Then it stores the checkpoints of open messages, and what pages
+have read; where somebody else has a lock these are late, and nothing else is.
 """
 
 from __future__ import annotations
@@ -10,20 +11,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import time
 import uuid
-from collections.abc import Coroutine
-from typing import Any, Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol, TypeVar
 
 from django.db import DatabaseError
 from django.db.models import Exists, F, OuterRef, Subquery
 
 from chat.cluster import announce
 from chat.cluster.connections import Connections
-from chat.conf import conf
 from chat.live.claims import store_checkpoints
 from chat.live.session import AgentSession
 from chat.live.threads import start_thread
+from chat.mends.locks import brief_transaction
 from chat.mends.sqlite import connected
 from chat.models import ChatSession, Conversation, Message, ServerProcess
 from chat.models.message import OPEN_TURN
@@ -31,21 +31,20 @@ from chat.owners import Owner, still_valid
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 LOOK_SECONDS = 1.0
+LOCK_SECONDS = 0.5  # longest wait for somebody else's lock: there is another look in a second
 VALID_EVERY = 2  # looks between two looks at the owners' accounts
 
 
 class Home(Protocol):
-    """What is repaired: the process. Its methods belong to the event loop, but for `lose`."""
+    """What is repaired: the process. Its methods belong to the event loop."""
 
     record: ServerProcess | None
     sessions: dict[uuid.UUID, AgentSession]
     connections: Connections
     is_draining: bool
-
-    def lose(self) -> None: ...
-
-    async def register_again(self) -> None: ...
 
     def sign_out(self, owners: set[Owner]) -> None: ...
 
@@ -65,7 +64,7 @@ class Home(Protocol):
 
 
 class Repair:
-    """Renews the lease of a process and repairs what was lost, from its registration to the end of its lease."""
+    """Repairs what was lost in a process, from its registration to the end of its lease."""
 
     _loop: asyncio.AbstractEventLoop  # from `start` on
 
@@ -87,54 +86,62 @@ class Repair:
     # == the repairing thread =======================================================================================
 
     def _run(self) -> None:
-        renewed = time.monotonic()
         ends = self._ends
         while not ends.wait(LOOK_SECONDS):
-            if time.monotonic() - renewed > conf.LEASE_SECONDS - 1:
-                self._home.lose()  # this process was paused, or the database was away
-            started = time.monotonic()
             try:
-                with connected(wait_seconds=0):
-                    rows = self.look()
-                renewed = started
-            except DatabaseError as error:
-                logger.warning("the database does not answer: %s", type(error).__name__)
-                continue
-            except Exception:
-                logger.exception("repair failed")
-                continue
-            try:
-                self._loop.call_soon_threadsafe(self.act_on, rows)
+                self._repair_once()
             except RuntimeError:
                 return  # the loop is closed
 
-    def look(self) -> list[dict[str, Any]]:
-        """Renew, checkpoint, look. One transaction and one query."""
-        home, record = self._home, self._home.record
-        if record is None:
-            return []  # it has just ended
-        if not record.renew():  # another process took this one for dead
-            home.lose()
-            self._loop.call_soon_threadsafe(lambda: home.spawn(home.register_again()))
-            return []
-        _store_checkpoints(list(home.sessions.values()))
+    def _repair_once(self) -> None:
+        found = self._attempt(self.look)
+        if found is not None:
+            self._loop.call_soon_threadsafe(self.act_on, found)
+        self._attempt(self._store_checkpoints)
+        if found:
+            self._attempt(lambda: self._mark_read(found))
         self._count += 1
         if self._count % VALID_EVERY == 0:
-            self._check_owners()
-        ids = {*home.connections.conversations, *list(home.sessions)}
-        if not ids:
-            return []
-        found = _look_for(ids)
-        self._mark_read([row["id"] for row in found if row["read_seq"] < row["newest_seq"]])
-        return found
+            self._attempt(self._check_owners)
 
-    def _mark_read(self, ids: list[uuid.UUID]) -> None:
+    def _attempt(self, work: Callable[[], T]) -> T | None:
+        """Do one piece of the work; whatever keeps it from being done has nothing to do with the others."""
+        try:
+            with connected(wait_seconds=0):
+                return work()
+        except DatabaseError as error:
+            logger.warning("%s: the database does not answer: %s", work.__name__, type(error).__name__)
+        except Exception:
+            logger.exception("repair failed")
+        return None
+
+    def look(self) -> list[dict[str, Any]]:
+        """What the database knows of all that is here."""
+        home = self._home
+        ids = {*home.connections.conversations, *list(home.sessions)}
+        return _look_for(ids) if ids and home.record else []
+
+    def _store_checkpoints(self) -> None:
+        """Store the text so far of all open messages in one transaction."""
+        texts = [
+            (session.fence, *checkpoint)
+            for session in list(self._home.sessions.values())
+            if not session.is_gone
+            for checkpoint in session.checkpoints()
+        ]
+        if texts:
+            store_checkpoints(texts)
+
+    def _mark_read(self, found: list[dict[str, Any]]) -> None:
         """What an open page has been sent counts as read."""
-        shown = [id for id in ids if id in self._home.connections]
+        unread = [row["id"] for row in found if row["read_seq"] < row["newest_seq"]]
+        shown = [id for id in unread if id in self._home.connections]
         if not shown:
             return
-        Conversation.objects.filter(id__in=shown).update(read_seq=F("newest_seq"))
-        for conversation in Conversation.objects.filter(id__in=shown):
+        with brief_transaction(seconds=LOCK_SECONDS):
+            free = list(Conversation.objects.filter(id__in=shown).select_for_update(skip_locked=True))
+            Conversation.objects.filter(id__in=[row.id for row in free]).update(read_seq=F("newest_seq"))
+        for conversation in Conversation.objects.filter(id__in=[row.id for row in free]):
             self._loop.call_soon_threadsafe(announce.summary, conversation, conversation.owner)
 
     def _check_owners(self) -> None:
@@ -205,15 +212,3 @@ def _look_for(ids: set[uuid.UUID]) -> list[dict[str, Any]]:
         "read_seq",
     )
     return list(rows.values(*stored, "has_queued", "is_owned", "asked_to_end"))
-
-
-def _store_checkpoints(sessions: list[AgentSession]) -> None:
-    """Store the text so far of all open messages in one transaction."""
-    texts = [
-        (session.fence, *checkpoint)
-        for session in sessions
-        if not session.is_gone
-        for checkpoint in session.checkpoints()
-    ]
-    if texts:
-        store_checkpoints(texts)

@@ -84,6 +84,7 @@ class Backlog:
     def __init__(self) -> None:
         self.html = False  # rendered text is wanted as well
         self.chars = 0  # of text that waits
+        self._arrived: deque[Event | _Rendered] = deque()  # from any thread, without the lock
         self._pending: deque[Event | _Chunk | _End | _Rendered] = deque()
         self._streams: dict[str, Stream] = {}
 
@@ -97,11 +98,18 @@ class Backlog:
         ]
 
     def add(self, events: Iterable[Event | _Rendered]) -> None:
-        """Let events wait, in order with all else. Needs no lock."""
-        self._pending.extend(events)
+        """Let events wait, in order with all else that this thread says. The only method that needs no lock."""
+        for event in events:
+            self._arrived.append(event)
+
+    def _take_in(self) -> None:
+        """Put what has arrived behind what waits: nobody else touches that while it is looked through."""
+        while self._arrived:
+            self._pending.append(self._arrived.popleft())
 
     def open(self, start: StreamStart, *, hold: HoldBack | None = None) -> None:
         """Begin a message with its `stream_start`, given without text."""
+        self._take_in()
         self._streams[start["message_id"]] = Stream(start=start, hold=hold)
         blank = {"content": "", "blocks": [], "reasoning": "", "n": 0, "reasoning_n": 0}
         self._pending.append({**start, **blank})
@@ -134,11 +142,13 @@ class Backlog:
             if final.startswith(emitted):
                 self._append(stream, final[len(emitted) :], is_reasoning=is_reasoning)
         stream.is_ended = True
+        self._take_in()
         self._pending.append(_End(stream))
 
     def _append(self, stream: Stream, text: str, *, is_reasoning: bool = False) -> None:
         if not text:
             return
+        self._take_in()
         stream.has_text = stream.has_text or not is_reasoning
         self.chars += len(text)
         last = self._pending[-1] if self._pending else None
@@ -155,7 +165,7 @@ class Backlog:
     @property
     def waits(self) -> bool:
         """True when something is left that only time will send: held back, or not rendered yet."""
-        if self._pending:
+        if self._pending or self._arrived:
             return True
         streams = self._streams.values()
         return any((s.hold is not None and s.hold.held) or (self.html and s.is_behind) for s in streams)
@@ -166,6 +176,14 @@ class Backlog:
         if stream is None:
             return "", ""
         return self._emitted(stream, is_reasoning=False), self._emitted(stream, is_reasoning=True)
+
+    def sent(self, message_id: str) -> tuple[str, str]:
+        """The text and reasoning of an open message as far as they are numbered: what a view of it has, no letter more.
+
+        Whoever reads them elsewhere never has text taken away by a view, or by the next chunks.
+        """
+        stream = self._streams.get(message_id)
+        return ("".join(stream.text), "".join(stream.reasoning)) if stream else ("", "")
 
     def _emitted(self, stream: Stream, *, is_reasoning: bool) -> str:
         parts = list(stream.reasoning if is_reasoning else stream.text)
@@ -203,6 +221,7 @@ class Backlog:
         for stream in self._streams.values():
             if stream.hold is not None:
                 self._append(stream, stream.hold.due(now))
+        self._take_in()
         raw: list[str] = []
         html: list[str] = []
         while self._pending:

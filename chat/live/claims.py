@@ -9,13 +9,16 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import QuerySet
 
 from chat.clock import Now
 from chat.exceptions import NotFound
+from chat.mends.locks import brief_transaction
 from chat.mends.statements import update
 from chat.models import ChatSession, Conversation, Message, ServerProcess
+
+CHECKPOINT_SECONDS = 0.5  # longest wait for somebody else's lock
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +31,7 @@ class Claim:
     queued: tuple[uuid.UUID, ...]
 
 
-@transaction.atomic
+@brief_transaction()
 def claim(id: uuid.UUID, process: ServerProcess) -> Claim | uuid.UUID:
     """Take the conversation for a new agent of `process`, or return the id of the live process that owns it.
 
@@ -59,9 +62,11 @@ def claim(id: uuid.UUID, process: ServerProcess) -> Claim | uuid.UUID:
     return Claim(conversation=conversation, session=session, closed=closed, queued=queued)
 
 
-@transaction.atomic
+@brief_transaction(seconds=CHECKPOINT_SECONDS)
 def store_checkpoints(texts: list[tuple[int, uuid.UUID, str, str]]) -> None:
     """Store texts of open messages: the fence of their conversation, id, text and reasoning so far.
+
+    A message whose row somebody else has locked is left out: the next time is in a second.
 
     In SQL, because it is done for each open message once a second: the ORM takes 1 ms for each.
     """
@@ -72,11 +77,20 @@ def store_checkpoints(texts: list[tuple[int, uuid.UUID, str, str]]) -> None:
         )
     """
     key = Message._meta.pk
+    free = _free([id for _, id, *_ in texts])
+    rows = [(text, thoughts, id, fence) for fence, id, text, thoughts in texts if id in free]
     with connection.cursor() as cursor:
         cursor.executemany(
             update,
-            [(text, thoughts, key.get_db_prep_value(id, connection), fence) for fence, id, text, thoughts in texts],
+            [(text, thoughts, key.get_db_prep_value(id, connection), fence) for text, thoughts, id, fence in rows],
         )
+
+
+def _free(ids: list[uuid.UUID]) -> set[uuid.UUID]:
+    """The messages of these whose rows nobody else has locked; they are locked now. With SQLite there are no such."""
+    if not connection.features.has_select_for_update_skip_locked:
+        return set(ids)
+    return set(Message.objects.filter(id__in=ids).select_for_update(skip_locked=True).values_list("id", flat=True))
 
 
 def close_orphan(id: uuid.UUID) -> tuple[Message, ...]:
@@ -85,7 +99,7 @@ def close_orphan(id: uuid.UUID) -> tuple[Message, ...]:
     owner = owned.values_list("owner_process", flat=True).first()
     if owner is None or ServerProcess.is_alive(owner):
         return ()
-    with transaction.atomic():
+    with brief_transaction():
         conversation = owned.select_for_update().first()
         if conversation is None or ServerProcess.is_alive(conversation.owner_process_id):
             return ()
@@ -94,7 +108,7 @@ def close_orphan(id: uuid.UUID) -> tuple[Message, ...]:
         return tuple(closed)
 
 
-@transaction.atomic
+@brief_transaction()
 def stop_waiting(id: uuid.UUID) -> tuple[Message, ...]:
     """End the first turn that waits, as stopped, if none runs: its agent is still being made. Return its record.
 
@@ -123,7 +137,7 @@ def ask_to_end(sessions: QuerySet[ChatSession], reason: str) -> int:
 
     A live process finds the request with its next tick. The sessions of dead processes are closed at once.
     """
-    with transaction.atomic():
+    with brief_transaction():
         live = sessions.filter(ended=None).annotate(has_lease=ChatSession.alive())
         asked = list(live.values_list("id", "conversation", "has_lease"))
         ChatSession.objects.filter(id__in=[id for id, *_ in asked], ended=None).update(end_reason=reason)

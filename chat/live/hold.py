@@ -7,13 +7,13 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.db import InterfaceError, OperationalError, transaction
-
-from chat.mends.sqlite import connected
-from chat.models import Conversation
+from chat.mends.locks import AWAY, patient_transaction
+from chat.models import ChatSession, Conversation, Message
 from chat.observer import AgentGone
 
 logger = logging.getLogger(__name__)
+
+TABLES = tuple(model._meta.db_table for model in (Conversation, Message, ChatSession))
 
 
 class Hold:
@@ -33,17 +33,30 @@ class Hold:
     def transaction(self) -> Iterator[Conversation]:
         """A transaction that holds the conversation at this fence.
 
-        A database that is away is waited for. Raises: AgentGone when the conversation is another agent's, and when the
-        database fails in the middle: whether it has committed is not known then.
+        A database that is away, and whoever has a lock, is waited for as long as it takes: the agent waits, and nothing
+        of what it does is lost. Raises: AgentGone when the conversation is another agent's, and when the database fails
+        in the middle: whether it has committed is not known then.
         """
         self.check()
+        row = (Conversation._meta.db_table, self.conversation_id)
         try:
-            with connected(), transaction.atomic():
+            with patient_transaction(TABLES, row, may_go_on=self.check):
                 yield Conversation.objects.locked(self.conversation_id, fence=self.fence)
         except Conversation.DoesNotExist:
             self.is_gone = True
             raise AgentGone from None
-        except (OperationalError, InterfaceError) as error:
+        except AWAY as error:
             logger.error("conversation %s: the database failed", self.conversation_id, exc_info=error)
             self.is_gone = True
             raise AgentGone from error
+
+    @contextmanager
+    def last_transaction(self) -> Iterator[Conversation | None]:
+        """The same when the session leaves, also one whose writes have failed; None where the fence has moved."""
+        row = (Conversation._meta.db_table, self.conversation_id)
+        with patient_transaction(TABLES, row, may_go_on=lambda: None):
+            try:
+                conversation = Conversation.objects.locked(self.conversation_id, fence=self.fence)
+            except Conversation.DoesNotExist:
+                conversation = None
+            yield conversation

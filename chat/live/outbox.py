@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 from chat.agents.langroid.holdback import HoldBack
 from chat.live.backlog import Backlog
@@ -20,6 +21,7 @@ from chat.wire.events import Event, StreamStart
 
 MAX_PENDING_CHARS = 64_000  # more text of one session than this does not wait: its agent does
 ROOM_SECONDS = 5.0  # at the longest
+HELD_BACK_SECONDS = 0.1  # where nothing may be sent, the next look is so much later
 
 
 class Outbox:
@@ -29,9 +31,11 @@ class Outbox:
     the end of the last one and never less than twice what it cost; what has gathered meanwhile goes as one.
     """
 
-    def __init__(self, group: str, conversation_id: str) -> None:
-        """Call on the event loop."""
+    def __init__(self, group: str, conversation_id: str, *, may_send: Callable[[], bool] = lambda: True) -> None:
+        """Call on the event loop. While `may_send` says no, all waits."""
         self.group = group
+        self._may_send = may_send
+        self._is_silent = False
         self._conversation_id = conversation_id
         self._flusher = Flusher.of_loop()
         self._backlog = Backlog()
@@ -88,6 +92,15 @@ class Outbox:
         with self._lock:
             return self._backlog.emitted(message_id)
 
+    def sent(self, message_id: str) -> tuple[str, str]:
+        """The text and reasoning of an open message that are on their way to pages."""
+        with self._lock:
+            return self._backlog.sent(message_id)
+
+    def silence(self) -> None:
+        """Send nothing any more, nor what waits."""
+        self._is_silent = True
+
     def flush(self) -> None:
         """Let what waits be sent now. Does not wait for it."""
         self._flusher.mark(self, 0.0)
@@ -116,11 +129,14 @@ class Outbox:
 
     def take(self) -> Event | None:
         """Number and encode what waits as one layer message."""
+        if not (self._is_silent or self._may_send()):
+            self._flusher.mark(self, time.monotonic() + HELD_BACK_SECONDS)
+            return None
         with self._lock:
             raw, html = self._backlog.drain(time.monotonic(), pace.interval())
             wants_html = self._backlog.html
             self._room.notify_all()
-        if not raw and not html:
+        if self._is_silent or not (raw or html):
             return None
         message = {"type": "chat.events", "conversation": self._conversation_id, "raw": "\n".join(raw)}
         return {**message, "html": "\n".join(html)} if wants_html else message

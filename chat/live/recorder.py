@@ -3,30 +3,62 @@
 What is neither is state: tasks, statuses.
 
 `storing` is held while records are stored and sent: a page that has read them, from whatever process, finds nothing of
-them open in its next snapshot. Under it transactions lock the conversation first, then whatever else.
+them open in its next snapshot. It is the first lock of all (`docs/architecture.md`, "The order of locks").
 """
 
 from __future__ import annotations
 
 import threading
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
 from django.utils import timezone
 
 from chat.agents.langroid.holdback import HoldBack
-from chat.exceptions import ChatError
+from chat.exceptions import Busy, ChatError
 from chat.live.hold import Hold
 from chat.live.outbox import Outbox
 from chat.live.progress import Progress
 from chat.live.snapshot import Snapshot
+from chat.mends.sqlite import has_place
 from chat.mends.statements import insert
 from chat.models import Conversation, Message
 from chat.observer import Failure, LlmOutcome, Place, Status, TaskRun, ToolOutcome, ToolRun, Usage
 from chat.wire import records
 from chat.wire.events import Error, Event, TaskEnd, TaskStart, error_event
 from chat.wire.values import clean, clean_json
+
+SNAPSHOT_SECONDS = 1.0  # an agent that waits longer for the database to store a record is not asked
+
+
+class Storing:
+    """A lock that is taken before any connection, and never on the loop."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self._take(-1)
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Take it, but wait no longer than so: whoever has it may wait for the database. Raises: Busy."""
+        self._take(seconds)
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def _take(self, seconds: float) -> None:
+        assert not has_place(), "first `storing`, then a connection: who has it waits for one"
+        if not self._lock.acquire(timeout=seconds):
+            raise Busy("The agent is busy. Try again in a moment.", retry_ms=2000)
 
 
 class Recorder:
@@ -38,7 +70,7 @@ class Recorder:
         self._progress = progress
         self._outbox = outbox
         self._agent = agent
-        self.storing = threading.Lock()  # never taken on the loop
+        self.storing = Storing()
         # Guarded by the progress's lock:
         self._calls: dict[str, tuple[Place, bool]] = {}  # model calls without text yet: place, may_call_tools
         self._open: dict[str, Message] = {}  # open messages and tool runs, as stored
@@ -180,7 +212,8 @@ class Recorder:
 
     def close_open(self, conversation: Conversation, status: str) -> list[Message]:
         """Make records of all that is in progress, with the text so far. Inside a transaction."""
-        for id, text, reasoning in self.checkpoints():
+        for id in self._open_answers():
+            text, reasoning = self._outbox.emitted(str(id))
             conversation.messages.filter(id=id, seq=None).update(content=text, reasoning=reasoning)
         return conversation.close_open(status)
 
@@ -210,8 +243,11 @@ class Recorder:
         return tasks
 
     def snapshot(self, *, html: bool) -> Snapshot:
-        """What a page that joins must know besides the records. It may wait, and render: not on the loop."""
-        with self.storing:
+        """What a page that joins must know besides the records. It may wait, and render: not on the loop.
+
+        Raises: Busy.
+        """
+        with self.storing.within(SNAPSHOT_SECONDS):
             views = self._outbox.views(html=html)
             with self._progress.lock:
                 return Snapshot(
@@ -224,10 +260,12 @@ class Recorder:
                 )
 
     def checkpoints(self) -> list[tuple[uuid.UUID, str, str]]:
-        """Id, text and reasoning so far of the open messages."""
+        """Id, text and reasoning of the open messages, as far as pages have been sent them."""
+        return [(id, *self._outbox.sent(str(id))) for id in self._open_answers()]
+
+    def _open_answers(self) -> list[uuid.UUID]:
         with self._progress.lock:
-            ids = [row.id for row in self._open.values() if row.kind == Message.Kind.ASSISTANT]
-        return [(id, *self._outbox.emitted(str(id))) for id in ids]
+            return [row.id for row in self._open.values() if row.kind == Message.Kind.ASSISTANT]
 
 
 def _task_end(start: TaskStart, *, status: str, usage: dict[str, Any] | None = None) -> TaskEnd:

@@ -24,7 +24,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from django.db import connections, transaction
+from django.db import connections
 
 from chat.conf import AgentSpec, Limits, agents
 from chat.exceptions import AgentUnavailable, ChatError, new_incident
@@ -38,6 +38,7 @@ from chat.live.recorder import Recorder
 from chat.live.snapshot import Snapshot
 from chat.live.threads import start_thread
 from chat.live.turns import Turns
+from chat.mends.locks import brief_transaction
 from chat.mends.sqlite import connected
 from chat.models import ChatSession, Conversation, Message
 from chat.observer import (
@@ -58,6 +59,8 @@ from chat.wire.events import InputRequest
 
 logger = logging.getLogger(__name__)
 
+ABANDON_SECONDS = 2.0  # longest wait for an agent that stores a record
+
 
 class AgentSession:
     """One run of an agent for one conversation, in this process.
@@ -70,16 +73,21 @@ class AgentSession:
         claimed: Claim,
         *,
         resources: dict[str, Any],
+        may_send: Callable[[], bool] = lambda: True,
         ended: Callable[[AgentSession], None],
     ) -> None:
-        """Call on the event loop. `ended` is called in the agent's thread when it leaves."""
+        """Call on the event loop.
+
+        While `may_send` says no, what the agent says waits: it may be another's word by now. `ended` is called in the
+        agent's thread when it leaves.
+        """
         conversation = claimed.conversation
         assert claimed.session is not None  # a turn waits
         self.record = claimed.session
         self.spec: AgentSpec | None = agents().get(conversation.agent_key)
         self.user_id = conversation.user_id
         self.resources = resources
-        self.outbox = Outbox(conversation.group, str(conversation.id))
+        self.outbox = Outbox(conversation.group, str(conversation.id), may_send=may_send)
         self._ended = ended
         self._reason: str = ChatSession.EndReason.GRACE
         self._abort: Callable[[], object] | None = None
@@ -164,11 +172,14 @@ class AgentSession:
         self._questions.answer(request_id, answer)
 
     def snapshot(self, *, html: bool) -> Snapshot:
-        """What a page that joins must know besides the records. It may wait, and render: not on the loop."""
+        """What a page that joins must know besides the records. It may wait, and render: not on the loop.
+
+        Raises: Busy.
+        """
         return self._recorder.snapshot(html=html)
 
     def checkpoints(self) -> list[tuple[uuid.UUID, str, str]]:
-        """Id, text and reasoning so far of the open messages. Any thread."""
+        """Id, text and reasoning of the open messages, as far as pages have been sent them. Any thread."""
         return self._recorder.checkpoints()
 
     def stop(self) -> uuid.UUID | None:
@@ -197,19 +208,21 @@ class AgentSession:
         self._questions.close()
 
     def lose(self) -> None:
-        """Others may claim the conversation: nothing may go on. From any thread."""
+        """Another process has claimed the conversation: nothing may go on, nor be sent. From any thread."""
         self._hold.is_gone = True
+        self.outbox.silence()
         self.close(ChatSession.EndReason.LOST)
 
     def abandon(self, reason: str, status: str, turn: uuid.UUID | None = None) -> bool:
         """Take the conversation from this agent and close its records with `status`. In an I/O thread, not the loop.
 
         Return False when there is nothing to abandon any more: the session has lost the conversation, or `turn`, if
-        given, has ended meanwhile.
+        given, has ended meanwhile. Raises: Busy when the agent itself waits for the database: then it hears the stop
+        once it has stored what it says.
         """
         try:
-            with self._recorder.storing:
-                with transaction.atomic():
+            with self._recorder.storing.within(ABANDON_SECONDS):
+                with connected(), brief_transaction():
                     conversation = Conversation.objects.locked(self.conversation_id, fence=self.fence)
                     if turn and turn not in [open.id for open in conversation.open_turns]:
                         return False
@@ -327,9 +340,8 @@ class AgentSession:
         records: list[Message] = []
         try:
             with self._recorder.storing:
-                with connected(), transaction.atomic():
-                    owned = Conversation.objects.select_for_update().filter(id=self.conversation_id, fence=self.fence)
-                    for conversation in owned:
+                with self._hold.last_transaction() as conversation:
+                    if conversation is not None:
                         records = self._recorder.close_open(conversation, status)
                         conversation.raise_fence(None)
                     self.record.end(reason)

@@ -76,7 +76,7 @@ KEPT_CONNECTIONS = Mend(
         Needs("django.utils.connection", "BaseConnectionHandler.__setitem__", takes="key value"),
         Needs("django.utils.connection", "BaseConnectionHandler.__delitem__", takes="key"),
         Needs("django.utils.connection", "BaseConnectionHandler.all", takes="initialized_only"),
-        Needs("django.db.utils", "ConnectionHandler.create_connection", takes="alias"),
+        Needs("django.db.backends.base.base", "BaseDatabaseWrapper.copy", takes="alias"),
         Needs("django.db.backends.base.base", "BaseDatabaseWrapper.__init__", mentions="execute_wrappers queries_log"),
         Needs("django.db.backends.base.base", "BaseDatabaseWrapper.inc_thread_sharing"),
         Needs("django.db.backends.base.base", "BaseDatabaseWrapper.close_if_unusable_or_obsolete"),

@@ -34,7 +34,9 @@ from chat.mends.known import KEPT_CONNECTIONS
 MAX_OPEN = 8  # SQLite has one writer, and Python runs one thread at a time: more would only wait for each other
 DATABASE_SECONDS = 10.0  # a database that is away longer than this ends the turn
 DATABASE_PAUSE_SECONDS = 0.25
-TURN_SECONDS = 5.0  # longest wait for a connection, and for the turn to write
+BUSY_SECONDS = 2.0  # longest wait for SQLite's own lock, which another program may hold
+TURN_SECONDS = 2.0  # longest wait for the turn to write; with it a person is refused within five seconds
+PLACE_SECONDS = 0.5  # longest wait for a connection: where writers wait for a lock, readers need not
 WRITES = ("BEGIN", "INSERT", "UPDATE", "DELETE")
 
 
@@ -78,14 +80,15 @@ _writing = _Queue()
 class _Writer:
     """Lets a connection's writes wait for their turn; a transaction has it to the end of its block."""
 
-    def __init__(self) -> None:
+    def __init__(self, turn_seconds: float = TURN_SECONDS) -> None:
+        self._turn_seconds = turn_seconds
         self._has_turn = False
 
     def __call__(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
         """A wrapper of Django's for each statement."""
         if self._has_turn or not sql.startswith(WRITES):
             return execute(sql, params, many, context)
-        self._has_turn = _writing.take(TURN_SECONDS)  # without it SQLite's own lock decides
+        self._has_turn = _writing.take(self._turn_seconds)  # without it SQLite's own lock decides
         try:
             return execute(sql, params, many, context)
         finally:
@@ -109,7 +112,7 @@ class _Kept:
     @contextmanager
     def lent(self) -> Iterator[BaseDatabaseWrapper]:
         """Have a connection; it may not be open yet. Whoever has waited too long for one opens one more."""
-        has_place = self._places.take(TURN_SECONDS)
+        has_place = self._places.take(PLACE_SECONDS)
         try:
             connection = self._take()
             try:
@@ -128,10 +131,8 @@ class _Kept:
                 if connection.settings_dict["NAME"] == settings["NAME"]:
                     return connection
                 connection.close()  # of another test's database
-        connection = connections.create_connection(DEFAULT_DB_ALIAS)
-        connection.settings_dict = {**settings, "CONN_MAX_AGE": None}
+        connection = new_connection(timeout=BUSY_SECONDS)
         connection.inc_thread_sharing()
-        connection.execute_wrappers.append(_Writer())
         return connection
 
     def _give_back(self, connection: BaseDatabaseWrapper) -> None:
@@ -149,8 +150,23 @@ class _Kept:
         connection.close()
 
 
+def new_connection(**options: Any) -> BaseDatabaseWrapper:
+    """A connection beside all others, to be kept until it is closed; `options` of Django's for it."""
+    connection = connections[DEFAULT_DB_ALIAS].copy()
+    settings = connection.settings_dict
+    connection.settings_dict = {**settings, "CONN_MAX_AGE": None, "OPTIONS": {**settings["OPTIONS"], **options}}
+    if connection.vendor == "sqlite":
+        connection.execute_wrappers.append(_Writer(min(options["timeout"], TURN_SECONDS)))
+    return connection
+
+
 _kept = _Kept()
 _lent = threading.local()
+
+
+def has_place() -> bool:
+    """True while this thread has one of the kept connections."""
+    return getattr(_lent, "yes", False)
 
 
 @contextmanager
@@ -164,7 +180,7 @@ def lent_connection() -> Iterator[None]:
             close_old_connections()
         return
     own = next((c for c in connections.all(initialized_only=True) if c.alias == DEFAULT_DB_ALIAS), None)
-    if getattr(_lent, "yes", False) or (own is not None and own.in_atomic_block):
+    if has_place() or (own is not None and own.in_atomic_block):
         yield
         return
     with _kept.lent() as connection:

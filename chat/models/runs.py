@@ -46,6 +46,10 @@ class ServerProcess(models.Model):
         """Renew the lease; False when another process has ended it."""
         return bool(ServerProcess.objects.filter(id=self.id, ended=None).update(renewed=Now()))
 
+    def others_live(self) -> bool:
+        """True when another process holds its lease."""
+        return ServerProcess.objects.filter(ServerProcess.alive()).exclude(id=self.id).exists()
+
     def end(self) -> None:
         ServerProcess.objects.filter(id=self.id, ended=None).update(ended=Now())
 

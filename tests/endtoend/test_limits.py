@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from tests.client import Client
@@ -39,3 +41,21 @@ async def test_when_all_agents_work_the_next_is_told_to_wait(server):
         assert (await two.say("[[tokens=3]]"))["type"] == "accepted"
         await two.idle()
         assert two.messages()[-1]["status"] == "complete"
+
+
+@pytest.mark.parametrize(
+    ("limit", "error"), [({"CHAT_MAX_RUNNING_TURNS": "2"}, "busy"), ({"CHAT_TURNS_PER_MINUTE": "2"}, "rate_limited")]
+)
+async def test_messages_into_many_conversations_at_once_are_counted_together(
+    stub, tmp_path, postgres_url, limit, error
+):
+    """Each transaction locks its own conversation: the owner's limits need a lock of the owner."""
+    environment = {"CHAT_API_BASE": stub.url, "CHAT_API_KEY": "sk-x", "CHAT_MODEL": "gpt-4o", "CHAT_MAX_SOCKETS": "20"}
+    with Server(tmp_path, kind="uvicorn", DATABASE_URL=postgres_url, **environment, **limit) as server:
+        cookies = server.visitor()
+        tabs = [Client(server.ws_url, cookies=cookies) for _ in range(15)]
+        await asyncio.gather(*(tab.connect() for tab in tabs))
+        answers = await asyncio.gather(*(tab.say("[[hang=3 tokens=3]]") for tab in tabs))
+        kinds = [answer.get("error", "accepted") for answer in answers]
+        assert sorted(kinds) == ["accepted"] * 2 + [error] * 13
+        await asyncio.gather(*(tab.close() for tab in tabs))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import threading
 
 import pytest
 
@@ -124,3 +126,40 @@ def test_an_answer_that_waited_when_html_was_first_wanted_is_rendered_then(backl
     raw, html = backlog.drain(0.0, 0.04)
     assert json.loads(raw[-1]) == answer("**bold**")
     assert json.loads(html[-1]) == with_html(answer("**bold**"), Patience())
+
+
+def test_what_has_been_sent_is_what_a_view_has_and_no_letter_more(backlog):
+    """A checkpoint with text that waits would have it taken away by the next view."""
+    backlog.text(ID, "numbered", 0.0)
+    backlog.reasoning(ID, "thought")
+    taken(backlog)
+    backlog.text(ID, " and waiting", 0.0)
+    backlog.reasoning(ID, " more")
+
+    [view] = backlog.views(html=False)
+    assert backlog.sent(ID) == (view.text, view.reasoning) == ("numbered", "thought")
+    assert backlog.emitted(ID) == ("numbered and waiting", "thought more")
+
+
+def test_events_may_arrive_while_what_waits_is_looked_through(backlog):
+    """The loop emits without the lock, which the looking thread has."""
+    for _ in range(1000):
+        backlog.add([{"type": "status"}])
+        backlog.text(ID, "x", 0.0)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    ends = threading.Event()
+
+    def emit() -> None:
+        while not ends.is_set():
+            backlog.add([{"type": "status"}])
+
+    thread = threading.Thread(target=emit)
+    thread.start()
+    try:
+        for _ in range(20):
+            assert backlog.emitted(ID)[0] == "x" * 1000
+    finally:
+        ends.set()
+        thread.join()
+        sys.setswitchinterval(interval)

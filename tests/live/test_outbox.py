@@ -329,3 +329,26 @@ def test_closing_the_inbox_ends_every_wait_now_and_later():
 async def test_blocking_work_runs_beside_the_loop_and_not_one_after_another():
     barrier = threading.Barrier(5)
     await asyncio.gather(*(in_thread(barrier.wait, 10) for _ in range(5)))
+
+
+async def test_while_the_lease_is_late_all_waits_and_comes_in_order_afterwards():
+    held = [False]
+    outbox = Outbox(f"chat.conversation.{uuid.uuid4().hex}", str(uuid.uuid4()), may_send=lambda: held[0])
+    async with Listener(outbox) as listener:
+        outbox.open(start())
+        await in_thread(outbox.text, ID, "one ")
+        await in_thread(outbox.text, ID, "two")
+        outbox.emit({"type": "status"})
+        assert outbox.take() is None
+        held[0] = True
+        events = await listener.until("status")
+    assert [event.get("token", event["type"]) for event in events] == ["stream_start", "one two", "status"]
+
+
+async def test_what_a_lost_agent_has_said_is_not_sent():
+    outbox = Outbox(f"chat.conversation.{uuid.uuid4().hex}", str(uuid.uuid4()))
+    Flusher.of_loop().end()  # what waits stays
+    outbox.open(start())
+    outbox.silence()
+    outbox.emit({"type": "status"})
+    assert outbox.take() is None

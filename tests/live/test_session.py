@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import threading
+import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
+from django.db import connection
 
 from chat.actions.send import accept_message
 from chat.cluster.process import this_process
 from chat.connection.catch_up import Lack, Stored, read
 from chat.connection.feed import Feed
+from chat.live import recorder
 from chat.live.claims import claim, stop_waiting
 from chat.live.flusher import Flusher
 from chat.live.session import AgentSession
-from chat.live.threads import start_thread
+from chat.live.threads import off_loop, start_thread
+from chat.mends.known import KEPT_CONNECTIONS
+from chat.mends.sqlite import BUSY_SECONDS, MAX_OPEN, connected
 from chat.models import Conversation, Message, ServerProcess
 from chat.observer import AgentGone, Failure, LlmOutcome, Place, Question, ToolOutcome, ToolRun
 from chat.owners import Owner
 from chat.wire.events import RECORDS
 from tests.connection.test_feed import Known, feed_into
+from tests.pace import SLACK, assert_within
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -119,6 +128,12 @@ async def test_what_is_a_record_already_is_nowhere_open(session, monkeypatch, wh
     assert len(records) > 1 and open_ids.isdisjoint(records)
 
 
+def in_its_thread(work: Callable[[], None]) -> None:
+    """Do what an agent does while another thread reads: it has a connection of its own."""
+    with ThreadPoolExecutor(1) as agent:
+        agent.submit(work).result(10)
+
+
 def feed_of(session: AgentSession, frames: list[dict], *, read: Callable[[Lack], Stored] = read) -> Feed:
     """The feed of a page of this conversation, whose agent is asked as the process does."""
     known = Known()
@@ -136,10 +151,13 @@ async def test_a_page_that_reads_while_a_turn_ends_hears_of_its_records_before_i
         stored = read(lack)
         if opens.is_set() and not session.closing:
             session.close("grace")  # nothing waits for a message
-            session.tool_ended(TOOL, ToolOutcome())
-            session.llm_ended(ANSWER, LlmOutcome(content="half and whole"))
-            session.next_message()
+            in_its_thread(end_turn)
         return stored
+
+    def end_turn() -> None:
+        session.tool_ended(TOOL, ToolOutcome())
+        session.llm_ended(ANSWER, LlmOutcome(content="half and whole"))
+        session.next_message()
 
     def greet(conversation: Conversation, *_: bool) -> dict:
         return {"type": "connection", "seq": conversation.newest_seq}
@@ -166,9 +184,12 @@ async def test_what_is_open_is_not_shown_before_the_records_that_it_follows(sess
         found = find(self, id, **options)
         if not gone_on:
             gone_on.append(True)
-            session.llm_ended(ANSWER, LlmOutcome(content="half and whole"))
-            session.tool_started(ToolRun(**{**vars(RUN), "id": OTHER, "message_id": ANSWER}))
+            in_its_thread(go_on)
         return found
+
+    def go_on() -> None:
+        session.llm_ended(ANSWER, LlmOutcome(content="half and whole"))
+        session.tool_started(ToolRun(**{**vars(RUN), "id": OTHER, "message_id": ANSWER}))
 
     monkeypatch.setattr(type(Conversation.objects), "find", find_and_go_on)
     feed = feed_of(session, frames)
@@ -248,3 +269,62 @@ async def test_an_agent_that_has_not_heard_of_a_stopped_message_gives_way_to_one
     assert heard == (["second", None] if begins else [None])
     assert session.closing and session.has_waiting
     assert await Message.objects.filter(content="third", begun=None).aexists()
+
+
+async def test_snapshots_take_no_connection_that_a_writer_waits_for(session):
+    """Who stores waits for a connection with `storing`; who looks waited for `storing` with a connection."""
+    process = this_process
+    stored = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def store() -> None:
+        with session._recorder.storing:
+            loop.call_soon_threadsafe(stored.set)
+            threading.Event().wait(0.3)  # until all have come to look
+            with connected():
+                Conversation.objects.count()
+
+    storing = asyncio.create_task(off_loop(store))
+    await stored.wait()
+    started = time.monotonic()
+    looks = [process._snapshot_of(session, html=False) for _ in range(2 * MAX_OPEN - 2)]
+    *_, last = await asyncio.gather(storing, *looks)
+    assert_within(0.5 / SLACK * 2, since=started)
+    assert last is not None and last.streams
+
+
+async def test_who_has_a_connection_may_not_wait_for_who_stores(session):
+    """The order of locks: `storing`, then a connection."""
+
+    def wrong() -> None:
+        with connected(), session._recorder.storing:
+            pass
+
+    if connection.vendor == "sqlite" and KEPT_CONNECTIONS.holds:  # else nobody waits for a connection
+        with pytest.raises(AssertionError):
+            await off_loop(wrong)
+
+
+async def test_a_snapshot_of_an_agent_that_waits_for_the_database_is_not_waited_for(session, monkeypatch):
+    monkeypatch.setattr(recorder, "SNAPSHOT_SECONDS", 0.05)
+    with session._recorder.storing:
+        assert await this_process._snapshot_of(session, html=False) is None
+
+
+async def test_a_checkpoint_holds_only_what_pages_have_been_sent(session):
+    session.llm_text(ANSWER, " and more")
+    assert [text for _, text, _ in session.checkpoints()] == ["half"]
+    session.outbox.take()
+    assert [text for _, text, _ in session.checkpoints()] == ["half and more"]
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="of SQLite's one lock")
+async def test_what_an_agent_says_while_another_program_has_the_lock_is_stored_afterwards(session):
+    with closing(sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        ends = asyncio.create_task(off_loop(session.llm_ended, ANSWER, LlmOutcome(content="half and whole")))
+        await asyncio.wait([ends], timeout=BUSY_SECONDS + 1)  # the lock's length: more than one go
+        assert not ends.done() and not session.is_gone
+        other.execute("ROLLBACK")
+    await ends
+    assert await Message.objects.filter(id=ANSWER, content="half and whole", seq=2).aexists()

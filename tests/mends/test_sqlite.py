@@ -130,7 +130,7 @@ def test_who_finds_every_connection_lent_waits_for_the_next(kept, all_lent):
 
 
 def test_who_has_waited_too_long_for_a_connection_opens_one_more(kept, all_lent, monkeypatch):
-    monkeypatch.setattr(sqlite, "TURN_SECONDS", 0.01)
+    monkeypatch.setattr(sqlite, "PLACE_SECONDS", 0.01)
 
     assert in_thread(lent) is not None
 

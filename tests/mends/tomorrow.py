@@ -14,7 +14,7 @@ from tests.mends.renamed import Renamed
 
 CHANGES = {
     "channels": {"": of_tomorrow("get_handler_name", "_clean_expired")},
-    "django": {"": of_tomorrow("create_connection", "sql_with_params")},
+    "django": {"": of_tomorrow("inc_thread_sharing", "sql_with_params")},
 }
 
 if __name__ == "__main__":

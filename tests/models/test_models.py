@@ -11,6 +11,7 @@ from django.contrib.auth import get_user_model
 from django.db import IntegrityError, connection, transaction
 
 from chat.actions.answer import accept_answer
+from chat.actions.limits import UNCLAIMED_SECONDS
 from chat.actions.rewrite import branch, clear, edit, regenerate
 from chat.actions.send import accept_message
 from chat.clock import Now
@@ -192,6 +193,15 @@ def test_what_a_dead_process_has_left_running_does_not_count(alice, process, set
     first = say(alice, uuid.uuid4(), "a").conversation
     Conversation.objects.filter(id=first.id).update(state="running", owner_process=process)
     process.end()
+    say(alice, uuid.uuid4(), "b")
+
+
+def test_what_no_process_has_taken_yet_counts_as_running_for_a_while(alice, settings):
+    settings.CHAT_MAX_RUNNING_TURNS = 1
+    first = say(alice, uuid.uuid4(), "a").conversation
+    with pytest.raises(Busy):
+        say(alice, uuid.uuid4(), "b")
+    Conversation.objects.filter(id=first.id).update(updated=Now() - timedelta(seconds=UNCLAIMED_SECONDS + 1))
     say(alice, uuid.uuid4(), "b")
 
 

@@ -185,7 +185,7 @@ def test_sqlite_waits_for_the_lock_instead_of_failing(setting):
     options = setting("DATABASES")["default"]["OPTIONS"]
 
     assert options["transaction_mode"] == "IMMEDIATE"
-    assert options["timeout"] == 20
+    assert options["timeout"] == 4
     assert "journal_mode=WAL" in options["init_command"]
 
 

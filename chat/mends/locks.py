@@ -1,0 +1,122 @@
+"""How long a lock of somebody else is waited for: another program's, an administrator's, that of a backup.
+
+    brief_transaction()     a user's command: refused after `LOCK_SECONDS`, so that a person hears of it
+    patient_transaction()   an agent's write: tries again until it has all locks that it needs; nothing of it is lost
+    own_connection()        of a thread that must not wait for others' connections
+
+SQLite has one lock, which a transaction takes when it begins. PostgreSQL has many, and waits for each without a limit
+unless it is told one (`lock_timeout`).
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connection, connections, transaction
+
+from chat.mends.sqlite import lent_connection, new_connection
+
+logger = logging.getLogger(__name__)
+
+LOCK_SECONDS = 2.0  # longest wait of a user's command for one lock
+TRY_SECONDS = 0.2  # longest wait of an agent's write in one go: then its connection is somebody else's for a while
+PAUSE_SECONDS = 0.5  # between two goes
+
+AWAY = (OperationalError, InterfaceError)  # the database is away, or somebody else has a lock for too long
+
+
+@contextmanager
+def brief_transaction(*, seconds: float = LOCK_SECONDS) -> Iterator[None]:
+    """A transaction in which no lock is waited for longer than this. Raises: OperationalError."""
+    with transaction.atomic():
+        if connection.vendor == "postgresql":
+            _execute(_limit(seconds))
+        yield
+
+
+def lock_name(name: str) -> None:
+    """Let one transaction at a time have this name, until it ends. Take it last: whoever has it waits for no lock.
+
+    SQLite lets one transaction at a time write anyway.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+
+
+@contextmanager
+def patient_transaction(
+    tables: tuple[str, ...], row: tuple[str, uuid.UUID], *, may_go_on: Callable[[], None]
+) -> Iterator[None]:
+    """A transaction on `tables` that holds the row with this id of one of them.
+
+    All that could be waited for is waited for before the block begins, with no connection in between, as long as it
+    takes. `may_go_on` is called before each go, and raises what ends the waiting.
+    """
+    started = time.monotonic()
+    is_told = False
+    while True:
+        may_go_on()
+        try:
+            with ExitStack() as opening:
+                opening.enter_context(lent_connection())
+                opening.enter_context(transaction.atomic())
+                _lock(tables, row)
+                held = opening.pop_all()
+                break
+        except AWAY as error:
+            if not is_told:
+                is_told = True
+                logger.warning("a write waits for the database: %s", type(error.__cause__ or error).__name__)
+        time.sleep(PAUSE_SECONDS)
+    if is_told:
+        logger.warning("a write waited for the database for %.1f s", time.monotonic() - started)
+    with held:
+        yield
+
+
+def _lock(tables: tuple[str, ...], row: tuple[str, uuid.UUID]) -> None:
+    """Take the locks of the tables and of the row. One round trip, since every write of an agent begins so."""
+    if connection.vendor != "postgresql":
+        return  # SQLite's transaction has the only lock there is
+    quote = connection.ops.quote_name
+    table, id = row
+    _execute(
+        f"{_limit(TRY_SECONDS)}; LOCK TABLE {', '.join(map(quote, tables))} IN ROW EXCLUSIVE MODE; "
+        f"SELECT 1 FROM {quote(table)} WHERE id = '{id}' FOR UPDATE; {_limit(0)}"
+    )
+
+
+def _limit(seconds: float) -> str:
+    return f"SET LOCAL lock_timeout = {round(seconds * 1000)}"
+
+
+def _execute(sql: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+
+
+@contextmanager
+def own_connection(*, lock_seconds: float) -> Iterator[None]:
+    """Have a connection of this thread's own for the block, which waits for no lock longer than `lock_seconds`.
+
+    It is not of a pool: others' waiting never makes this thread wait.
+    """
+    connections[DEFAULT_DB_ALIAS] = new_connection(**_options(lock_seconds))
+    try:
+        yield
+    finally:
+        connections[DEFAULT_DB_ALIAS].close()
+        del connections[DEFAULT_DB_ALIAS]
+
+
+def _options(lock_seconds: float) -> dict[str, object]:
+    if connection.vendor != "postgresql":
+        return {"timeout": lock_seconds}
+    given = connection.settings_dict["OPTIONS"].get("options", "")
+    limits = f"-c lock_timeout={round(lock_seconds * 1000)} -c statement_timeout={round(4000 * lock_seconds)}"
+    return {"pool": False, "connect_timeout": 2, "tcp_user_timeout": 2000, "options": f"{given} {limits}".strip()}
