@@ -96,6 +96,7 @@ class Limits:
     steps: int = 500  # of all its tasks
     model_calls: int = 100
     cost: float = 1.0  # US dollars, of models whose price Langroid knows
+    tool_seconds: float = 120  # of one asynchronous tool
     turns: int = 0  # steps of the root task, as `turns` of Langroid's `Task.run`: what there is then is the answer
 
 

@@ -15,6 +15,7 @@ use another model, by a config of their own, are stopped and kept quiet just the
 # ruff: noqa: E402
 from __future__ import annotations
 
+import inspect
 import logging
 from dataclasses import replace
 from typing import Any
@@ -30,6 +31,7 @@ from langroid import ChatAgent, Task
 from langroid.agent.base import AgentConfig
 
 from chat.agents.context import AgentContext, Asker
+from chat.agents.langroid import loops
 from chat.agents.langroid.scope import current
 from chat.conf import AgentSpec
 from chat.exceptions import AgentUnavailable, new_incident
@@ -45,7 +47,7 @@ def build(spec: AgentSpec, context: AgentContext) -> Task:
     """
     try:
         made = import_string(spec.factory)(replace(context, agent=spec.name, asker=_as_who_asks(context.asker)))
-        return _root_task(made, spec)
+        return _root_task(loops.run(made) if inspect.iscoroutine(made) else made, spec)
     except (Exception, SystemExit) as error:
         incident = new_incident()
         logger.error("agent %s could not be built, incident %s", spec.key, incident, exc_info=error)

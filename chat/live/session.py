@@ -26,6 +26,7 @@ from typing import Any
 
 from django.db import connections
 
+from chat.agents.langroid import loops
 from chat.conf import AgentSpec, Limits, agents
 from chat.exceptions import AgentUnavailable, ChatError, new_incident
 from chat.live.claims import Claim
@@ -38,6 +39,7 @@ from chat.live.recorder import Recorder
 from chat.live.snapshot import Snapshot
 from chat.live.threads import start_thread
 from chat.live.turns import Turns
+from chat.live.writer import Writer, off_loop
 from chat.mends.locks import brief_transaction
 from chat.mends.sqlite import connected
 from chat.models import ChatSession, Conversation, Message
@@ -88,6 +90,8 @@ class AgentSession:
         self.user_id = conversation.user_id
         self.resources = resources
         self.outbox = Outbox(conversation.group, str(conversation.id), may_send=may_send)
+        self.outbox = Outbox(conversation.group, str(conversation.id))
+        self.writer = Writer(f"writer-{conversation.id.hex[:8]}")
         self._ended = ended
         self._reason: str = ChatSession.EndReason.GRACE
         self._abort: Callable[[], object] | None = None
@@ -254,6 +258,10 @@ class AgentSession:
     # -- the thread -------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        with loops.kept():
+            self._live()
+
+    def _live(self) -> None:
         reason = None
         try:
             self._work()
@@ -351,6 +359,7 @@ class AgentSession:
         except (Exception, AgentGone):
             logger.warning("conversation %s: could not be released", self.conversation_id, exc_info=True)
         finally:
+            self.writer.close()
             connections.close_all()
             self._hold.is_gone = True
             self._ended(self)
@@ -375,32 +384,42 @@ class AgentSession:
     def next_message(self) -> UserText | None:
         return self._turns.next_message()
 
+    @off_loop
     def ask(self, question: Question) -> Answer | None:
         return self._questions.ask(question)
 
+    @off_loop
     def llm_started(self, message_id: str, place: Place, *, may_call_tools: bool) -> None:
         self._recorder.llm_started(message_id, place, may_call_tools=may_call_tools)
 
+    @off_loop
     def llm_text(self, message_id: str, text: str) -> None:
         self._recorder.llm_text(message_id, text)
 
+    @off_loop
     def llm_reasoning(self, message_id: str, text: str) -> None:
         self._recorder.llm_reasoning(message_id, text)
 
+    @off_loop
     def llm_ended(self, message_id: str, outcome: LlmOutcome) -> None:
         self._recorder.llm_ended(message_id, outcome)
 
+    @off_loop
     def tool_started(self, run: ToolRun) -> None:
         self._recorder.tool_started(run)
 
+    @off_loop
     def tool_ended(self, tool_call_id: str, outcome: ToolOutcome) -> None:
         self._recorder.tool_ended(tool_call_id, outcome)
 
+    @off_loop
     def task_started(self, task: TaskRun) -> None:
         self._recorder.task_started(task)
 
+    @off_loop
     def task_ended(self, task_id: str, *, status: Status, usage: Usage) -> None:
         self._recorder.task_ended(task_id, status=status, usage=usage)
 
+    @off_loop
     def turn_failed(self, failure: Failure) -> None:
         self._recorder.turn_failed(failure)

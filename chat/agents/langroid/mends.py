@@ -168,6 +168,26 @@ JSON_SCAN = Mend(
     without="Langroid's own search for tool calls is used, which may be slow",
 )
 
+LOOPS_IN_LOOPS = Mend(
+    name="loops in loops",
+    place=SETUP,
+    packages=PACKAGES,
+    needs=(
+        Needs("langroid.agent.batch", "run_batch_tasks"),
+        Needs("langroid.agent.batch", "asyncio"),
+        Needs("langroid.agent.special.doc_chat_agent", "apply_nest_asyncio"),
+    ),
+    without="a batch inside of an asynchronous tool fails, and DocChatAgent patches the server's loop",
+)
+
+CLIENTS = Mend(
+    name="clients of a loop",
+    place="chat/agents/provider/clients.py",
+    packages=PACKAGES,
+    needs=(Needs(OPENAI_GPT, "OpenAIGPT._achat_completions_with_backoff_body", mentions="async_client"),),
+    without="every second batch of a process may fail",
+)
+
 TOOL_DEFAULTS = Mend(
     name="defaults of tools",
     place=SETUP,
@@ -213,5 +233,5 @@ ENCODINGS = Mend(
 
 MENDS = (
     *(WATCH, PRIVATE, REQUESTS, TOO_LONG, LOOPS, PASSES, KILLS, KEYS, COLOURS, LOGS, RETRIES),
-    *(JSON_SCAN, TOOL_DEFAULTS, TOKEN_COUNTS, MOCK_MODEL, DOTENV, ENCODINGS),
+    *(JSON_SCAN, LOOPS_IN_LOOPS, CLIENTS, TOOL_DEFAULTS, TOKEN_COUNTS, MOCK_MODEL, DOTENV, ENCODINGS),
 )

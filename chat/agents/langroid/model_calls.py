@@ -29,7 +29,7 @@ from chat.agents.langroid import mends
 from chat.agents.langroid.holdback import HoldBack, without_tool_calls
 from chat.agents.langroid.scope import Scope, ToolCall, TurnStopped, Watch, override, own_span
 from chat.agents.langroid.signals import Signals
-from chat.agents.provider import failures, stream
+from chat.agents.provider import clients, failures, stream
 from chat.agents.provider.request import RequestAborted
 from chat.exceptions import LimitReached
 from chat.observer import AgentGone, FinishReason, LlmOutcome, Usage
@@ -53,7 +53,7 @@ async def llm_response_messages_async(
     original: Any, now: Scope, agent: ChatAgent, messages: Any, *args: Any, **kwargs: Any
 ) -> Any:
     with _model_call(now, agent, messages) as call:
-        call.response = await original(agent, messages, *args, **kwargs)
+        call.response = await now.run.stoppable(original(agent, messages, *args, **kwargs))
     return call.response
 
 
@@ -85,6 +85,8 @@ def _chat_completions_with_backoff_body(original: Any, now: Scope, llm: OpenAIGP
 @override(OpenAIGPT, mend=mends.REQUESTS)
 async def _achat_completions_with_backoff_body(original: Any, now: Scope, llm: OpenAIGPT, **kwargs: Any) -> Any:
     now.check()
+    if mends.CLIENTS.holds:
+        llm.async_client = await clients.of_this_loop(llm.async_client)
     try:
         cached, key, result = await original(llm, **kwargs)
     except Exception as error:

@@ -6,14 +6,15 @@ context, and in asyncio tasks. Outside of a run it is None, and Langroid behaves
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import threading
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 from langroid import Task
@@ -26,6 +27,8 @@ from chat.agents.langroid.budget import Budget
 from chat.agents.langroid.mends import WATCH
 from chat.mends.mend import Mend
 from chat.observer import AgentGone, Failure, LlmOutcome, Observer, Place, Status, TaskRun, Usage
+
+T = TypeVar("T")
 
 
 class TurnStopped(BaseException):
@@ -130,6 +133,37 @@ class Run:
     has_hung_up: bool = False
     failed: tuple[BaseException, Failure, int] | None = None  # the newest failed model call, with its depth
     objects: set[str] = field(default_factory=set)  # what Langroid registered meanwhile
+    _cuts: list[tuple[Any, Any]] = field(default_factory=list)  # loop and task of what waits; guarded by _lock
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def abort(self) -> None:
+        """Cut what the turn waits for. From any thread; does not block."""
+        if self.request:
+            self.request.abort()
+        with self._lock:
+            cuts = list(self._cuts)
+        for loop, task in cuts:
+            with suppress(RuntimeError):  # the loop has just been closed
+                loop.call_soon_threadsafe(task.cancel)
+
+    async def stoppable(self, coroutine: Coroutine[Any, Any, T], seconds: float = 0) -> T:
+        """Wait for something that a stop ends, and the time (0: no limit). Raises: TurnStopped, TimeoutError."""
+        here = asyncio.get_running_loop(), asyncio.current_task()
+        with self._lock:
+            self._cuts.append(here)
+        try:
+            if self.observer.halted:
+                coroutine.close()
+                raise TurnStopped
+            async with asyncio.timeout(seconds or None):
+                return await coroutine
+        except asyncio.CancelledError:
+            if self.observer.halted:
+                raise TurnStopped from None
+            raise
+        finally:
+            with self._lock:
+                self._cuts.remove(here)
 
     def forget_turn(self) -> None:
         """Let go of what the past turn left in Langroid's registry, which only grows.

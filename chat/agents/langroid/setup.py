@@ -12,6 +12,7 @@ The import takes two to three seconds: `warm` does it ahead of the first session
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import functools
 import gc
@@ -30,7 +31,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from chat.agents.langroid import mends
+from chat.agents.langroid import loops, mends
 from chat.agents.langroid.json_scan import json_candidates
 from chat.agents.provider import mends as of_provider
 from chat.agents.provider.request import ModelRequest, RequestAborted, is_bound, make_stoppable, pause
@@ -207,6 +208,7 @@ def _prepare() -> None:
         mends.LOGS: _log_under_own_names,
         mends.RETRIES: _make_calls_stoppable,
         mends.JSON_SCAN: _scan_json_in_linear_time,
+        mends.LOOPS_IN_LOOPS: _run_loops_anywhere,
         mends.TOOL_DEFAULTS: _make_tools_once,
         mends.TOKEN_COUNTS: _count_tokens_by_length,
     }.items():
@@ -329,6 +331,28 @@ def _scan_json_in_linear_time() -> None:
     patched: Any = parse_json
     patched.get_json_candidates = json_candidates
     patched.try_repair_json_yaml = _none_if_too_deep(parse_json.try_repair_json_yaml)
+
+
+def _run_loops_anywhere() -> None:
+    """Let Langroid's `asyncio.run` work inside of a running loop, too: a tool that is asynchronous may start a batch.
+
+    DocChatAgent would patch the loop for that, and with it every loop of the process, the server's too
+    (agent/special/doc_chat_agent.py:991).
+    """
+    from langroid.agent import batch
+    from langroid.agent.special import doc_chat_agent
+
+    batch.asyncio = _Asyncio("asyncio of langroid")
+    doc_chat_agent.apply_nest_asyncio = lambda: None
+
+
+class _Asyncio(ModuleType):
+    """The module, with another `run`."""
+
+    run = staticmethod(loops.run_once)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
 
 
 def _none_if_too_deep(repair: Callable[[str], str | None]) -> Callable[[str], str | None]:

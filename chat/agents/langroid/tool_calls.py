@@ -14,13 +14,15 @@ from typing import Any
 from langroid.agent.base import Agent
 from langroid.agent.chat_agent import ChatAgent
 from langroid.agent.chat_document import ChatDocument
-from langroid.agent.tool_message import ToolMessage
+from langroid.agent.tool_message import ToolMessage, handler_name
 from langroid.agent.tools.orchestration import AgentDoneTool, DoneTool, FinalResultTool
 from langroid.mytypes import Entity
 
+from chat.agents.langroid import loops
 from chat.agents.langroid.history import Call, calls_natively, result_messages, result_text
 from chat.agents.langroid.scope import Scope, ToolCall, TurnStopped, override
 from chat.agents.provider import failures
+from chat.exceptions import LimitReached
 from chat.observer import AgentGone, Status, ToolOutcome, ToolRun
 
 NO_SUCH_TOOL = "There is no such tool."
@@ -35,9 +37,9 @@ def handle_tool_message(
     now.check()
     call = now.span.take(tool)
     if call is None:  # not a model's call: what a tool returned, or a step of Langroid's own
-        return original(agent, tool, chat_doc=chat_doc)
+        return _run(original, now, agent, tool, chat_doc)
     with _tool_run(now, agent, call):
-        result = original(agent, tool, chat_doc=chat_doc)
+        result = _run(original, now, agent, tool, chat_doc)
         call.result = _text_of(result)
         return _told(now, result)
     return call.result  # the tool has failed
@@ -50,12 +52,31 @@ async def handle_tool_message_async(
     now.check()
     call = now.span.take(tool)
     if call is None:
-        return await original(agent, tool, chat_doc=chat_doc)
+        return await _run_async(original, now, agent, tool, chat_doc)
     with _tool_run(now, agent, call):
-        result = await original(agent, tool, chat_doc=chat_doc)
+        result = await _run_async(original, now, agent, tool, chat_doc)
         call.result = _text_of(result)
         return _told(now, result)
     return call.result
+
+
+def _run(original: Any, now: Scope, agent: Agent, tool: ToolMessage, chat_doc: ChatDocument | None) -> Any:
+    """Run a tool; one that is asynchronous only, as those of MCP, on a loop. Langroid would pass over it."""
+    handler = handler_name(type(tool), tool.default_value("request"))
+    names = {*vars(agent), *dir(type(agent))}
+    if handler in names or f"{handler}_async" not in names:
+        return original(agent, tool, chat_doc=chat_doc)
+    plain = Agent.handle_tool_message_async.__wrapped__  # Langroid's own: the run is told already
+    return loops.run(_run_async(plain, now, agent, tool, chat_doc))
+
+
+async def _run_async(original: Any, now: Scope, agent: Agent, tool: ToolMessage, chat_doc: ChatDocument | None) -> Any:
+    """Await a tool, for no longer than the entry allows. Raises: TurnStopped, LimitReached."""
+    seconds = now.run.budget.limits.tool_seconds
+    try:
+        return await now.run.stoppable(original(agent, tool, chat_doc=chat_doc), seconds)
+    except TimeoutError as error:
+        raise LimitReached(f"It gave no result in {seconds:g} seconds.") from error
 
 
 def _told(now: Scope, result: Any) -> Any:

@@ -36,6 +36,7 @@ from chat.agents.langroid import setup
 
 setup.import_langroid()
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -72,8 +73,7 @@ def run(task: Task, observer: Observer, request: Request | None = None, *, limit
     What the agent leaves in Langroid's registry is removed in every case. Raises: AgentGone, as the observer does.
     """
     this = Run(observer, request, task, Budget(limits))
-    if request:
-        observer.on_stop(request.abort)
+    observer.on_stop(this.abort)
     token = current.set(Scope(this, Span(task.agent, task.name, task)))
     try:
         # With a return type of its own a task calls its model once more at the end.
@@ -103,7 +103,7 @@ def step(original: Speak, now: Scope, task: Task, turns: int = -1) -> ChatDocume
 async def step_async(original: SpeakLater, now: Scope, task: Task, turns: int = -1) -> ChatDocument | None:
     now.check()
     if _is_users_turn(task):
-        return _hear(now, task, _reply(now, task))
+        return _hear(now, task, await asyncio.to_thread(_reply, now, task))
     now.run.budget.step()
     document = await original(task, turns)
     now.check()
@@ -134,6 +134,13 @@ def _contained(now: Scope, task: Task) -> Iterator[None]:
     except TurnStopped:
         now.run.is_users_turn = True
         settle(now, task.agent, now.stopped)
+    except asyncio.CancelledError as error:  # a stop that came when what it was to end had just ended
+        now.run.is_users_turn = True
+        if now.observer.halted:
+            settle(now, task.agent, now.stopped)
+        else:
+            settle(now, task.agent, "error", TOO_LATE)
+            _report(now, error)
     except Exception as error:
         now.run.is_users_turn = True
         settle(now, task.agent, "error", TOO_LATE)
@@ -156,7 +163,7 @@ def _next_turn(now: Scope, task: Task) -> ChatDocument | None:
     return _hear(now, task, message.content)
 
 
-def _report(now: Scope, error: Exception) -> None:
+def _report(now: Scope, error: BaseException) -> None:
     """Report a failed turn, unless the failure was that of a model call of the root agent: it has told already."""
     if now.run.failed is None or now.run.failed[0] is not error:
         return now.observer.turn_failed(failures.of_turn(error))
@@ -381,7 +388,7 @@ def user_response(original: Speak, now: Scope, agent: Agent, msg: Any = None) ->
 
 @override(Agent)
 async def user_response_async(original: Any, now: Scope, agent: Agent, msg: Any = None) -> ChatDocument | None:
-    return agent.user_response(msg)
+    return await asyncio.to_thread(agent.user_response, msg)
 
 
 @override(ChatAgent)

@@ -53,7 +53,7 @@ def of_model(error: BaseException, *, model: str) -> Failure:
     return Failure(code=code, details=SENTENCES[code], incident=incident, retry_ms=retry_ms)
 
 
-def of_turn(error: Exception) -> Failure:
+def of_turn(error: BaseException) -> Failure:
     """Return the failure of a turn that ends outside of any model call, and log it under its incident."""
     incident = new_incident()
     if isinstance(error, ChatError):
