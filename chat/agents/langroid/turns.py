@@ -80,6 +80,7 @@ def run(task: Task, observer: Observer, request: Request | None = None, *, limit
         task.run(None, turns=0, allow_restart=False, return_type=ChatDocument)
     finally:
         current.reset(token)
+        observer.on_stop(lambda: None)  # else it keeps the agents
         this.forget_all()
 
 
