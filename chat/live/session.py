@@ -90,7 +90,6 @@ class AgentSession:
         self.user_id = conversation.user_id
         self.resources = resources
         self.outbox = Outbox(conversation.group, str(conversation.id), may_send=may_send)
-        self.outbox = Outbox(conversation.group, str(conversation.id))
         self.writer = Writer(f"writer-{conversation.id.hex[:8]}")
         self._ended = ended
         self._reason: str = ChatSession.EndReason.GRACE
