@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import sqlite3
+import threading
+import time
 import urllib.request
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -21,10 +25,22 @@ from chat.models import ChatSession, Conversation, Message
 from chat.owners import Owner
 from tests import programs
 from tests.client import Client
+from tests.pace import SLACK, assert_within
 from tests.servers import Server
 
 SENTINEL = "xyzzy-7f3a"
 VISITOR = Owner(visitor="f" * 64)
+
+
+@pytest.fixture(autouse=True)
+def _settled(transactional_db):
+    """No thread of one test cleans in the next."""
+    yield
+    programs.wait_until(lambda: not is_cleaning())
+
+
+def is_cleaning() -> bool:
+    return any(thread.name == "chat-erasure" for thread in threading.enumerate())
 
 
 # -- what belongs to a conversation -----------------------------------------------------------------------------------
@@ -73,6 +89,16 @@ def bytes_of(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
 
 
+def is_gone(folder: Path) -> bool:
+    """Whether the text leaves the files within the seconds in which the process's thread sees to it."""
+    deadline = time.monotonic() + 4 * SLACK
+    while SENTINEL.encode() in bytes_of(folder):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
 def fill(*, seed: int, rounds: int) -> list[Conversation]:
     """Make conversations whose rows grow and move between pages, as checkpoints do; half are to be deleted."""
     chance = random.Random(seed)
@@ -96,7 +122,7 @@ def test_no_piece_of_a_deleted_text_is_left_in_the_file(seed):
         assert SENTINEL.encode() in bytes_of(folder)
         conversation.delete()
 
-    assert SENTINEL.encode() not in bytes_of(folder)
+    assert is_gone(folder)
     assert b"kept" in bytes_of(folder)
 
 
@@ -108,6 +134,7 @@ def test_the_file_that_is_too_large_is_overwritten_at_once_and_written_anew_by_p
     before = bytes_of(folder).count(SENTINEL.encode())
     for conversation in doomed:
         conversation.delete()
+    programs.wait_until(lambda: not is_cleaning())
     left = bytes_of(folder).count(SENTINEL.encode())
     call_command("purge")
 
@@ -124,40 +151,82 @@ def test_conversations_of_a_deleted_account_leave_no_text_either():
 
     alice.delete()
 
-    assert SENTINEL.encode() not in bytes_of(folder)
+    assert is_gone(folder)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_one_transaction_that_deletes_many_cleans_up_once(monkeypatch):
+def test_many_deletions_are_cleaned_up_after_once(monkeypatch):
     sqlite_file()
     cleaned = []
-    monkeypatch.setattr(erasure, "clean", lambda *args, **kwargs: cleaned.append(args))
-    for _ in range(3):
-        Conversation.objects.create(visitor=VISITOR.visitor, agent_key="a")
+    monkeypatch.setattr(erasure, "_clean_patiently", lambda cleaning: cleaned.append(cleaning) or True)
+    for _ in range(200):
+        Conversation.objects.create(visitor=VISITOR.visitor, agent_key="a").delete()
 
-    with transaction.atomic():
-        for conversation in Conversation.objects.all():
-            conversation.delete()
-
-    assert len(cleaned) == 1
+    programs.wait_until(lambda: not is_cleaning())
+    assert 1 <= len(cleaned) <= 5
 
 
-@pytest.mark.django_db(transaction=True)
-def test_a_reader_in_the_way_is_reported_and_the_next_time_cleans(caplog):
-    file = sqlite_file()
-    connection.cursor().execute("PRAGMA busy_timeout=200")
-    doomed = fill(seed=2, rounds=50)
+@contextlib.contextmanager
+def reader_of(file: Path) -> Iterator[None]:
+    """Somebody who reads for long: a backup, a shell."""
     reader = sqlite3.connect(file, isolation_level=None)
     reader.execute("BEGIN")
     reader.execute("SELECT count(*) FROM chat_message").fetchone()
-    for conversation in doomed:
-        conversation.delete()
+    try:
+        yield
+    finally:
+        reader.close()
 
-    assert "not cleaned yet" in caplog.text and SENTINEL.encode() in bytes_of(file.parent)
-    reader.close()
-    assert erasure.clean("default")
-    assert SENTINEL.encode() not in bytes_of(file.parent)
-    connection.close()
+
+@pytest.mark.django_db(transaction=True)
+def test_a_reader_in_the_way_delays_neither_a_deletion_nor_others_and_the_file_is_cleaned_after_it():
+    file = sqlite_file()
+    doomed = fill(seed=2, rounds=50)
+    with reader_of(file):
+        for conversation in doomed:
+            began = time.monotonic()
+            conversation.delete()
+            assert_within(0.3, since=began)
+        until = time.monotonic() + 3
+        while time.monotonic() < until:  # the thread tries meanwhile
+            began = time.monotonic()
+            Conversation.objects.create(visitor=VISITOR.visitor, agent_key="a")
+            assert_within(0.3, since=began)
+        assert SENTINEL.encode() in bytes_of(file.parent)
+
+    assert is_gone(file.parent)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_purge_shuts_nobody_out_while_it_waits_for_a_reader_and_says_that_it_gave_up(monkeypatch):
+    file = sqlite_file()
+    monkeypatch.setattr(erasure, "PURGE_SECONDS", 1.5)
+    err = StringIO()
+    with reader_of(file):
+
+        def purge() -> None:
+            call_command("purge", stderr=err, stdout=StringIO())
+            connection.close()  # this thread's own
+
+        purging = threading.Thread(target=purge)
+        purging.start()
+        while purging.is_alive():
+            began = time.monotonic()
+            Conversation.objects.create(visitor=VISITOR.visitor, agent_key="a")
+            assert_within(0.3, since=began)
+
+    assert "in use" in err.getvalue()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_deletion_inside_of_a_request_s_transaction_waits_for_no_cleaning():
+    file = sqlite_file()
+    conversation = fill(seed=3, rounds=20)[0]
+    with reader_of(file):
+        began = time.monotonic()
+        with transaction.atomic():
+            conversation.delete()
+        assert_within(0.3, since=began)
 
 
 # -- a whole server --------------------------------------------------------------------------------------------------
@@ -192,7 +261,7 @@ async def test_a_deleted_conversation_is_nowhere(stub, tmp_path):
             found = {key: redis_client.dump(key) for key in redis_client.scan_iter()}
             redis_client.close()
             assert SENTINEL not in str(found)
-            assert SENTINEL.encode() not in bytes_of(tmp_path)  # database, log of the server, whatever it writes
+            assert await asyncio.to_thread(is_gone, tmp_path)  # database, log of the server, whatever it writes
         server.stop()
         assert SENTINEL.encode() not in bytes_of(tmp_path)
 
