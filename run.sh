@@ -8,8 +8,8 @@ usage() {
     cat <<'TEXT'
 Usage: ./run.sh [--host ADDRESS] [--port NUMBER] [--noreload] [--admin NAME]
 
-  --host ADDRESS   address to listen on (default 127.0.0.1; 0.0.0.0 for the whole network)
-  --port NUMBER    port to listen on (default 8000)
+  --host ADDRESS   address to listen on (default: HOST, else 127.0.0.1; 0.0.0.0 for the whole network)
+  --port NUMBER    port to listen on (default: PORT, else 8000)
   --noreload       do not restart when a source file changes
   --admin NAME     make NAME an administrator first; a new one chooses a password
 TEXT
@@ -20,7 +20,14 @@ fail() {
     exit 1
 }
 
-host=127.0.0.1 port=8000 admin= options=()
+# A variable of the environment, or of the file .env, or a default.
+setting() {
+    local found=${!1:-}
+    [ -n "$found" ] || found=$(sed -nE "s/^ *(export +)?$1 *= *[\"']?([^\"' #]+).*/\2/p" .env 2>/dev/null | tail -n1)
+    echo "${found:-$2}"
+}
+
+host=$(setting HOST 127.0.0.1) port=$(setting PORT 8000) admin= options=()
 while [ $# -gt 0 ]; do
     case $1 in
         --host | --port | --admin)

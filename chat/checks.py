@@ -5,7 +5,7 @@
     E011       CHAT_TRUSTED_PROXIES
     W001       unknown CHAT_* names                    W002       a channel layer that loses messages
     W003       SQLite that refuses writes              W004       messages that fit into no frame
-    W010-W011  doors that stand open in production (`check --deploy`)
+    W010-W011, E012  doors that stand open in production (`check --deploy`)
     E020       a package without what the chat stands on
     W020       a mend that does not fit a package        W021       a version with which its mends were not tested
 
@@ -278,6 +278,9 @@ def check_open_doors(**_: Any) -> list[CheckMessage]:
     if conf.COMPATIBLE_PROFILE:
         problem = "CHAT_COMPATIBLE_PROFILE is on: sockets without `v=1` are served in the older format."
         found.append(_warning("W011", problem, "Turn it off when no older page is in use."))
+    if conf.COMPATIBLE_SESSION_IDS:
+        problem = "CHAT_COMPATIBLE_SESSION_IDS is on: a page's session id, 46 random bits, is a visitor's only key."
+        found.append(_error("E012", problem, "Turn it off: the cookie of the chat's own page is the credential."))
     return found
 
 

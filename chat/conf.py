@@ -47,6 +47,7 @@ SETTINGS: dict[str, Setting] = {
     "TRUSTED_PROXIES": Setting((), list, "Addresses or networks of proxies whose `X-Forwarded-For` is believed."),
     "SOCKET_PATH": Setting("", str, "Path of the socket as browsers ask for it; empty: `ws/chat/` beside the page."),
     "COMPATIBLE_PROFILE": Setting(_debug, bool, "Serve sockets without `v=1` in the older format. Default: DEBUG."),
+    "COMPATIBLE_SESSION_IDS": Setting(_debug, bool, "Such a page's session id is its visitor's key. Default: DEBUG."),
     "MODEL": Setting("", str, "Model of the built-in agents, any Langroid model string; empty: Langroid's default."),
     "API_KEY": Setting("", str, "Key of the model's server, passed on explicitly; empty: the mock model answers."),
     "API_BASE": Setting("", str, "Base URL of an OpenAI-compatible server, passed on explicitly."),

@@ -12,6 +12,7 @@ import uuid
 from typing import Any
 
 from channels.exceptions import StopConsumer
+from django.conf import settings
 
 from chat.cluster.process import this_process
 from chat.conf import conf
@@ -19,7 +20,15 @@ from chat.connection.abuse import Abuse
 from chat.connection.catch_up import read
 from chat.connection.commands import Commands
 from chat.connection.feed import Feed
-from chat.connection.opening import Opening, Refused, identify, open_for, options_of, speaks_compatible
+from chat.connection.opening import (
+    Opening,
+    Refused,
+    browser_session_of,
+    identify,
+    open_for,
+    options_of,
+    speaks_compatible,
+)
 from chat.exceptions import (
     BadFrame,
     Busy,
@@ -53,7 +62,9 @@ from chat.wire.commands import (
     decode,
     parse,
 )
+from chat.wire.compatible import Compatible
 from chat.wire.events import Bye, Event, Pong, error_event
+from chat.wire.flow import Rate, Window
 from chat.wire.frames import encode
 
 logger = logging.getLogger(__name__)
@@ -69,6 +80,7 @@ class ChatConsumer(LeanConsumer):
     groups_left: set[str]  # not joined yet
     _groups: frozenset[str] = frozenset()  # to be left
     is_html = False
+    _profile: Compatible | None = None  # of a page that does not speak protocol 1
     address = ""
 
     # -- opening and closing ----------------------------------------------------------------------------------------
@@ -91,7 +103,9 @@ class ChatConsumer(LeanConsumer):
     async def _open(self) -> None:
         options = options_of(self.scope)
         is_compatible = speaks_compatible(self.scope, options)
-        self.owner = await identify(self.scope)
+        if is_compatible:
+            self._profile = Compatible(language=settings.LANGUAGE_CODE)
+        self.owner = await identify(self.scope, browser_session_of(options) if is_compatible else "")
         await this_process.start()
         if this_process.is_draining:
             raise Refused(CLOSE_RESTART, Busy("The server is restarting.", retry_ms=2000))
@@ -107,10 +121,13 @@ class ChatConsumer(LeanConsumer):
             self.conversation_id,
             self._write,
             html=self.is_html,
-            is_compatible=is_compatible,
             read=read,
             ask=this_process.snapshot,
+            flow=Rate() if self._profile else Window(),
+            tell=self._profile and self._profile.tell,
         )
+        if self._profile:
+            self._profile.greeting, self._profile.agent = opening.agent.greeting, opening.agent.name
         self.feed = feed  # the process may dismiss this connection at any await
         this_process.connections.join(self)
         await self._greet_page(feed)
@@ -156,7 +173,9 @@ class ChatConsumer(LeanConsumer):
         """A browser cannot read a refused handshake: accept, say why, close."""
         if not self._accepted:
             await self._accept()
-        await self._write(encode(error_event(refusal.error)))
+        error = error_event(refusal.error)
+        for event in self._profile.tell(error) if self._profile else [error]:
+            await self._write(encode(event))
         await self.close(refusal.code)
 
     async def close(self, code: int | None = None, reason: str | None = None) -> None:
@@ -206,7 +225,8 @@ class ChatConsumer(LeanConsumer):
     async def receive_json(self, content: Frame, **kwargs: Any) -> None:
         """Do what the frame says. Raises: ChatError."""
         assert self.feed is not None  # `receive` has looked
-        command = parse(content, max_chars=conf.MAX_MESSAGE_CHARS)
+        frame = self._profile.understand(content) if self._profile else content
+        command = parse(frame, max_chars=conf.MAX_MESSAGE_CHARS)
         match command:
             case Ack(frames=frames):
                 await self.feed.ack(frames)

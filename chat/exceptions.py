@@ -34,6 +34,13 @@ class BadFrame(ChatError):
     sentence = "The message could not be understood."
 
 
+class NotUnderstood(ChatError):
+    """An answer that a person has typed, and that is none: to be asked again. No abuse."""
+
+    code = "bad_frame"
+    sentence = "This answer could not be understood."
+
+
 class UnknownType(ChatError):
     code = "unknown_type"
     sentence = "The server does not know this type of message."

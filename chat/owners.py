@@ -92,6 +92,11 @@ def new_visitor() -> tuple[Owner, str]:
     return Owner(visitor=_digest(key)), signing.Signer(salt=COOKIE).sign(key)
 
 
+def visitor_of_session(browser_session: str) -> Owner:
+    """The anonymous owner that a page of the prototype names; whoever knows the id is that owner."""
+    return Owner(visitor=_digest(f"session {browser_session}"))
+
+
 def remember(response: HttpResponse, cookie: str) -> None:
     """Give the visitor the cookie of `new_visitor()`."""
     response.set_cookie(

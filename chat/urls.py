@@ -17,5 +17,6 @@ urlpatterns = [
     path("api/conversations/<uuid:id>/records", api.records, name="records"),
     path("api/conversations/<uuid:id>/records/<uuid:message_id>", downloads.record_text, name="record-text"),
     path("healthz", health.healthz, name="healthz"),
+    path("health", health.health, name="health"),
     path("readyz", health.readyz, name="readyz"),
 ]

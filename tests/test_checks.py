@@ -323,7 +323,12 @@ def test_databases_that_take_several_writers_pass(settings, monkeypatch, databas
 
 
 @pytest.mark.parametrize(
-    ("name", "id"), [("CHAT_ALLOW_ANONYMOUS", "chat.W010"), ("CHAT_COMPATIBLE_PROFILE", "chat.W011")]
+    ("name", "id"),
+    [
+        ("CHAT_ALLOW_ANONYMOUS", "chat.W010"),
+        ("CHAT_COMPATIBLE_PROFILE", "chat.W011"),
+        ("CHAT_COMPATIBLE_SESSION_IDS", "chat.E012"),
+    ],
 )
 def test_open_doors_are_told_of_at_deployment(settings, name, id):
     settings.DEBUG = False

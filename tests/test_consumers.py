@@ -219,6 +219,24 @@ async def test_only_pages_of_this_site_and_of_allowed_origins_connect(origin, al
         await page.disconnect()
 
 
+@pytest.mark.parametrize("origin", ["http://localhost:5173", "http://127.0.0.1:3000", "http://[::1]:5173"])
+async def test_while_developing_an_older_page_may_come_from_any_port_of_this_machine(origin, settings):
+    for debug, profile in ((True, True), (True, False), (False, True)):
+        settings.DEBUG, settings.CHAT_COMPATIBLE_PROFILE = debug, profile
+        page = Page(origin=origin)
+        assert await page.connect(timeout=10) == (debug and profile, None if debug and profile else 1000)
+        if debug and profile:
+            await page.disconnect()
+
+
+async def test_a_refused_handshake_tells_the_log_what_came_and_what_was_expected(settings, caplog):
+    settings.CHAT_ALLOWED_ORIGINS = ["https://app.example"]
+    await Page(origin="http://evil.example").connect(timeout=10)
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "chat.routing"]
+    for part in ("http://evil.example", "http://testserver", "https://app.example", "CHAT_ALLOWED_ORIGINS"):
+        assert part in line
+
+
 async def test_a_host_that_is_not_allowed_is_refused():
     connected, _ = await Page(host=(b"host", b"evil.example")).connect(timeout=10)
     assert not connected
@@ -268,8 +286,57 @@ async def test_the_compatible_profile_is_never_acknowledged_nor_greeted_with_mor
     connection = await page.open()
     assert set(connection) == {"type", "status", "session_id", "message"}
     await page.say(type="ping")
-    assert await page.receive_nothing(timeout=0.3)
+    assert await page.next() == {"type": "pong"}
     await page.disconnect()
+
+
+SESSION = "browser-1732953600000-k3x9q2m1a"
+
+
+async def session_ids(*pages: Page) -> list[str]:
+    """The conversations that these pages get, one page after the other; each says something."""
+    ids = []
+    for page in pages:
+        ids.append((await page.open())["session_id"])
+        await page.say(type="message", content="hello")
+        await page.next_of("message")
+        await page.disconnect()
+    return ids
+
+
+@pytest.mark.parametrize(("setting", "is_same"), [(True, True), (False, False)])
+async def test_a_session_id_is_a_visitor_s_key_only_where_a_setting_says_so(settings, setting, is_same):
+    settings.CHAT_COMPATIBLE_SESSION_IDS = setting
+    first, second = await session_ids(*(Page(f"browser_session_id={SESSION}", path="/ws") for _ in range(2)))
+    assert (first == second) is is_same
+
+
+async def test_with_a_cookie_a_session_id_names_a_conversation_of_its_owner(settings):
+    settings.CHAT_COMPATIBLE_SESSION_IDS = False
+    mine, other = ({COOKIE: new_visitor()[1]} for _ in range(2))
+    query = f"browser_session_id={SESSION}"
+    first, again, theirs = await session_ids(*(Page(query, path="/ws", cookies=jar) for jar in (mine, mine, other)))
+    assert first == again != theirs
+
+
+async def test_what_is_easily_guessed_is_nobody_s_session(settings):
+    settings.CHAT_COMPATIBLE_SESSION_IDS = True
+    first, second = await session_ids(*(Page("browser_session_id=browser-1", path="/ws") for _ in range(2)))
+    assert first != second
+
+
+async def test_a_page_of_the_prototype_that_is_loaded_again_has_the_answers(settings):
+    settings.CHAT_COMPATIBLE_SESSION_IDS = True
+    query = f"browser_session_id={SESSION}"
+    page = Page(query, path="/ws")
+    await page.open()
+    await page.say(type="message", content="hello")
+    answer = await page.next_of("message")
+    await page.disconnect()
+    again = Page(query, path="/ws")
+    await again.open()
+    assert (await again.next_of("message"))["message"]["content"] == answer["message"]["content"]
+    await again.disconnect()
 
 
 @pytest.mark.parametrize("query", ["conversation=x", f"conversation={NOTHING}", "agent=nobody"])

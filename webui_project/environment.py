@@ -15,7 +15,12 @@ from environ.fileaware_mapping import FileAwareMapping
 from chat.conf import SETTINGS
 
 # Other names under which the world knows some of the CHAT_* settings.
-ALIASES = {"API_KEY": "OPENAI_API_KEY", "API_BASE": "OPENAI_API_BASE", "MOCK_MODEL": "USE_MOCK_LLM"}
+ALIASES = {
+    "MODEL": "OPENAI_MODEL",
+    "API_KEY": "OPENAI_API_KEY",
+    "API_BASE": "OPENAI_API_BASE",
+    "MOCK_MODEL": "USE_MOCK_LLM",
+}
 
 
 def read(variables: Mapping[str, str], dotenv: Path) -> environ.Env:

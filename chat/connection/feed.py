@@ -24,14 +24,14 @@ from chat.live.snapshot import Snapshot, StreamView
 from chat.live.threads import in_thread
 from chat.markdown.colours import Patience
 from chat.models import Conversation
-from chat.wire.codes import CHUNK_CHARS, SNAPSHOT_CHARS
-from chat.wire.compatible import compatible
+from chat.wire.codes import CHUNK_CHARS
 from chat.wire.events import Event, StreamEnd, StreamToken
 from chat.wire.flow import Rate, Window
 from chat.wire.frames import encode, size_of
 
 Write = Callable[[str], Awaitable[None]]
 Read = Callable[[Lack], Stored]
+Tell = Callable[[Event], list[Event]]
 Ask = Callable[..., Awaitable[Snapshot | None]]  # (conversation_id, owner_process, *, html)
 Greet = Callable[[Conversation | None, bool, bool], Event]  # (conversation, resumed, earlier) -> `connection`
 
@@ -40,15 +40,26 @@ class Feed:
     """The one writer of a connection's events about its conversation."""
 
     def __init__(
-        self, conversation_id: uuid.UUID, write: Write, *, html: bool, is_compatible: bool, read: Read, ask: Ask
+        self,
+        conversation_id: uuid.UUID,
+        write: Write,
+        *,
+        html: bool,
+        read: Read,
+        ask: Ask,
+        flow: Window | Rate,
+        tell: Tell | None = None,
     ) -> None:
-        """`read` finds in the database what is missing (blocking), `ask` what runs, from who runs it; None: unknown."""
+        """`read` finds in the database what is missing (blocking), `ask` what runs, from who runs it; None: unknown.
+
+        `flow`: how much the page takes; `tell`: what a page that does not speak protocol 1 is told instead of an event.
+        """
         self.conversation_id = conversation_id
         self.is_html = html
         self._cursor = Cursor()
-        self._flow: Window | Rate = Rate() if is_compatible else Window()
+        self._flow = flow
         self._write, self._read, self._ask = write, read, ask
-        self._is_compatible = is_compatible
+        self._tell = tell
         self._lock = asyncio.Lock()
         self._doubts = 0  # ticks in a row at which the database knew of another state
         self._greet: Greet | None = None
@@ -82,10 +93,10 @@ class Feed:
         return bool(self._cursor.status.get("queued"))
 
     async def send(self, event: Event, frame: str | None = None) -> None:
-        """Send one event, whatever the window says; in the compatible profile what stands for it."""
-        if not self._is_compatible:
+        """Send one event, whatever the window says, or what this page is told instead."""
+        if self._tell is None:
             return await self.send_frame(frame or encode(event))
-        for told in compatible(event):
+        for told in self._tell(event):
             await self.send_frame(encode(told))
 
     async def send_frame(self, frame: str) -> None:
@@ -180,10 +191,7 @@ class Feed:
 
     def _drop(self) -> None:
         """The window is full: what comes now is dropped, and the ack that opens it begins a catch-up."""
-        if self._is_compatible:
-            self._cursor.is_behind = True
-        else:
-            self._start_over(self.seq)
+        self._start_over(self.seq)
 
     def _start_over(self, after: int | None) -> None:
         self._must_greet, self._after = True, after
@@ -292,8 +300,6 @@ class Feed:
         """
         id = view.start["message_id"]
         position = self._cursor.positions.get(id)
-        if self._is_compatible:
-            return await self._send_rest(view, position, new)
         if position and self._has_all(view, position, is_stored=new.is_checkpoint):
             position.is_checkpoint = new.is_checkpoint
             return True
@@ -317,21 +323,6 @@ class Feed:
             return not position.is_checkpoint and (position.next, position.next_reasoning) == (view.n, view.reasoning_n)
         is_older = len(view.text) <= position.chars and len(view.reasoning) <= position.reasoning_chars
         return is_older or (self.is_html and not position.is_checkpoint)  # chunks of HTML do not say how much text
-
-    async def _send_rest(self, view: StreamView, position: Position | None, new: Position) -> bool:
-        """The compatible profile: `stream_start` once, then the missing text as one token."""
-        id = view.start["message_id"]
-        if position is None:
-            position = self._cursor.positions[id] = new
-            await self.send(view.start)
-        position.is_checkpoint = new.is_checkpoint or len(view.text) < position.chars  # stored before it was sent
-        position.next, position.next_reasoning = view.n, view.reasoning_n
-        while rest := view.text[position.chars :][:SNAPSHOT_CHARS]:
-            if not self.is_open:
-                return False
-            position.chars += len(rest)
-            await self.send(StreamToken(type="stream_token", message_id=id, n=view.n, token=rest))
-        return True
 
 
 def _is_idle(status: Event) -> bool:

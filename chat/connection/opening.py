@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from dataclasses import dataclass
 from typing import Any
@@ -14,13 +15,15 @@ from chat.conf import AgentSpec, agents, conf, default_agent
 from chat.exceptions import BadFrame, ChatError, NotFound, Unauthorized
 from chat.live.threads import in_thread
 from chat.models import Conversation
-from chat.owners import Owner, has_session, new_visitor, owner_of_cookies
+from chat.owners import Owner, has_session, new_visitor, owner_of_cookies, visitor_of_session
 from chat.wire.codes import CLOSE_ABUSE, CLOSE_NOT_FOUND, CLOSE_SIGN_IN, VERSION
 from chat.wire.events import Connection
 from chat.wire.values import text_or_none
 
 TICKET_SALT = "chat.ticket"
 TICKET_SECONDS = 24 * 3600
+SESSIONS = uuid.UUID("5ce2a4a1-3c55-4a3f-9f7e-0d8f4b6d6a52")  # the name space of browser sessions
+BROWSER_SESSION = re.compile(r"[\w-]{20,128}", re.ASCII)  # `browser-`, milliseconds, `-`, nine random characters
 
 
 class Refused(Exception):
@@ -88,33 +91,44 @@ def speaks_compatible(scope: dict[str, Any], options: dict[str, str]) -> bool:
     return is_compatible
 
 
-async def identify(scope: dict[str, Any]) -> Owner:
+async def identify(scope: dict[str, Any], browser_session: str = "") -> Owner:
     """Find out who connects. Without the page's cookie an anonymous visitor is one of its own, for this socket.
 
-    Raises: Refused.
+    `browser_session` names such a visitor where CHAT_COMPATIBLE_SESSION_IDS says so. Raises: Refused.
     """
     cookies = _cookies_of(scope)
     owner = await in_thread(owner_of_cookies, cookies) if has_session(cookies) else owner_of_cookies(cookies)
     if owner is None and not conf.ALLOW_ANONYMOUS:
         raise Refused(CLOSE_SIGN_IN, Unauthorized())
+    if owner is None and browser_session and conf.COMPATIBLE_SESSION_IDS:
+        return visitor_of_session(browser_session)
     return owner or new_visitor()[0]
+
+
+def browser_session_of(options: dict[str, str]) -> str:
+    """The id that the prototype's page keeps while its tab lives; "" for none, and for what is easily guessed."""
+    id = options.get("browser_session_id", "")
+    return id if BROWSER_SESSION.fullmatch(id) else ""
 
 
 async def open_for(owner: Owner, options: dict[str, str], *, is_compatible: bool) -> Opening:
     """Choose the conversation: a stored one of this owner, one that its ticket names, or a new one. Raises: Refused."""
-    agent_key = None if is_compatible else options.get("agent")
     text = None if is_compatible else options.get("conversation")
-    id = _id_of(text) if text is not None else uuid.uuid4()
-    row, is_orphan = await in_thread(_find, owner, id) if text is not None else (None, False)
-    if text is None:
-        agent = _agent_of(agent_key)
+    session = browser_session_of(options) if is_compatible else ""
+    id = _id_of(text) if text is not None else _id_of_session(session, owner)
+    may_exist = text is not None or session != ""
+    row, is_orphan = await in_thread(_find, owner, id) if may_exist else (None, False)
+    if row:
+        agent = _agent_of_row(row)
+    elif text is not None:
+        agent = _agent_of_ticket(options.get("ticket", ""), id, owner)
     else:
-        agent = _agent_of_row(row) if row else _agent_of_ticket(options.get("ticket", ""), id, owner)
+        agent = _agent_of(options.get("agent"))
     return Opening(
         owner=owner,
         conversation_id=id,
         agent=agent,
-        is_new=text is None,
+        is_new=not may_exist,
         may_create=row is None,
         is_orphan=is_orphan,
         is_compatible=is_compatible,
@@ -128,6 +142,11 @@ def _id_of(text: str) -> uuid.UUID:
         return uuid.UUID(text)
     except ValueError:
         raise Refused(CLOSE_NOT_FOUND, NotFound()) from None
+
+
+def _id_of_session(browser_session: str, owner: Owner) -> uuid.UUID:
+    """The conversation that a page of the prototype continues; each owner has its own for the same id."""
+    return uuid.uuid5(SESSIONS, f"{owner.id} {browser_session}") if browser_session else uuid.uuid4()
 
 
 def _find(owner: Owner, id: uuid.UUID) -> tuple[Conversation | None, bool]:

@@ -130,7 +130,7 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
 
     Not in the process-wide sync thread: one slow query there would delay every socket.
     """
-    return await off_loop(functools.partial(_with_connection, function, *args, **kwargs))
+    return await off_loop(_with_connection, function, *args, **kwargs)
 
 
 async def off_loop(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 from django.db import connection, transaction
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from chat.cluster.process import this_process
+from chat.conf import conf
 from chat.live.layer import SEND_SECONDS
 
 
@@ -22,6 +23,16 @@ from chat.live.layer import SEND_SECONDS
 def healthz(request: HttpRequest) -> HttpResponse:
     """200 while the process answers at all."""
     return JsonResponse({"status": "ok"})
+
+
+@require_GET
+@transaction.non_atomic_requests
+@never_cache
+def health(request: HttpRequest) -> HttpResponse:
+    """What the earlier prototype's page and scripts ask for. Only where its pages are served."""
+    if not conf.COMPATIBLE_PROFILE:
+        raise Http404
+    return JsonResponse({"status": "healthy"})
 
 
 @require_GET

@@ -13,7 +13,8 @@ from chat.connection.catch_up import Lack, Stored
 from chat.connection.feed import Feed
 from chat.live.snapshot import Snapshot, StreamView
 from chat.wire.codes import SNAPSHOT_CHARS
-from chat.wire.flow import Window
+from chat.wire.compatible import Compatible
+from chat.wire.flow import Rate, Window
 from chat.wire.frames import encode
 
 
@@ -32,7 +33,7 @@ class Known:
 
 
 def feed_into(
-    frames: list[dict[str, Any]], known: Known | None = None, *, of: uuid.UUID | None = None, **options: bool
+    frames: list[dict[str, Any]], known: Known | None = None, *, of: uuid.UUID | None = None, **options: Any
 ) -> Feed:
     """The feed of a connection whose page keeps every frame."""
 
@@ -40,8 +41,13 @@ def feed_into(
         frames.append(json.loads(frame))
 
     known = known or Known()
-    options = {"html": False, "is_compatible": False, **options}
+    options = {"html": False, "flow": Window(), **options}
     return Feed(of or uuid.uuid4(), write, read=known.read, ask=known.ask, **options)
+
+
+def compatible() -> dict[str, Any]:
+    """Of a page of the prototype."""
+    return {"flow": Rate(), "tell": Compatible().tell}
 
 
 async def catch_up(feed: Feed) -> None:
@@ -137,7 +143,7 @@ async def test_no_chunk_is_added_to_a_checkpoint(is_compatible):
     """Text is stored that was not sent yet: the first chunk comes after it, or the agent answers without it."""
     frames: list[dict[str, Any]] = []
     known = Known()
-    feed = feed_into(frames, known, is_compatible=is_compatible)
+    feed = feed_into(frames, known, **(compatible() if is_compatible else {}))
     id = str(uuid.uuid4())
     words = ["one", " two", " three", " four"]
 
@@ -166,7 +172,7 @@ async def test_no_chunk_is_added_to_a_checkpoint(is_compatible):
 
 
 @pytest.mark.django_db(transaction=True)  # of the threads that read
-@pytest.mark.parametrize("options", [{}, {"html": True}, {"is_compatible": True}], ids=["text", "html", "compatible"])
+@pytest.mark.parametrize("options", [{}, {"html": True}, compatible()], ids=["text", "html", "compatible"])
 async def test_a_checkpoint_grows_with_each_tick_as_long_as_the_agent_does_not_answer(options):
     frames: list[dict[str, Any]] = []
     known = Known()

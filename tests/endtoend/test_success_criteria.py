@@ -139,6 +139,7 @@ class PrototypePage:
         self.url = f"{server.ws_url.removesuffix('chat/').removesuffix('/')}?browser_session_id=browser-1"
         self.bubbles: list[dict[str, Any]] = []
         self.errors: list[str] = []
+        self.sentences: list[str] = []  # of the system
         self.tools: list[tuple[str, str]] = []
         self.session_id = ""
         self.is_locked = False  # "loading": it shows dots, and takes no input
@@ -176,9 +177,14 @@ class PrototypePage:
             case "connection":
                 self.session_id = frame["session_id"]
             case "message":
-                self.add(frame["message"]["id"], frame["message"]["content"])
-                self.complete += 1
+                if frame["message"]["sender"] == "system":
+                    self.sentences.append(frame["message"]["content"])
+                else:
+                    self.add(frame["message"]["id"], frame["message"]["content"])
+                    self.complete += 1
                 self.is_locked = False
+            case "delete_message":
+                self.bubbles = [bubble for bubble in self.bubbles if bubble["id"] != frame["message_id"]]
             case "stream_start":
                 self.add(frame["message_id"], "")
                 self._writing = frame["message_id"]
@@ -227,6 +233,7 @@ async def test_frontend_works_without_modifications(open_server):
         for number, text in enumerate(("[[tokens=0]]", "[[error=401]]", "   "), start=1):
             await page.turn(text, until=lambda number=number: len(page.errors) == number)
         assert page.errors == ["llm_error", "llm_auth", "bad_frame"]
+        assert len(page.sentences) == 3 and page.sentences[-1] == "The message is empty."
         shown += ["still here"]
         await page.turn('[[text="still here"]]', until=page.has(*shown))
         await page.nothing_more()
@@ -235,10 +242,12 @@ async def test_frontend_works_without_modifications(open_server):
 
 async def test_the_frontend_s_answers_to_an_agent_s_question_arrive(open_server):
     async with PrototypePage(open_server) as page:
-        await page.turn('[[tool=ask_user args={"question":"Name?","kind":"text"} then.text="Hi."]]', until=lambda: True)
-        await page.turn("Ada", until=page.has("Hi."))
+        await page.turn(
+            '[[tool=ask_user args={"question":"Name?","kind":"text"} then.text="Hi."]]', until=page.has("Name?")
+        )
+        await page.turn("Ada", until=page.has("Name?", "Hi."))
         await page.nothing_more()
-        assert page.tools == [("ask_user", "Ada|None|None")] and page.texts == ["Hi."]
+        assert page.tools == [("ask_user", "Ada|None|None")] and page.texts == ["Name?", "Hi."]
 
 
 async def test_each_frontend_connection_is_a_conversation_of_its_own(open_server, stub):

@@ -27,7 +27,7 @@ def variables_of_the_project() -> set[str]:
 
 def known_variables() -> set[str]:
     """Every name that the example project, or what it runs on, understands in its environment."""
-    aliases = {"OPENAI_API_KEY", "OPENAI_API_BASE", "USE_MOCK_LLM"}
+    aliases = {"HOST", "PORT", "OPENAI_MODEL", "OPENAI_API_KEY", "OPENAI_API_BASE", "USE_MOCK_LLM"}
     return variables_of_the_project() | aliases | {"GLIBC_TUNABLES"} | {f"CHAT_{name}" for name in SETTINGS}
 
 

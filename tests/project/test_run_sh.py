@@ -173,3 +173,9 @@ def converse(terminal: int, turns: list[tuple[bytes, bytes]]) -> bytes:
         seen = shown.index(prompt, seen) + len(prompt)
         os.write(terminal, answer)
     return shown
+
+
+def test_address_and_port_may_stand_in_the_dotenv_file(checkout, run):
+    port = programs.free_port()
+    (checkout / ".env").write_text(f"HOST=127.0.0.1\nPORT='{port}'  # where\n")
+    programs.wait_until(lambda: programs.accepts(port), run("--noreload"))

@@ -25,7 +25,7 @@ from tests.client import Client as Page
 pytestmark = pytest.mark.django_db(transaction=True)
 
 TITLE = "Secret plan"
-OPEN_TO_ALL = {"socket", "page", "healthz", "readyz"}
+OPEN_TO_ALL = {"socket", "health", "page", "healthz", "readyz"}
 CALLS = {  # method and body, where it is not a plain GET
     "conversation": [("get", None)],
     "conversations": [("get", None)],
@@ -353,3 +353,10 @@ async def test_deleting_stops_what_runs_and_never_begins_what_waits(server, stub
         await page.idle()
     assert all("never begun" not in json.dumps(body) for body in stub.requests())
     assert server.log.count(f"{conversation}: agent plain starts") == 1
+
+
+def test_the_prototype_s_question_for_health_is_answered(client, settings):
+    settings.CHAT_COMPATIBLE_PROFILE = True
+    assert client.get("/health").json() == {"status": "healthy"}
+    settings.CHAT_COMPATIBLE_PROFILE = False
+    assert client.get("/health").status_code == 404

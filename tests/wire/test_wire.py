@@ -1,4 +1,4 @@
-"""The wire protocol: parsing, flow control, cutting, the compatible profile."""
+"""The wire protocol: parsing, flow control, cutting."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from chat.exceptions import BadFrame, ChatError, TooLarge, UnknownType
 from chat.wire.commands import decode, parse
-from chat.wire.compatible import compatible
 from chat.wire.flow import Rate, Window
 from chat.wire.frames import encode, fits, shorten
 from chat.wire.values import clean, clean_json
@@ -197,73 +196,3 @@ def test_what_cannot_be_stored_or_sent_is_replaced():
     assert clean("a\x00b\ud800c") == "a\ufffdb\ufffdc"
     value = clean_json({"a": "x\x00", 1: object, "b": ("\udfff", 2, None), "c": float("nan")})
     assert value == {"a": "x\ufffd", "1": str(object), "b": ["\ufffd", 2, None], "c": "nan"}
-
-
-# -- the compatible profile: frame by frame ----------------------------------------------------------------------------
-
-MESSAGE = {
-    "id": ID,
-    "content": "hi",
-    "sender": "assistant",
-    "timestamp": "2026-01-01T00:00:00Z",
-    "turn": ID,
-    "html": "x",
-}
-
-
-@pytest.mark.parametrize(
-    "event",
-    [
-        {"type": "status", "state": "idle"},
-        {"type": "head", "seq": 3, "turn": ID},
-        {"type": "stream_reasoning", "message_id": ID, "n": 0, "token": "hm"},
-        {"type": "task_start", "task_id": ID},
-        {"type": "task_end", "task_id": ID},
-        {"type": "accepted", "message_id": ID},
-        {"type": "conversation", "id": ID},
-        {"type": "bye", "reason": "restart"},
-        {"type": "pong"},
-        {"type": "message", "seq": 1, "message": {**MESSAGE, "sender": "user"}},
-    ],
-    ids=lambda event: event["type"],
-)
-def test_the_old_page_is_not_told_what_it_does_not_know(event):
-    assert compatible(event) == []
-
-
-def test_the_old_page_gets_each_of_its_types_with_its_fields():
-    def told(**event):
-        (only,) = compatible(event)
-        return only
-
-    assert told(type="connection", status="connected", session_id=ID, message="m", seq=0) == {
-        "type": "connection",
-        "status": "connected",
-        "session_id": ID,
-        "message": "m",
-    }
-    message = told(type="message", seq=2, message=MESSAGE)
-    assert {"id", "content", "sender", "timestamp"} <= set(message["message"])
-    assert told(type="stream_start", message_id=ID, sender="assistant", timestamp="t", n=0, content="")["sender"]
-    assert told(type="stream_token", message_id=ID, n=4, token="a") == {
-        "type": "stream_token",
-        "message_id": ID,
-        "token": "a",
-    }
-    assert told(type="stream_end", message_id=ID) == {"type": "stream_end", "message_id": ID}
-    call = told(type="tool_call", tool_call_id="c", message_id=None, tool_name="t", tool_args={})
-    assert call["message_id"] == "c"
-    assert told(type="tool_result", tool_call_id="c", message_id=ID, tool_name="t", result="4")["result"] == "4"
-    assert told(type="input_request", prompt="who?", timeout=None, kind="text")["prompt"] == "who?"
-
-
-def test_after_an_error_the_old_page_unlocks_its_input():
-    error, unlock = compatible({"type": "error", "error": "busy", "details": "Wait."})
-    assert error == {"type": "error", "error": "busy", "details": "Wait."}
-    assert unlock == {"type": "input_request", "prompt": ""}
-
-
-def test_an_answer_without_text_unlocks_the_old_page_too():
-    assert compatible({"type": "message", "seq": 2, "message": {**MESSAGE, "content": ""}}) == [
-        {"type": "input_request", "prompt": ""}
-    ]
