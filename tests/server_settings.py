@@ -7,6 +7,11 @@ NAMES += ["counting", "json_counting", "loop"]
 CHAT_AGENTS = {
     name: {"FACTORY": f"tests.server_agents.{name}", "NAME": name.replace("_", " ").title()} for name in NAMES
 }
+PATTERNS = ["native", "json", "xml", "handler", "later", "by_itself", "endless", "results", "results_of_sub_task"]
+PATTERNS += ["done_if_tool", "typed", "done_sequence", "single_round", "done_if_response", "pair", "trio", "deep"]
+PATTERNS += ["addressing", "recipient", "rewinding", "structured"]
+CHAT_AGENTS |= {name: {"FACTORY": f"tests.pattern_agents.{name}"} for name in PATTERNS}
+CHAT_AGENTS["endless"]["LIMITS"] = {"MODEL_CALLS": 10}
 CHAT_AGENTS["assistant"] = {"FACTORY": "chat.demo.agents.assistant", "NAME": "Assistant", "STARTERS": ["Hello"]}
 CHAT_DEFAULT_AGENT = globals().get("CHAT_DEFAULT_AGENT") or "plain"
 CHAT_TURNS_PER_MINUTE = globals().get("CHAT_TURNS_PER_MINUTE", 10_000)

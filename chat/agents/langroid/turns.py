@@ -184,9 +184,17 @@ def _is_users_turn(task: Task) -> bool:
         return False
     if not task._user_can_respond() or task._recipient_mismatch(Entity.USER) or message.metadata.block == Entity.USER:
         return False
-    if agent.has_tool_message_attempt(message):
+    if agent.has_tool_message_attempt(message) or _is_for_sub_task(task, message):
         return False
     return task.pending_sender == Entity.LLM or message.metadata.recipient == Entity.USER
+
+
+def _is_for_sub_task(task: Task, message: ChatDocument) -> bool:
+    """True for a call of a tool that not this agent but one of its sub-tasks runs."""
+    if not task.sub_tasks:
+        return False
+    tools = {tool.default_value("request") for tool in task.agent.try_get_tool_messages(message, all_tools=True)}
+    return any(tools & sub.agent.llm_tools_handled for sub in task.sub_tasks)
 
 
 @override(Task)
