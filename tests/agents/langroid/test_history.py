@@ -18,7 +18,7 @@ from langroid import ChatAgent, ToolMessage
 from langroid.agent.tools.orchestration import DoneTool
 from langroid.utils.object_registry import ObjectRegistry
 
-from chat.agents.langroid import history
+from chat.agents.langroid import history, mends
 from chat.agents.langroid.holdback import objects
 from chat.models import Message
 from tests.langroid_agents import Square, agent_on, mock_agent, task_of
@@ -240,8 +240,8 @@ def bounded_agent(stub: StubServer, native: bool) -> ChatAgent:
 def test_what_does_not_fit_is_left_out_as_langroid_would_drop_it(stub, monkeypatch, turns, native):
     rows = long_conversation(turns)
     histories = []
-    for fitting in (lambda agent, messages: messages, history._fitting):
-        monkeypatch.setattr(history, "_fitting", fitting)
+    for holds in (False, True):  # without the mend Langroid drops what does not fit, with the next request
+        monkeypatch.setitem(vars(mends.TOKEN_COUNTS), "holds", holds)
         agent = bounded_agent(stub, native)
         history.install(task_of(agent), rows)
         agent._prep_llm_messages("the next")
