@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 import uuid
@@ -177,6 +178,20 @@ def slow_start(context: AgentContext) -> lr.ChatAgent:
 
 def broken(context: AgentContext) -> Any:
     raise RuntimeError("the factory's own secret: sk-12345678")
+
+
+def panics(context: AgentContext) -> Any:
+    """As a library in Rust does it (pyo3's PanicException)."""
+    raise BaseException("the factory's own secret: sk-12345678")
+
+
+def forking(context: AgentContext) -> lr.ChatAgent:
+    """Answers twice: in the process, and in a child of it that goes on as if it were the same."""
+
+    def answer(text: str) -> str:
+        return f"the {'parent' if os.fork() else 'child'} says: {text}"
+
+    return lr.ChatAgent(lr.ChatAgentConfig(name="Forking", llm=MockLMConfig(response_fn=answer)))
 
 
 def wrong_type(context: AgentContext) -> Any:

@@ -35,7 +35,7 @@ from chat.agents.langroid import loops
 from chat.agents.langroid.scope import current
 from chat.conf import AgentSpec
 from chat.exceptions import AgentUnavailable, new_incident
-from chat.observer import Answer, Question
+from chat.observer import AgentGone, Answer, Question
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,9 @@ def build(spec: AgentSpec, context: AgentContext) -> Task:
     try:
         made = import_string(spec.factory)(replace(context, agent=spec.name, asker=_as_who_asks(context.asker)))
         return _root_task(loops.run(made) if inspect.iscoroutine(made) else made, spec)
-    except (Exception, SystemExit) as error:
+    except AgentGone:
+        raise
+    except BaseException as error:  # a panic of a library in Rust is one
         incident = new_incident()
         logger.error("agent %s could not be built, incident %s", spec.key, incident, exc_info=error)
         raise AgentUnavailable(incident=incident) from error

@@ -70,6 +70,11 @@ class Connections:
         """When the last connection of a conversation went (monotonic); 0.0: there was none."""
         return self._left_at.get(conversation_id, 0.0)
 
+    def seen_elsewhere(self, conversation_id: uuid.UUID) -> None:
+        """Another process has a connection of this conversation just now."""
+        if conversation_id not in self._by_conversation:
+            self._left_at[conversation_id] = time.monotonic()
+
     def forget(self, conversation_id: uuid.UUID) -> None:
         """Forget that a conversation had a connection."""
         self._left_at.pop(conversation_id, None)

@@ -12,7 +12,7 @@ import random
 import threading
 import time
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
@@ -30,7 +30,7 @@ from chat.live.claims import Claim, claim, close_orphan, stop_waiting
 from chat.live.flusher import Flusher
 from chat.live.session import AgentSession
 from chat.live.snapshot import Snapshot
-from chat.live.threads import in_thread, off_loop
+from chat.live.threads import beside_loop, in_thread
 from chat.mends.locks import AWAY
 from chat.models import ChatSession, Conversation, Message, ServerProcess
 from chat.owners import Owner
@@ -40,6 +40,8 @@ from chat.wire.events import Bye, error_event
 logger = logging.getLogger(__name__)
 
 RETURNS_PER_SECOND = 200  # a restarted server's pages are asked to come back no faster, on average
+RETURN_SECONDS = 5.0  # a page that is loaded again is back by then
+STARTS, STARTS_SECONDS = 3, 60.0  # so many agents of a conversation may fail in this time without any turn
 WARM_SECONDS = 1.0  # the agent library is imported so long after the start
 
 
@@ -55,6 +57,7 @@ class Process:
         self.is_draining = False
         self._leaving: set[AgentSession] = set()  # their threads have not ended yet
         self._resources: dict[uuid.UUID, dict[str, Any]] = defaultdict(dict)
+        self._failed: Counter[uuid.UUID] = Counter()  # agents that failed lately before any turn, by conversation
         self._locks: dict[uuid.UUID, asyncio.Lock] = {}
         self._starting: asyncio.Lock | None = None
         self._relay = Relay(heard=self._heard, spawn=self.spawn)
@@ -115,7 +118,7 @@ class Process:
     async def _interrupt(self, session: AgentSession) -> bool:
         """Close what runs; False when the database cannot be written now, and whoever claims it closes it."""
         try:
-            await off_loop(session.abandon, ChatSession.EndReason.SHUTDOWN, Message.Status.INTERRUPTED)
+            await beside_loop(session.abandon, ChatSession.EndReason.SHUTDOWN, Message.Status.INTERRUPTED)
         except (Busy, *AWAY):
             logger.warning("conversation %s: its turn is left to who claims it", session.conversation_id)
             return False
@@ -146,19 +149,27 @@ class Process:
                 self.spawn(connection.dismiss(CLOSE_SIGN_IN, error))
 
     def end_unwatched(self) -> None:
-        """End idle sessions that have had no connection for the grace period."""
-        now = time.monotonic()
-        for id, session in list(self.sessions.items()):
-            if session.is_idle and id not in self.connections:
-                since = max(session.idle_since, self.connections.left_at(id))
-                if now - since >= conf.GRACE_SECONDS:
-                    session.close(ChatSession.EndReason.GRACE)
+        """End sessions that are idle, or wait for an answer, and have had no connection for the grace period."""
+        for session in list(self.sessions.values()):
+            if (session.is_idle or session.is_waiting) and self._unwatched_seconds(session) >= conf.GRACE_SECONDS:
+                session.close(ChatSession.EndReason.GRACE)
+
+    def _unwatched_seconds(self, session: AgentSession) -> float:
+        """For how long a session that does nothing has had no page, in whatever process; 0 while it has one here."""
+        id = session.conversation_id
+        if id in self.connections:
+            return 0.0
+        return time.monotonic() - max(session.quiet_since, self.connections.left_at(id))
+
+    def _may_end(self, session: AgentSession) -> bool:
+        """True when a session may make room: it is idle, or asks a user who is not there."""
+        return session.is_idle or (session.is_waiting and self._unwatched_seconds(session) >= RETURN_SECONDS)
 
     def is_full(self, conversation_id: uuid.UUID) -> bool:
         """True when one more agent has no place, and no idle one could make room."""
         if conversation_id in self.sessions or self._count() < conf.MAX_SESSIONS:
             return False
-        return not any(session.is_idle for session in self.sessions.values())
+        return not any(self._may_end(session) for session in self.sessions.values())
 
     def _count(self) -> int:
         return len(self.sessions) + len(self._leaving)
@@ -210,6 +221,7 @@ class Process:
             claimed,
             resources=self._resources[id],
             may_send=lambda: self._lease.is_held,
+            may_start=self._failed[id] < STARTS,
             ended=self._session_ended,
         )
         if any(connection.is_html for connection in self.connections.of(id)):
@@ -224,11 +236,18 @@ class Process:
     def _forget(self, session: AgentSession) -> None:
         id = session.conversation_id
         self._leaving.discard(session)
+        if session.is_fruitless:
+            self._failed[id] += 1
+            self._loop.call_later(STARTS_SECONDS, self._forgive, id)
         if self.sessions.get(id) is session:
             del self.sessions[id]
             if session.has_waiting:
                 self.spawn(self.wake(id))  # a turn came while the agent was leaving
         self._tidy(id)
+
+    def _forgive(self, id: uuid.UUID) -> None:
+        self._failed[id] -= 1
+        self._failed += Counter()  # without those that have none
 
     def _tidy(self, id: uuid.UUID) -> None:
         """Keep nothing of a conversation that has neither an agent nor a page here."""
@@ -245,10 +264,10 @@ class Process:
         """End the longest idle session when this process is full. Raises: Busy."""
         if self._count() < conf.MAX_SESSIONS:
             return
-        idle = [session for session in self.sessions.values() if session.is_idle]
+        idle = [session for session in self.sessions.values() if self._may_end(session)]
         if not idle:
             raise Busy("The server is full. Try again in a moment.", retry_ms=5000)
-        longest = min(idle, key=lambda session: session.idle_since)
+        longest = min(idle, key=lambda session: session.quiet_since)
         self._dismiss(longest, ChatSession.EndReason.EVICTED)
 
     def _dismiss(self, session: AgentSession, reason: str) -> None:
@@ -294,7 +313,7 @@ class Process:
         """Take the conversation from an agent that does not end (`turn`); what waits is run by a fresh one."""
         id = session.conversation_id
         async with self._lock_of(id):
-            done = await off_loop(session.abandon, reason, Message.Status.STOPPED, turn)
+            done = await beside_loop(session.abandon, reason, Message.Status.STOPPED, turn)
             if done and self.sessions.get(id) is session:  # else its thread has left already
                 del self.sessions[id]
                 self._leaving.add(session)
@@ -345,7 +364,7 @@ class Process:
 
     async def _snapshot_of(self, session: AgentSession, *, html: bool) -> Snapshot | None:
         try:
-            return await off_loop(session.snapshot, html=html)
+            return await beside_loop(session.snapshot, html=html)
         except Busy:
             return None  # its page gets the checkpoint meanwhile
 
@@ -372,10 +391,16 @@ class Process:
                 await self.reset(id, message["reason"])
             case "answer" if id in self.sessions:
                 await self.look_for_answer(id)
+            case "watched":
+                self.connections.seen_elsewhere(id)
             case "snapshot":
                 session = self.sessions.get(id)
                 snapshot = await self._snapshot_of(session, html=message["html"]) if session else None
                 self._relay.reply(message, snapshot)
+
+    def tell_watched(self, conversation_id: uuid.UUID, owner: uuid.UUID) -> None:
+        """Tell the owner of a conversation that a page here waits with its agent for the user."""
+        self._relay.send(owner, {"command": "watched", "conversation": str(conversation_id)})
 
     async def look_for_answer(self, id: uuid.UUID) -> None:
         """Give the agent a committed answer to its open question that it has not heard of."""

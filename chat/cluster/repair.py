@@ -46,6 +46,8 @@ class Home(Protocol):
     connections: Connections
     is_draining: bool
 
+    def tell_watched(self, conversation_id: uuid.UUID, owner: uuid.UUID) -> None: ...
+
     def sign_out(self, owners: set[Owner]) -> None: ...
 
     def end_unwatched(self) -> None: ...
@@ -185,6 +187,8 @@ class Repair:
                 home.spawn(home.close_orphan(id))
             elif row["has_queued"]:
                 home.spawn(home.wake(id))
+        elif session is None and row["state"] == Conversation.State.WAITING and home.connections.of(id):
+            home.tell_watched(id, row["owner_process"])
         waits = row["has_queued"] and row["state"] == Conversation.State.IDLE
         state = Conversation.State.RUNNING if waits else row["state"]
         for connection in home.connections.of(id):

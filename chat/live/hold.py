@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from chat.observer import AgentGone
 logger = logging.getLogger(__name__)
 
 TABLES = tuple(model._meta.db_table for model in (Conversation, Message, ChatSession))
+FORKED_CODE = 70  # an internal error, as sysexits.h has it
 
 
 class Hold:
@@ -22,12 +24,22 @@ class Hold:
     def __init__(self, conversation_id: uuid.UUID, fence: int) -> None:
         self.conversation_id = conversation_id
         self.fence = fence
+        self._pid = os.getpid()
         self.is_gone = False  # another agent has the conversation: nothing that this one says counts any more
 
     def check(self) -> None:
-        """Raises: AgentGone."""
-        if self.is_gone:
+        """Raises: AgentGone, also in the child of an agent that has forked: its parent goes on with the turn."""
+        if self.is_gone or self._is_forked:
             raise AgentGone
+
+    @property
+    def _is_forked(self) -> bool:
+        return os.getpid() != self._pid
+
+    def end_forked(self) -> None:
+        """End the child of an agent that has forked, at once: its connections, locks and files are its parent's."""
+        if self._is_forked:
+            os._exit(FORKED_CODE)
 
     @contextmanager
     def transaction(self) -> Iterator[Conversation]:

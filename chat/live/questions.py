@@ -29,6 +29,7 @@ class Questions:
         self._halted = halted
         self._answers: Inbox[tuple[str, Answer | None]] = Inbox(CAPACITY)
         self._asking = threading.Lock()  # one question at a time
+        self.asked_at = 0.0  # when the last one was asked (monotonic)
 
     # -- the pages' side: any thread --------------------------------------------------------------------------------
 
@@ -67,6 +68,7 @@ class Questions:
         with self._hold.transaction() as conversation:
             conversation.question, conversation.state = event, Conversation.State.WAITING
             update(conversation, "question", "state")
+        self.asked_at = time.monotonic()
         with progress.lock:
             progress.question, progress.works = event, question.agent
             progress.move(Conversation.State.WAITING)

@@ -76,10 +76,12 @@ class AgentSession:
         *,
         resources: dict[str, Any],
         may_send: Callable[[], bool] = lambda: True,
+        may_start: bool = True,
         ended: Callable[[AgentSession], None],
     ) -> None:
         """Call on the event loop.
 
+        Unless it `may_start`, no agent is made, and what waits is told that there is none.
         While `may_send` says no, what the agent says waits: it may be another's word by now. `ended` is called in the
         agent's thread when it leaves.
         """
@@ -91,6 +93,7 @@ class AgentSession:
         self.resources = resources
         self.outbox = Outbox(conversation.group, str(conversation.id), may_send=may_send)
         self.writer = Writer(f"writer-{conversation.id.hex[:8]}")
+        self._may_start = may_start
         self._ended = ended
         self._reason: str = ChatSession.EndReason.GRACE
         self._abort: Callable[[], object] | None = None
@@ -140,9 +143,19 @@ class AgentSession:
         return self._progress.is_idle
 
     @property
-    def idle_since(self) -> float:
-        """When the last turn ended (monotonic)."""
-        return self._turns.idle_since
+    def is_waiting(self) -> bool:
+        """True while a turn waits for its user's answer, and for nothing else."""
+        return self._progress.state == Conversation.State.WAITING and self.question is not None
+
+    @property
+    def quiet_since(self) -> float:
+        """When the last turn ended, or the last question was asked (monotonic)."""
+        return max(self._turns.idle_since, self._questions.asked_at)
+
+    @property
+    def is_fruitless(self) -> bool:
+        """True when it has ended by itself, and no turn came to anything."""
+        return not self.record.turns and self._reason == ChatSession.EndReason.FAILED
 
     @property
     def turn(self) -> uuid.UUID | None:
@@ -266,19 +279,21 @@ class AgentSession:
             self._work()
         except AgentGone:
             pass
-        except (Exception, SystemExit, KeyboardInterrupt) as error:
+        except BaseException as error:
             # An agent, or a database that is away, must not end more than its own session.
             reason = ChatSession.EndReason.FAILED
             self._fail(error)
         finally:
-            self._leave(reason or self._reason)
+            self._hold.end_forked()
+            self._reason = reason or self._reason
+            self._leave(self._reason)
 
     def _work(self) -> None:
         try:
             task, request, limits = self._prepare()
         except AgentGone:
             raise
-        except Exception as error:
+        except BaseException as error:
             return self._refuse(error)
         from chat.agents.langroid import turns as callbacks
 
@@ -292,6 +307,8 @@ class AgentSession:
         from chat.agents import registry as factories
         from chat.agents.langroid import history
 
+        if not self._may_start:
+            raise AgentUnavailable("The agent ended again and again. Try again in a minute.")
         if self.spec is None:
             raise AgentUnavailable("The agent of this conversation is not configured any more.")
         records = self._turns.history()
@@ -318,7 +335,7 @@ class AgentSession:
             asker=self.ask,
         )
 
-    def _refuse(self, error: Exception) -> None:
+    def _refuse(self, error: BaseException) -> None:
         """The agent cannot start: every turn that waits ends with the reason."""
         known = error if isinstance(error, AgentUnavailable) else AgentUnavailable()
         incident = known.incident or new_incident()

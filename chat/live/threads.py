@@ -2,7 +2,7 @@
 
     start_thread    a daemon thread that asgiref knows, so that `async_to_sync` in it uses the server's loop
     in_thread       blocking work (the database, rendering) from the loop
-    off_loop        the same without a connection: for work that takes locks before it takes one
+    beside_loop        the same without a connection: for work that takes locks before it takes one
 
 asgiref 3.12+ would make a new loop, and with Redis a new connection, for each call of a thread that it does not know
 (asgiref/sync.py, `AsyncToSync.__call__`).
@@ -130,16 +130,16 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
 
     Not in the process-wide sync thread: one slow query there would delay every socket.
     """
-    return await off_loop(_with_connection, function, *args, **kwargs)
+    return await beside_loop(_with_connection, functools.partial(function, *args, **kwargs))
 
 
-async def off_loop(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+async def beside_loop(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run blocking work beside the loop; it sees to its connection itself."""
     loop = asyncio.get_running_loop()
     async with _slots.setdefault(loop, asyncio.Semaphore(IO_THREADS)):
         return await loop.run_in_executor(_io_threads, functools.partial(function, *args, **kwargs))
 
 
-def _with_connection(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+def _with_connection(work: Callable[[], T]) -> T:
     with lent_connection():
-        return function(*args, **kwargs)
+        return work()

@@ -162,9 +162,9 @@ class Turns:
         closed: list[Message] = []
         with self._recorder.storing:
             with self._hold.transaction() as conversation:
-                if self._recorder.has_open or (progress.is_stopping and not tally.is_answered):
-                    status = Message.Status.STOPPED if progress.is_stopping else Message.Status.COMPLETE
-                    closed = self._recorder.close_open(conversation, status)
+                is_cut = progress.is_stopping or progress.is_closing
+                if self._recorder.has_open or (is_cut and not tally.is_answered):
+                    closed = self._recorder.close_open(conversation, self._status())
                 Message(id=turn).end()
                 conversation.settle()
                 self._count(tally)
@@ -183,6 +183,12 @@ class Turns:
             self._wake_for(waiting)
         self._outbox.flush()
         progress.tell_owner(conversation)
+
+    def _status(self) -> str:
+        """How what a turn leaves open has ended."""
+        if self._progress.is_stopping:
+            return Message.Status.STOPPED
+        return Message.Status.INTERRUPTED if self._progress.is_closing else Message.Status.COMPLETE
 
     def _count(self, tally: Tally) -> None:
         """Add the turn to the session's record."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -116,6 +117,10 @@ def raising(error: BaseException) -> Callable[[AgentContext], Any]:
     [
         raising(RuntimeError("a secret")),
         raising(SystemExit(1)),
+        raising(KeyboardInterrupt()),
+        raising(GeneratorExit()),
+        raising(asyncio.CancelledError()),
+        raising(BaseException("a panic in Rust")),
         lambda context: "not an agent",
         lambda context: None,
         lambda context: langroid.Agent(langroid.agent.base.AgentConfig(llm=MockConfig())),

@@ -20,10 +20,10 @@ from chat.cluster.process import this_process
 from chat.connection.catch_up import Lack, Stored, read
 from chat.connection.feed import Feed
 from chat.live import recorder
-from chat.live.claims import claim, stop_waiting
+from chat.live.claims import Claim, claim, stop_waiting
 from chat.live.flusher import Flusher
 from chat.live.session import AgentSession
-from chat.live.threads import off_loop, start_thread
+from chat.live.threads import beside_loop, start_thread
 from chat.mends.known import KEPT_CONNECTIONS
 from chat.mends.sqlite import BUSY_SECONDS, MAX_OPEN, connected
 from chat.models import Conversation, Message, ServerProcess
@@ -284,7 +284,7 @@ async def test_snapshots_take_no_connection_that_a_writer_waits_for(session):
             with connected():
                 Conversation.objects.count()
 
-    storing = asyncio.create_task(off_loop(store))
+    storing = asyncio.create_task(beside_loop(store))
     await stored.wait()
     started = time.monotonic()
     looks = [process._snapshot_of(session, html=False) for _ in range(2 * MAX_OPEN - 2)]
@@ -302,7 +302,7 @@ async def test_who_has_a_connection_may_not_wait_for_who_stores(session):
 
     if connection.vendor == "sqlite" and KEPT_CONNECTIONS.holds:  # else nobody waits for a connection
         with pytest.raises(AssertionError):
-            await off_loop(wrong)
+            await beside_loop(wrong)
 
 
 async def test_a_snapshot_of_an_agent_that_waits_for_the_database_is_not_waited_for(session, monkeypatch):
@@ -322,9 +322,22 @@ async def test_a_checkpoint_holds_only_what_pages_have_been_sent(session):
 async def test_what_an_agent_says_while_another_program_has_the_lock_is_stored_afterwards(session):
     with closing(sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        ends = asyncio.create_task(off_loop(session.llm_ended, ANSWER, LlmOutcome(content="half and whole")))
+        ends = asyncio.create_task(beside_loop(session.llm_ended, ANSWER, LlmOutcome(content="half and whole")))
         await asyncio.wait([ends], timeout=BUSY_SECONDS + 1)  # the lock's length: more than one go
         assert not ends.done() and not session.is_gone
         other.execute("ROLLBACK")
     await ends
     assert await Message.objects.filter(id=ANSWER, content="half and whole", seq=2).aexists()
+
+
+async def test_an_agent_that_may_not_start_tells_who_waits(session):
+    def begin() -> Claim:
+        id = uuid.uuid4()
+        accept_message(OWNER, id, content="hello", client_id=None, new_agent="mock")
+        return claim(id, ServerProcess.objects.create(host="one", pid=1))
+
+    claimed = await asyncio.to_thread(begin)
+    refused = AgentSession(claimed, resources={}, may_start=False, ended=lambda _: None)
+    await start_thread(refused._run, name="agent-test")
+    last = await Message.objects.filter(conversation=refused.conversation_id).alatest("seq")
+    assert (last.status, last.error["code"]) == ("error", "agent_unavailable")

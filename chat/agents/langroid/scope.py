@@ -38,6 +38,16 @@ class TurnStopped(BaseException):
     """
 
 
+def is_cancellation(error: BaseException) -> bool:
+    """True when an event loop cancels the task in which this thread is just now: that is not to be kept from it."""
+    if not isinstance(error, asyncio.CancelledError):
+        return False
+    try:
+        return asyncio.current_task() is not None
+    except RuntimeError:
+        return False  # no loop: an agent has raised it by itself
+
+
 class Request(Protocol):
     """What cuts a model's HTTP request: `setup.ModelRequest`."""
 

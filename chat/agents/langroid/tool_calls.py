@@ -20,7 +20,7 @@ from langroid.mytypes import Entity
 
 from chat.agents.langroid import loops
 from chat.agents.langroid.history import Call, calls_natively, result_messages, result_text
-from chat.agents.langroid.scope import Scope, ToolCall, TurnStopped, override
+from chat.agents.langroid.scope import Scope, ToolCall, TurnStopped, is_cancellation, override
 from chat.agents.provider import failures
 from chat.exceptions import LimitReached
 from chat.observer import AgentGone, Status, ToolOutcome, ToolRun
@@ -143,7 +143,10 @@ def _tool_run(now: Scope, agent: Agent, call: ToolCall) -> Iterator[None]:
     except TurnStopped:
         status = now.stopped
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:  # a panic of a library in Rust is one, and what an agent raises by mistake
+        if is_cancellation(error):
+            status = now.stopped if now.observer.halted else "error"
+            raise
         if now.observer.halted:  # it failed because its model was cut off
             status = now.stopped
             raise TurnStopped from error

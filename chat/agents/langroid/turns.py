@@ -57,7 +57,7 @@ from chat.agents.langroid.tool_calls import NO_SUCH_TOOL, TOO_LATE, pass_on, set
 from chat.agents.provider import failures
 from chat.conf import Limits
 from chat.exceptions import LimitReached
-from chat.observer import Observer, Question, Status
+from chat.observer import AgentGone, Observer, Question, Status
 
 Speak = Callable[..., ChatDocument | None]  # what is overridden, of Langroid
 SpeakLater = Callable[..., Awaitable[ChatDocument | None]]
@@ -135,14 +135,12 @@ def _contained(now: Scope, task: Task) -> Iterator[None]:
     except TurnStopped:
         now.run.is_users_turn = True
         settle(now, task.agent, now.stopped)
-    except asyncio.CancelledError as error:  # a stop that came when what it was to end had just ended
-        now.run.is_users_turn = True
-        if now.observer.halted:
-            settle(now, task.agent, now.stopped)
-        else:
-            settle(now, task.agent, "error", TOO_LATE)
-            _report(now, error)
-    except Exception as error:
+    except AgentGone:
+        raise
+    except BaseException as error:  # a panic of a library in Rust is one, and what an agent raises by mistake
+        if isinstance(error, asyncio.CancelledError) and now.observer.halted:
+            now.run.is_users_turn = True  # a stop that came when what it was to end had just ended
+            return settle(now, task.agent, now.stopped)
         now.run.is_users_turn = True
         settle(now, task.agent, "error", TOO_LATE)
         _report(now, error)
@@ -449,7 +447,9 @@ def _sub_task(now: Scope, task: Task) -> Iterator[Scope]:
         with sub_task(now, task.agent, name=task.name, task=task) as there:
             try:
                 yield there
-            except (TurnStopped, Exception) as error:
+            except AgentGone:
+                raise
+            except BaseException as error:
                 status = now.stopped if isinstance(error, TurnStopped) else "error"
                 settle(there, task.agent, status, None if status == now.stopped else TOO_LATE)
                 raise

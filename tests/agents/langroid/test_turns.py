@@ -193,6 +193,29 @@ class Leave(ToolMessage):
         raise SystemExit(3)
 
 
+class Panic(BaseException):
+    """As a library in Rust raises it (pyo3)."""
+
+
+class Burst(ToolMessage):
+    request: str = "burst"
+    purpose: str = "to fail as a library in Rust does"
+
+    def handle(self) -> str:
+        raise Panic("a secret")
+
+
+class Cancel(ToolMessage):
+    request: str = "cancel"
+    purpose: str = "to fail as a cancelled future does"
+
+    def handle(self) -> str:
+        raise asyncio.CancelledError
+
+
+TOOLS_THAT_RAISE = [(Fail, "ValueError"), (Leave, "SystemExit"), (Burst, "Panic"), (Cancel, "CancelledError")]
+
+
 def test_one_native_tool(stub):
     with chatting(task_of(agent_on(stub, tools=[Square]))) as chat:
         assert chat.say('[[tool=square args={"n":7} then.tokens=1]]') == [
@@ -247,7 +270,7 @@ def test_json_that_is_no_tool_of_the_agent_stays_text(stub, native):
         assert chat.say(f"[[text={json.dumps(text)}]]")[-1] == f"end m1 complete stop: {text}"
 
 
-@pytest.mark.parametrize(("tool", "name"), [(Fail, "ValueError"), (Leave, "SystemExit")])
+@pytest.mark.parametrize(("tool", "name"), TOOLS_THAT_RAISE)
 def test_a_tool_that_raises_tells_its_kind_and_no_secret(stub, tool, name, caplog):
     request = tool.default_value("request")
     with caplog.at_level(logging.ERROR, logger="chat"), chatting(task_of(agent_on(stub, tools=[tool]))) as chat:

@@ -1,0 +1,76 @@
+"""Who may stay in a process: agents that wait for somebody, and those that fail."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from types import SimpleNamespace
+
+import pytest
+
+from chat.cluster import process as processes
+from chat.cluster.process import Process
+
+
+class Session:
+    """An agent that waits for an answer."""
+
+    is_idle, is_waiting, is_fruitless, has_waiting = False, True, False, False
+
+    def __init__(self, asked_at: float = 0.0) -> None:
+        self.conversation_id = uuid.uuid4()
+        self.quiet_since = asked_at
+        self.ends: list[str] = []
+
+    def close(self, reason: str) -> None:
+        self.ends.append(reason)
+
+
+@pytest.fixture
+def process(settings) -> Process:
+    settings.CHAT_GRACE_SECONDS, settings.CHAT_MAX_SESSIONS = 60, 1
+    return Process()
+
+
+def waiting(process: Process, *, seconds: float) -> Session:
+    session = Session(time.monotonic() - seconds)
+    process.sessions[session.conversation_id] = session
+    return session
+
+
+def test_an_agent_that_asks_nobody_ends_after_the_grace_period(process):
+    late, new = waiting(process, seconds=61), waiting(process, seconds=59)
+    process.end_unwatched()
+    assert (late.ends, new.ends) == (["grace"], [])
+
+
+def test_an_agent_whose_page_is_at_another_process_goes_on_waiting(process):
+    session = waiting(process, seconds=600)
+    process.connections.seen_elsewhere(session.conversation_id)
+    process.end_unwatched()
+    assert not session.ends
+
+
+def test_an_agent_that_asks_nobody_makes_room(process):
+    session = waiting(process, seconds=processes.RETURN_SECONDS + 1)
+    assert not process.is_full(uuid.uuid4())
+    process._make_room()
+    assert session.ends == ["evicted"]
+
+
+def test_an_agent_whose_page_may_be_loading_again_makes_no_room(process):
+    waiting(process, seconds=1)
+    assert process.is_full(uuid.uuid4())
+
+
+def test_agents_that_fail_before_any_turn_are_counted_for_a_while(process):
+    later: list[tuple] = []
+    process._loop = SimpleNamespace(call_later=lambda seconds, work, *args: later.append((work, args)))
+    session = Session()
+    session.is_fruitless = True
+    for _ in range(processes.STARTS):
+        process._forget(session)
+    assert process._failed[session.conversation_id] == processes.STARTS
+    for work, args in later:
+        work(*args)
+    assert not process._failed
