@@ -108,3 +108,15 @@ test("an edit that was refused is not waited for", () => {
   play(connection({ ticket: "t" }), { type: "page/expects-turn" }, { type: "error", error: "busy", details: "No." });
   assert.equal(page.store.state.expectsTurn, false);
 });
+
+test("old turns are let go when the agent is idle and the reader at the end", () => {
+  const turns = Array.from({ length: 401 }, (_, at) => user(at + 1, `u${at}`, { follows: at ? `u${at - 1}` : null }));
+  for (const [follows, left] of [
+    [true, 100],
+    [false, 401],
+  ]) {
+    const { page, play } = pageOf();
+    play(connection(), ...turns, { type: "page/follows", follows }, status("running", "u400"), status("idle"));
+    assert.equal(Object.keys(page.store.state.log.starts).length, left);
+  }
+});

@@ -43,3 +43,9 @@ test("what is no JSON in the storage is as if nothing were there", () => {
   sessionStorage.setItem("chat.outbox", "{");
   assert.deepEqual(pendingOf("a"), { id: "a", ticket: "", items: [] });
 });
+
+test("a storage that is full keeps nothing and breaks nothing", () => {
+  globalThis.sessionStorage = new Storage({ isFull: true });
+  savePending(state("a", "", "m1"));
+  assert.deepEqual(ids(pendingOf("a")), []);
+});

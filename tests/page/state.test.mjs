@@ -259,3 +259,31 @@ suite("what the composer does", () => {
     assert.equal(chosen.newAgent, "sales");
   });
 });
+
+suite("a reader who is not at the end", () => {
+  const away = [connection(), user(1, "u1"), { type: "page/follows", follows: false }];
+
+  test("is told how many answers came, and not of those of sub-agents or without a text", () => {
+    const inner = answer(3, "b1", "u1", { depth: 1, task: { id: "k", name: "Writer", parent_id: null } });
+    const { unseen } = play(...away, answer(2, "a1", "u1"), inner, answer(4, "a2", "u1", { content: "" }));
+    assert.equal(unseen, 1);
+  });
+
+  test("has seen them at the end", () => {
+    const { unseen } = play(...away, answer(2, "a1", "u1"), { type: "page/follows", follows: true });
+    assert.equal(unseen, 0);
+  });
+});
+
+test("another answer to a question takes the place of the one that was refused", () => {
+  const give = (id) => ({
+    type: "page/send",
+    frame: { type: "answer", message_id: id, request_id: "r", approved: true },
+  });
+  const refusal = { type: "error", error: "rate_limited", details: "Wait.", client_id: "m1" };
+  const { pending } = play(connection(), give("m1"), refusal, give("m2"));
+  assert.deepEqual(
+    pending.map(({ id, state }) => [id, state]),
+    [["m2", "queued"]],
+  );
+});

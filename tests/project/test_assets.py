@@ -65,10 +65,7 @@ def test_the_page_in_production_takes_few_requests_and_works(tmp_path, stub):
     production |= {"CHAT_ALLOW_ANONYMOUS": "true"}
     model = {"CHAT_API_BASE": stub.url, "CHAT_API_KEY": "sk-test-key", "CHAT_MODEL": "gpt-4o-mini"}
     Server(tmp_path, **production).manage("collectstatic", "--noinput", "-v0")
-    with (
-        Server(tmp_path, CHAT_ALLOW_ANONYMOUS="true", **production, **model) as server,
-        sync_playwright() as playwright,
-    ):
+    with Server(tmp_path, **production, **model) as server, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         page = browser.new_page()
         faults: list[str] = []

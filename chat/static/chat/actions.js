@@ -39,7 +39,10 @@ export function makeActions(page) {
       send(question ? answerFrame(newId(), question.request_id, { content: text }) : messageFrame(newId(), text));
       page.showEnd();
     },
-    answer: (requestId, answer) => send(answerFrame(newId(), requestId, answer)),
+    answer(requestId, answer) {
+      send(answerFrame(newId(), requestId, answer));
+      if (matchMedia("(hover: hover)").matches) page.composer.focus(); // the card goes
+    },
     cancel(pending) {
       store.dispatch({ type: "page/cancel", id: pending.id });
       if (!page.composer.field.value) page.composer.setText(pending.frame.content);

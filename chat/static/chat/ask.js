@@ -13,17 +13,23 @@ export class AskCard {
   update({ request }, { now, actions, state }) {
     if (!this.clock) this.#build(request, actions);
     setText(this.clock, request.timeout ? remaining(request, now) : "");
-    const isAnswered = state.pending.some(({ frame }) => frame.request_id === request.request_id);
-    for (const control of this.root.querySelectorAll("button, input, textarea")) control.disabled = isAnswered;
+    const given = state.pending.find(({ frame }) => frame.request_id === request.request_id);
+    const isOnItsWay = given !== undefined && given.state !== "failed";
+    for (const control of this.root.querySelectorAll("button, input, textarea")) control.disabled = isOnItsWay;
+    const failure = given?.state === "failed" ? `Not sent: ${given.error.details}` : "";
+    setText(this.failure, failure);
+    this.failure.hidden = !failure;
   }
 
   #build(request, actions) {
     const { icon: symbol, title, form } = asks.of(kindOf(request));
     this.clock = el("bdi", { class: "ask-clock" });
+    this.failure = el("p", { class: "ask-problem", role: "alert", dir: "auto", hidden: true });
     this.root.append(
       el("h2", { class: "ask-title", id: this.titleId }, icon(symbol), el("span", {}, ...title(request)), this.clock),
       ...[request.prompt && el("p", { class: "ask-prompt", dir: "auto" }, request.prompt)].filter(Boolean),
       form(request, (answer) => actions.answer(request.request_id, answer), actions),
+      this.failure,
     );
   }
 }

@@ -1,6 +1,8 @@
 /** The field at the foot of the page: text, drafts, Send and Stop. It knows nothing of the socket. */
+import { directionOf } from "chat/direction.js";
 import { setAttribute, setText } from "chat/dom.js";
 import { fillingsOf } from "chat/registries.js";
+import { keep } from "chat/storage.js";
 
 /**
  * @typedef {object} Look  What the composer shows of the page's state, and its slots with it.
@@ -33,7 +35,10 @@ export class Composer {
     root.addEventListener("click", ({ target }) => target === root && this.field.focus());
     this.field.addEventListener("keydown", (event) => this.#key(event));
     this.field.addEventListener("input", () => this.#changed());
-    this.stopButton.addEventListener("click", () => actions.stop());
+    this.stopButton.addEventListener("click", () => {
+      actions.stop();
+      this.focus(); // the button goes
+    });
     this.sendButton.addEventListener("pointerdown", (event) => event.preventDefault()); // the field keeps the focus
     setAttribute(this.field, "enterkeyhint", isTouch.matches ? "enter" : "send");
     this.#changed({ keepDraft: true });
@@ -48,7 +53,7 @@ export class Composer {
 
   /** The server has what was sent: from now on only what is in the field is a draft. */
   accepted(conversation) {
-    if (conversation !== this.conversation) localStorage.removeItem(draftKey(this.conversation));
+    if (conversation !== this.conversation) keep(localStorage, draftKey(this.conversation), null);
     this.conversation = conversation;
     this.saveDraft();
   }
@@ -63,9 +68,7 @@ export class Composer {
   }
 
   saveDraft() {
-    const key = draftKey(this.conversation);
-    if (this.field.value) localStorage.setItem(key, this.field.value);
-    else localStorage.removeItem(key);
+    keep(localStorage, draftKey(this.conversation), this.field.value || null);
   }
 
   /** @param {Look} look */
@@ -123,6 +126,7 @@ export class Composer {
 
   #changed({ keepDraft = false } = {}) {
     if (!CSS.supports("field-sizing", "content")) this.#grow();
+    setAttribute(this.field, "dir", directionOf(this.field.value));
     if (!keepDraft) this.saveDraft();
     this.#refresh();
   }

@@ -7,7 +7,11 @@
  */
 import { liveMessage } from "chat/log.js";
 import { NOT_FOUND, syncFrame } from "chat/protocol.js";
+import { isBusy } from "chat/state.js";
+import { pathOf } from "chat/transcript.js";
 
+const MOST_TURNS = 400; // on the page; then all but the last of them are let go, and load again on the way up
+const KEPT_TURNS = 100;
 const CAUGHT_UP_MS = 10_000; // after a longer break the page says that it is complete again
 
 /** Of the part of the state that `pick` gives. */
@@ -75,6 +79,12 @@ export const EFFECTS = [
     name: "show the turn that an edit made",
     when: ({ before, state }) => before.expectsTurn && !state.expectsTurn && before.log.head !== state.log.head,
     run: ({ showEnd }) => showEnd(),
+  },
+  {
+    name: "let go of old turns, where nobody reads them",
+    when: ({ before, state }) =>
+      isBusy(before) && !isBusy(state) && state.follows && pathOf(state.log).length > MOST_TURNS,
+    run: ({ store }) => store.dispatch({ type: "page/trim", count: KEPT_TURNS }),
   },
   {
     name: "forget the draft that was sent",

@@ -17,7 +17,8 @@ export function bindKeys(actions) {
   });
 
   document.addEventListener("keydown", (event) => {
-    if (event.isComposing || event.defaultPrevented || isCovered()) return;
+    // 229: an input method is at work. Safari ends a composition with an Escape that is told by this number alone.
+    if (event.isComposing || event.keyCode === 229 || event.defaultPrevented || isCovered()) return;
     const { key, ctrlKey, metaKey, shiftKey, altKey } = event;
     if (key === "Escape") {
       if (!actions.leaveAnswer()) actions.stop();

@@ -110,11 +110,8 @@ page.sidebar = new Sidebar({
   toasts: page.toasts,
   page: config.page,
 });
-page.follower = new Follower(
-  find("scroller"),
-  find("column"),
-  find("turns"),
-  (isFollowing) => (find("latest").hidden = isFollowing),
+page.follower = new Follower(find("scroller"), find("column"), find("turns"), (follows) =>
+  store.dispatch({ type: "page/follows", follows }),
 );
 
 // ---- What happens ----
@@ -132,6 +129,10 @@ setInterval(() => {
 
 find("latest").addEventListener("click", () => page.follower.toEnd({ smooth: true }));
 find("earlier").addEventListener("click", () => page.conversations.loadEarlier());
+new IntersectionObserver(
+  ([{ isIntersecting }]) => isIntersecting && !find("earlier").hidden && page.conversations.loadEarlier(),
+  { root: find("scroller"), rootMargin: "600px 0px 0px" },
+).observe(find("earlier"));
 find("turns").addEventListener("click", ({ target }) => {
   const control = target.closest("[data-action]");
   const figure = control?.closest("figure");

@@ -2,6 +2,8 @@
  * What the user sent and the server has not accepted, kept over a reload of the tab. Each item is sent until it is
  * accepted, always with the same id: the server runs it once.
  */
+import { keep } from "chat/storage.js";
+
 const KEY = "chat.outbox";
 
 /** @returns {Record<string, {ticket: string, items: import("chat/state.js").Pending[]}>} by conversation; "" is one without id */
@@ -42,6 +44,5 @@ export function forgetPending(conversation) {
 
 function store(changes) {
   const entries = Object.entries({ ...load(), ...changes }).filter(([, stored]) => stored);
-  if (entries.length) sessionStorage.setItem(KEY, JSON.stringify(Object.fromEntries(entries)));
-  else sessionStorage.removeItem(KEY);
+  keep(sessionStorage, KEY, entries.length ? JSON.stringify(Object.fromEntries(entries)) : null);
 }

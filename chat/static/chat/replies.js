@@ -48,7 +48,8 @@ export class ReplyView {
     this.row.hidden = reply.isBusy;
     setAttribute(this.row, "data-always", Boolean(reply.isLast));
     this.copy.hidden = !reply.text;
-    this.again.hidden = !reply.isLastOfTurn || !reply.turn.user;
+    const hasRetry = Boolean(reply.parts.at(-1)?.message?.error); // on the error itself
+    this.again.hidden = !reply.isLastOfTurn || !reply.turn.user || hasRetry;
     this.again.disabled = !context.canAct;
     this.branch.update(reply.isLastOfTurn && reply.turn.branch?.isReply ? reply.turn.branch : null, context.canAct);
     const figures = [

@@ -25,11 +25,14 @@
  * @property {boolean} expectsTurn  an edit or regenerate is on its way: the next head is its turn
  * @property {Record<string, true>} own  what was sent from this page, by its id or its turn's: such a turn starts at the top
  *   of the window
+ * @property {boolean} follows  the reader is at the end
+ * @property {number} unseen  answers that came while the reader was not
  * @property {number} idleSeq  newest record when the agent was last said to be idle
  * @property {{code: string, details: string, incident?: string}|null} notice  an error that belongs to no message
  * @property {{items: object[], more: boolean}} chats  the owner's conversations, newest first
  */
-import { emptyLog, events as logEvents, prepend, settle } from "chat/log.js";
+import { emptyLog, events as logEvents, prepend, settle, trim } from "chat/log.js";
+import { pathOf } from "chat/transcript.js";
 
 const IDLE = { state: "idle", turn: null, queued: [], agent: "" };
 
@@ -45,6 +48,8 @@ export function initialState({ id = "", ticket = "", title = "", newAgent = "", 
     answers: true,
     expectsTurn: false,
     own: {},
+    follows: true,
+    unseen: 0,
     pending: pending.map((item) => ({ ...item, state: "queued", error: undefined })),
     log: emptyLog(),
     shadow: null,
@@ -163,7 +168,9 @@ const handlers = {
 
   "page/send"(state, { frame }, now) {
     const id = frame.message_id;
-    const pending = [...state.pending, { id, frame, state: "queued", at: now }];
+    const isReplaced = (item) =>
+      item.state === "failed" && frame.request_id && item.frame.request_id === frame.request_id;
+    const pending = [...state.pending.filter((item) => !isReplaced(item)), { id, frame, state: "queued", at: now }];
     // What waits for its turn stays below the answer that is being written.
     const own = frame.content && !isBusy(state) ? { ...state.own, [id]: true } : state.own;
     return { ...state, notice: null, pending, own };
@@ -172,6 +179,10 @@ const handlers = {
   "page/retry": (state, { id }) => changePending(state, id, { state: "queued", error: undefined }),
   "page/cancel": (state, { id }) => withoutPending(state, id),
   "page/notice": (state, { notice }) => ({ ...state, notice }),
+
+  "page/follows": (state, { follows }) =>
+    follows === state.follows ? state : { ...state, follows, unseen: follows ? 0 : state.unseen },
+  "page/trim": (state, { count }) => ({ ...state, log: trim(state.log, pathOf(state.log), count) }),
 
   "page/agent": (state, { key }) => ({ ...state, newAgent: key }),
   "page/answers": (state, { answers }) => ({ ...state, answers }),
@@ -203,6 +214,9 @@ const handlers = {
 /** A record is ours if it carries the id that we made: then it needs no sending any more. */
 const ownId = (event) => (event.type === "message" ? event.message.client_id : null);
 
+const isAnswer = ({ type, message }) =>
+  type === "message" && message.sender === "assistant" && !message.depth && message.content !== "";
+
 /** The turn that an edit or regenerate makes is like one that was typed. */
 const withExpectedTurn = (state, before) =>
   state.expectsTurn && state.log.head !== before.log.head
@@ -213,7 +227,8 @@ function reduceLog(state, event, now) {
   const log = logEvents[event.type](state.log, event, now, state.status.turn);
   if (log === state.log) return state;
   const replayed = state.replayed || log.newest >= state.target;
-  const next = withExpectedTurn({ ...state, log, replayed, shadow: replayed ? null : state.shadow }, state);
+  const unseen = state.unseen + (!state.follows && state.replayed && isAnswer(event) ? 1 : 0);
+  const next = withExpectedTurn({ ...state, log, replayed, unseen, shadow: replayed ? null : state.shadow }, state);
   const id = ownId(event);
   return id ? withoutPending(next, id) : next;
 }

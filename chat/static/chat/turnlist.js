@@ -67,7 +67,8 @@ function itemsOf(log, state) {
   const { status, ask, own, link } = state;
   const steps = [greetingOf(log), ...pathOf(log)].filter(Boolean);
   const isShown = steps.some(({ id }) => id === status.turn);
-  const current = isShown ? status.turn : steps.at(-1)?.id;
+  const waits = new Set(status.queued);
+  const current = isShown ? status.turn : steps.findLast(({ id }) => !waits.has(id))?.id;
   const busy = isBusy(state) && link.phase !== "closed";
   const hasPending = shownPending(state).length > 0;
   return steps.map((step, at) => ({

@@ -65,7 +65,7 @@ export class UserView {
       if (text !== this.message.content) this.context.actions.edit(this.message.turn, text);
     };
     field.addEventListener("keydown", (event) => {
-      if (event.isComposing) return;
+      if (event.isComposing || event.keyCode === 229) return;
       if (event.key === "Escape") {
         event.preventDefault();
         event.stopPropagation();

@@ -1,6 +1,7 @@
 /** The page, drawn from the state. */
 import { Banner, Bar } from "chat/bar.js";
-import { setAttribute } from "chat/dom.js";
+import { setAttribute, setText } from "chat/dom.js";
+import { counted } from "chat/format.js";
 import { FORBIDDEN, NOT_FOUND } from "chat/protocol.js";
 import { isBusy, questionOf, shownLog } from "chat/state.js";
 import { greetingOf, pathOf } from "chat/transcript.js";
@@ -39,6 +40,8 @@ export class View {
     this.bar.update(state, { now, agent, isEmpty });
     this.banner.update(state, now);
     this.welcome.update(state, { isEmpty, hasGreeting: greetingOf(log) !== null });
+    setAttribute(find("app"), "data-away", !isOpen);
+    this.#latest(state);
     find("earlier").hidden = !log.earlier || !isOpen;
     setAttribute(find("earlier"), "aria-busy", state.loadingEarlier || null);
     this.composer.update({
@@ -47,5 +50,12 @@ export class View {
       question: questionOf(state),
       isClosed: [NOT_FOUND, FORBIDDEN].includes(link.code),
     });
+  }
+
+  /** The way back to the end, with what has come there meanwhile. */
+  #latest({ follows, unseen }) {
+    const button = find("latest");
+    button.hidden = follows;
+    setText(button.querySelector("span"), unseen ? counted(unseen, "new answer") : "Latest");
   }
 }

@@ -1,6 +1,6 @@
 /** Beside the buttons: how long the text is, where that comes near to what the server takes. */
 import { el, setAttribute, setText } from "chat/dom.js";
-import { figure } from "chat/format.js";
+import { counted, figure } from "chat/format.js";
 import { fillSlot } from "chat/registries.js";
 
 const NEAR = 0.8;
@@ -14,8 +14,10 @@ class Length {
 
   update() {
     const { length, maxChars } = this.composer;
-    setText(this.root, length > maxChars * NEAR ? `${figure(length)} / ${figure(maxChars)}` : "");
-    setAttribute(this.root, "data-over", length > maxChars);
+    const isOver = length > maxChars;
+    const count = length > maxChars * NEAR ? `${figure(length)} / ${figure(maxChars)}` : "";
+    setText(this.root, isOver ? `Too long by ${counted(length - maxChars, "character")}` : count);
+    setAttribute(this.root, "data-over", isOver);
   }
 }
 
