@@ -46,7 +46,7 @@ class Client:
         self.close_code: int | None = None
         self.socket: ClientConnection | None = None
         self._asked = 0  # where in `events` this page was when it last asked for something
-        self._frames = 0
+        self.frames = 0
         self._unacked = 0
         self._news = asyncio.Condition()
         self._reader: asyncio.Task[None] | None = None
@@ -70,7 +70,7 @@ class Client:
             elif self.ticket:
                 options["ticket"] = self.ticket
         cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        self.close_code, self._frames, self._unacked = None, 0, 0
+        self.close_code, self.frames, self._unacked = None, 0, 0
         self.socket = await connect(
             f"{self.url}?{urlencode(options)}",
             additional_headers={"Cookie": cookie} if cookie else None,
@@ -110,7 +110,7 @@ class Client:
 
     async def _take(self, event: Event, size: int) -> None:
         assert size <= 256 * 1024, f"a frame of {size} bytes"
-        self._frames += 1
+        self.frames += 1
         self._unacked += 1
         problem = None
         try:
@@ -123,7 +123,7 @@ class Client:
         if self.acks and self._unacked >= ACK_EVERY:
             self._unacked = 0
             with contextlib.suppress(ConnectionClosed):  # what came before the close is still to be read
-                await self.socket.send(json.dumps({"type": "ack", "frames": self._frames}))
+                await self.socket.send(json.dumps({"type": "ack", "frames": self.frames}))
 
     # -- what a page keeps --------------------------------------------------------------------------------------------
 

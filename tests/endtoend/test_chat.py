@@ -39,7 +39,6 @@ async def test_an_answer_streams_in_and_becomes_the_record(client):
     await client.idle()
     (answer,) = client.messages()
     assert client.streamed[answer["id"]] == answer["content"] and len(answer["content"].split()) == 30
-    assert len(client.of("stream_token")) > 2
     assert (answer["status"], answer["finish_reason"], answer["agent"]) == ("complete", "stop", "Plain")
     assert answer["usage"]["completion_tokens"] == 30
     assert client.types("stream_token", "conversation", "status") == [
@@ -465,8 +464,8 @@ async def test_a_page_that_does_not_acknowledge_is_served_again_when_it_does(ser
         other = Client(server.ws_url, cookies=slow.cookies, conversation=slow.conversation)
         async with other:
             await other.idle(timeout=30)
-        assert slow._frames <= 66 and 2 not in slow.records
-        await slow.send(type="ack", frames=slow._frames)
+        assert slow.frames <= 66 and 2 not in slow.records
+        await slow.send(type="ack", frames=slow.frames)
         again = await slow.event("connection")
         assert again["resumed"] is True
         await slow.wait(lambda event: event["type"] == "message" and event["seq"] == 2)

@@ -49,7 +49,7 @@ class Page(Client):
 
     async def _take(self, event: Event, size: int) -> None:
         await super()._take(event, size)
-        if self.cut_at is not None and self._frames >= self.cut_at:
+        if self.cut_at is not None and self.frames >= self.cut_at:
             self.cut()
 
     def _apply(self, event: Event) -> None:

@@ -112,12 +112,12 @@ async def test_a_page_that_acknowledges_nothing_gets_one_window_and_then_bye(sta
     server = start_server(start)
     page = await open_page(server, acks=False)
     await page.say("[[tokens=1500 tps=100]]")  # also a process that seldom runs, and sends much at once, fills a window
-    await page.until(lambda: page._frames >= 64)
+    await page.until(lambda: page.frames >= 64)
     full = time.monotonic()
     assert await page.closed() == 4408
     assert time.monotonic() - full > STALL_SECONDS - 1
     assert_within(STALL_SECONDS + 5, since=full)
-    assert page.of("bye")[-1]["retry_ms"] and page._frames <= 64 + 3
+    assert page.of("bye")[-1]["retry_ms"] and page.frames <= 64 + 3
     page.acks = True
     await page.come_back()
     await page.settled(timeout=60)

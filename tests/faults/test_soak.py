@@ -17,5 +17,5 @@ async def test_threads_and_files_do_not_grow_with_the_turns(tmp_path):
 @pytest.mark.parametrize("stored", [False, True], ids=["empty", "stored"])
 async def test_all_pages_come_back_after_a_restart(tmp_path, stored):
     result = await storm.run(sockets=200, kind="daphne", folder=tmp_path, stored=stored)
-    assert (result.told, result.model_calls) == (200, 0) and result.back_seconds < 20, str(result)
+    assert (result.told, result.model_calls) == (200, 0) and result.back_seconds < storm.BACK_SECONDS, str(result)
     assert result.failures < 20, str(result)
