@@ -109,6 +109,6 @@ class BundleFinder(BaseFinder):
             self.storage.delete(name)
             yield self.storage.save(name, ContentFile(text.encode())), self.storage
 
-    def find(self, path: str, find_all: bool = False, **kwargs: Any) -> list[str]:
+    def find(self, path: str, find_all: bool = False, **kwargs: Any) -> Any:
         """Nothing is found on the disk: without `collectstatic` the page loads the modules themselves."""
         return []

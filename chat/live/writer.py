@@ -73,7 +73,7 @@ def off_loop(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, 
     """Let a method that writes do so in its writer's thread when it is called where an event loop runs."""
 
     @functools.wraps(method)
-    def write(self: S, *args: P.args, **kwargs: P.kwargs) -> T:
+    def write(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
         try:
             asyncio.get_running_loop()
         except RuntimeError:

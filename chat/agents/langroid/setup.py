@@ -342,8 +342,10 @@ def _run_loops_anywhere() -> None:
     from langroid.agent import batch
     from langroid.agent.special import doc_chat_agent
 
-    batch.asyncio = _Asyncio("asyncio of langroid")
-    doc_chat_agent.apply_nest_asyncio = lambda: None
+    patched: Any = batch
+    patched.asyncio = _Asyncio("asyncio of langroid")
+    patched = doc_chat_agent
+    patched.apply_nest_asyncio = lambda: None
 
 
 class _Asyncio(ModuleType):

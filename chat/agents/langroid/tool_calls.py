@@ -66,7 +66,7 @@ def _run(original: Any, now: Scope, agent: Agent, tool: ToolMessage, chat_doc: C
     names = {*vars(agent), *dir(type(agent))}
     if handler in names or f"{handler}_async" not in names:
         return original(agent, tool, chat_doc=chat_doc)
-    plain = Agent.handle_tool_message_async.__wrapped__  # Langroid's own: the run is told already
+    plain = vars(Agent)["handle_tool_message_async"].__wrapped__  # Langroid's own: the run is told already
     return loops.run(_run_async(plain, now, agent, tool, chat_doc))
 
 

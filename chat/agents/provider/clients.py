@@ -22,7 +22,7 @@ _original = "_chat_original"  # in a copy: the client that it was made of
 
 async def of_this_loop(client: Any) -> Any:
     """Return the running loop's copy of a client; the client itself where its SDK is unknown."""
-    original = vars(client).get(_original, client) if client is not None else None
+    original: Any = vars(client).get(_original, client) if client is not None else None
     sdk = SDKS.get(type(original).__module__.partition(".")[0])
     if sdk is None:
         return client
