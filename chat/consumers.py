@@ -124,7 +124,7 @@ class ChatConsumer(LeanConsumer):
             read=read,
             ask=this_process.snapshot,
             flow=Rate() if self._profile else Window(),
-            tell=self._profile and self._profile.tell,
+            tell=self._profile.tell if self._profile else None,
         )
         if self._profile:
             self._profile.greeting, self._profile.agent = opening.agent.greeting, opening.agent.name

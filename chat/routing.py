@@ -66,7 +66,8 @@ class ExactOrigin:
             told = "a socket is refused: its Origin is %r, expected is %s; others are named in CHAT_ALLOWED_ORIGINS"
             logger.warning(told, _text(headers, b"origin"), expected)
         else:
-            return await self._application(scope, receive, send)
+            await self._application(scope, receive, send)
+            return
         await self._refuse(scope, receive, send)
 
 
