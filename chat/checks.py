@@ -5,6 +5,7 @@
     E011       CHAT_TRUSTED_PROXIES
     W001       unknown CHAT_* names                    W002       a channel layer that loses messages
     W003       SQLite that refuses writes              W004       messages that fit into no frame
+    E013       a database that the chat does not know  E014       a router that sends its tables elsewhere
     W010-W011, E012  doors that stand open in production (`check --deploy`)
     E020       a package without what the chat stands on
     W020       a mend that does not fit a package        W021       a version with which its mends were not tested
@@ -17,15 +18,18 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from ipaddress import ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.apps import apps
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Info, Warning
+from django.db import DEFAULT_DB_ALIAS, connections, router
 
 from chat import sources
 from chat.agents.langroid import mends as of_langroid
@@ -38,6 +42,7 @@ from chat.wire.codes import MAX_COMMAND_BYTES
 SHOWN_CHARS = 60  # of a bad value
 SECRET = ("API_KEY", "API_BASE")  # a base URL may hold a password
 SQLITE_OPTIONS = {"transaction_mode": "IMMEDIATE", "init_command": "PRAGMA journal_mode=WAL;"}
+SQLITE_LEAST = (3, 35)
 SQLITE = "django.db.backends.sqlite3"
 
 
@@ -47,6 +52,7 @@ def register() -> None:
         checks.register(check, "chat")
     checks.register(check_channel_layer, "chat")
     checks.register(check_sqlite, "chat")
+    checks.register(check_database, "chat")
     checks.register(check_mends, "chat")
     checks.register(check_open_doors, "chat", deploy=True)
 
@@ -241,6 +247,25 @@ def check_sqlite(**_: Any) -> list[CheckMessage]:
     kind = Info if settings.DEBUG else Warning
     problem = "SQLite will refuse writes with 'database is locked' when several agents work at once."
     return [kind(problem, hint=f'DATABASES["default"]["OPTIONS"] = {SQLITE_OPTIONS}', id="chat.W003")]
+
+
+def check_database(**_: Any) -> list[CheckMessage]:
+    """The chat's tables are in a database that it can speak to: the default one, of a kind that is known here."""
+    kind = connections[DEFAULT_DB_ALIAS].vendor
+    found: list[CheckMessage] = []
+    if kind not in ("sqlite", "postgresql"):
+        problem = f"The database is of the kind {kind!r}, which the chat does not know."
+        found.append(_error("E013", problem, "PostgreSQL, or SQLite 3.35 or newer."))
+    elif kind == "sqlite" and sqlite3.sqlite_version_info < SQLITE_LEAST:
+        problem = f"SQLite is {sqlite3.sqlite_version}; the chat needs RETURNING, which 3.35 has."
+        found.append(_error("E013", problem, "A newer Python or system brings it; or use PostgreSQL."))
+    message = apps.get_model("chat", "Message")
+    used = {router.db_for_read(message), router.db_for_write(message)}
+    if used != {DEFAULT_DB_ALIAS}:
+        problem = f"DATABASE_ROUTERS send the chat's tables to {', '.join(sorted(used))}; they belong to 'default'."
+        hint = "Have the router answer 'default' for the app label 'chat', for reading too: a replica may be behind."
+        found.append(_error("E014", problem, hint))
+    return found
 
 
 MENDS = (*known.MENDS, *of_provider.MENDS, *of_langroid.MENDS)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from django.core.checks import ERROR, INFO, WARNING, run_checks
+from django.db import connections
 
 ROOT = Path(__file__).parent.parent
 FACTORY = {"FACTORY": "chat.demo.agents.assistant"}
@@ -364,3 +365,36 @@ sys.exit("langroid" in sys.modules)
     assert done.returncode == 0, done.stderr
     assert "(chat.E005) CHAT_AGENTS['a']['FACTORY'] is 'chat.demo.agents.asistant'" in done.stdout
     assert "Did you mean assistant?" in done.stdout
+
+
+@pytest.mark.parametrize("vendor", ["mysql", "oracle", "microsoft"])
+def test_a_database_that_the_chat_does_not_know_is_refused(monkeypatch, vendor):
+    monkeypatch.setattr(connections["default"], "vendor", vendor)
+    assert vendor in found()["chat.E013"].msg and "PostgreSQL" in found()["chat.E013"].hint
+
+
+def test_a_sqlite_without_returning_is_refused(monkeypatch):
+    monkeypatch.setattr("sqlite3.sqlite_version_info", (3, 34, 1))
+    monkeypatch.setattr("sqlite3.sqlite_version", "3.34.1")
+    assert "3.34.1" in found()["chat.E013"].msg
+
+
+class ToReplica:
+    """What many projects have: reading goes to a copy."""
+
+    def db_for_read(self, model, **hints):
+        return "replica"
+
+
+class ElsewhereOthers:
+    """A router of other apps."""
+
+    def db_for_write(self, model, **hints):
+        return "other" if model._meta.app_label == "sessions" else None
+
+
+def test_a_router_that_sends_the_chat_elsewhere_is_refused(settings):
+    settings.DATABASE_ROUTERS = [f"{__name__}.ToReplica"]
+    assert "replica" in found()["chat.E014"].msg
+    settings.DATABASE_ROUTERS = [f"{__name__}.ElsewhereOthers"]
+    assert "chat.E014" not in found()

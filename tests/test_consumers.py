@@ -237,6 +237,15 @@ async def test_a_refused_handshake_tells_the_log_what_came_and_what_was_expected
         assert part in line
 
 
+@pytest.mark.parametrize("content", ["half \ud83d", "nul \x00"])
+async def test_what_cannot_be_sent_is_answered_for_its_client_s_id(page, content):
+    await page.say(type="message", content=content, message_id="mine")
+    refused = await page.next_of("error")
+    assert (refused["error"], refused["client_id"]) == ("bad_frame", "mine")
+    await page.say(type="message", content="a", message_id="\ud83d")
+    assert "client_id" not in await page.next_of("error")
+
+
 async def test_a_host_that_is_not_allowed_is_refused():
     connected, _ = await Page(host=(b"host", b"evil.example")).connect(timeout=10)
     assert not connected

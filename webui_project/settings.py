@@ -112,7 +112,9 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # ---- Database ----
 
-DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'chat.sqlite3'}")}
+# Not made from a URL: a folder may have marks in its name that mean something there.
+SQLITE = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(DATA_DIR / "chat.sqlite3")}
+DATABASES = {"default": env.db_url("DATABASE_URL") if "DATABASE_URL" in env else SQLITE}
 _database = DATABASES["default"]
 _database["CONN_MAX_AGE"] = 0  # a connection per waiting agent thread would use up the server's
 if _database["ENGINE"] == "django.db.backends.sqlite3":

@@ -22,7 +22,7 @@ from chat.models import Conversation
 from chat.models.conversation import NEWEST_RECORDS
 from chat.owners import Owner
 from chat.views.access import conversation_of, owned, refused
-from chat.wire.commands import decode
+from chat.wire.commands import decode, require_storable
 
 MAX_RECORDS = 200
 MAX_CONVERSATIONS = 100
@@ -83,6 +83,8 @@ def _number(request: HttpRequest, name: str, default: int, most: int) -> int:
 def _body(request: HttpRequest) -> dict[str, Any]:
     """The JSON object that was sent; {} for anything else."""
     try:
-        return decode(request.body.decode())
+        body = decode(request.body.decode())
+        require_storable(body)
+        return body
     except (BadFrame, TooLarge, UnicodeDecodeError):
         return {}

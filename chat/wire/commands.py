@@ -11,6 +11,7 @@ from chat.exceptions import BadFrame, TooLarge, UnknownType
 from chat.wire.codes import (
     MAX_COMMAND_BYTES,
 )
+from chat.wire.values import clean
 
 Frame = dict[str, Any]  # one that a client has sent
 
@@ -80,9 +81,9 @@ Command = SendMessage | SendAnswer | Stop | Regenerate | Edit | Branch | Clear |
 
 
 def decode(text: str | None) -> Frame:
-    """Return the JSON object of a client's frame.
+    """Return the JSON object of a client's frame; `require_storable` says whether it can be kept and sent on.
 
-    Raises: BadFrame for anything else (binary, NaN, nesting without end, NUL, lone surrogates); TooLarge.
+    Raises: BadFrame for anything else (binary, NaN, nesting without end); TooLarge.
     """
     if text is None:
         raise BadFrame("Only text frames are understood.")
@@ -90,7 +91,6 @@ def decode(text: str | None) -> Frame:
         raise TooLarge(f"A frame may have {MAX_COMMAND_BYTES // 1024} KiB at most.")
     try:
         frame = json.loads(text, parse_constant=_refuse_constant)
-        json.dumps(frame, ensure_ascii=False, allow_nan=False).encode()  # 1e999 reads as infinity
     except (ValueError, RecursionError):
         raise BadFrame("The frame is not JSON in UTF-8.") from None
     if not isinstance(frame, dict):
@@ -98,14 +98,25 @@ def decode(text: str | None) -> Frame:
     return frame
 
 
+def require_storable(frame: Frame) -> None:
+    """Raises: BadFrame for numbers beyond JSON's, for lone surrogates: half a character, as some keyboards send it."""
+    try:
+        json.dumps(frame, ensure_ascii=False, allow_nan=False).encode()  # 1e999 reads as infinity
+    except UnicodeEncodeError:
+        raise BadFrame("The message holds half a character, which cannot be sent. Take it out.") from None
+    except (ValueError, RecursionError):
+        raise BadFrame("The frame is not JSON in UTF-8.") from None
+
+
 def client_id_of(frame: Frame) -> str | None:
     """Return the client's id of a frame that may be refused, so that the refusal can name it."""
     id = frame.get("message_id")
-    return id if isinstance(id, str) and 0 < len(id) <= 64 else None
+    return id if isinstance(id, str) and 0 < len(id) <= 64 and id == clean(id) else None
 
 
 def parse(frame: Frame, *, max_chars: int) -> Command:
     """Return the command that the frame gives. Raises: BadFrame, TooLarge, UnknownType."""
+    require_storable(frame)
     match frame.get("type"):
         case "message":
             attachments = _texts(frame, "attachments")

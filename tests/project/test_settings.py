@@ -224,3 +224,12 @@ asyncio.run(round_trip())
 
 def test_without_redis_the_layer_is_in_memory(setting):
     assert setting("CHANNEL_LAYERS")["default"]["BACKEND"] == "chat.layers.InMemoryLayer"
+
+
+@pytest.mark.parametrize("name", ["with a space", "a+b", "a#b", "a?b=c", "100%25", "Käse", "a:b@c"])
+def test_the_database_is_in_the_data_folder_whatever_its_name(run, tmp_path, name):
+    folder = tmp_path / name
+    code = "from django.db import connection; connection.ensure_connection()"
+    done = run("-c", f"import django; django.setup(); {code}", DATA_DIR=str(folder), LC_ALL="C")
+    assert done.returncode == 0, done.stderr
+    assert (folder / "chat.sqlite3").is_file() and list(tmp_path.iterdir()) == [folder]
