@@ -38,6 +38,11 @@ def kept() -> Iterator[None]:
             _kept.runner = None
 
 
+def is_kept() -> bool:
+    """True in a session's thread."""
+    return _kept.runner is not None
+
+
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run to the end on this thread's loop, and block until then."""
     runner = _kept.runner

@@ -180,6 +180,48 @@ LOOPS_IN_LOOPS = Mend(
     without="a batch inside of an asynchronous tool fails, and DocChatAgent patches the server's loop",
 )
 
+SETTINGS = Mend(
+    name="settings of one session",
+    place=SETUP,
+    packages=PACKAGES,
+    needs=(
+        Needs("langroid.utils.configuration", "set_global", takes="key_vals"),
+        Needs("langroid.utils.configuration", "SettingsProxy.update", takes="new_settings"),
+        Needs("langroid.utils.configuration", "SettingsProxy.__setattr__", takes="name value"),
+        Needs("langroid.utils.configuration", "_thread_local"),
+        Needs("langroid.utils.configuration", "_global_settings"),
+    ),
+    without="one agent's set_global changes the settings of all users",
+)
+
+STDOUT = Mend(
+    name="stdout of one thread",
+    place=SETUP,
+    packages=PACKAGES,
+    needs=(Needs("langroid.agent.special.table_chat_agent", "TableChatAgent.pandas_eval", mentions="stdout"),),
+    without="what others print while a table is asked goes into its answer",
+)
+
+REWIND = Mend(
+    name="rewinding to an earlier turn",
+    place=SETUP,
+    packages=PACKAGES,
+    needs=(Needs("langroid.agent.tools.rewind_tool", "prune_messages", takes="agent idx"),),
+    without="RewindTool fails for messages of earlier turns",
+)
+
+SITE_MODEL = Mend(
+    name="the site's model",
+    place="chat/agents/site_model.py",
+    packages=PACKAGES,
+    needs=(
+        Needs(BASE, "Agent.__init__", takes="config"),
+        Needs("langroid.embedding_models.models", "OpenAIEmbeddings.__init__", takes="config"),
+        Needs("langroid.agent.special.table_chat_agent", "TableChatAgentConfig.llm"),
+    ),
+    without="agents without a model of their own ask OpenAI's server",
+)
+
 CLIENTS = Mend(
     name="clients of a loop",
     place="chat/agents/provider/clients.py",
@@ -233,5 +275,18 @@ ENCODINGS = Mend(
 
 MENDS = (
     *(WATCH, PRIVATE, REQUESTS, TOO_LONG, LOOPS, PASSES, KILLS, KEYS, COLOURS, LOGS, RETRIES),
-    *(JSON_SCAN, LOOPS_IN_LOOPS, CLIENTS, TOOL_DEFAULTS, TOKEN_COUNTS, MOCK_MODEL, DOTENV, ENCODINGS),
+    *(
+        JSON_SCAN,
+        LOOPS_IN_LOOPS,
+        SETTINGS,
+        STDOUT,
+        REWIND,
+        SITE_MODEL,
+        CLIENTS,
+        TOOL_DEFAULTS,
+        TOKEN_COUNTS,
+        MOCK_MODEL,
+        DOTENV,
+        ENCODINGS,
+    ),
 )

@@ -209,6 +209,9 @@ def _prepare() -> None:
         mends.RETRIES: _make_calls_stoppable,
         mends.JSON_SCAN: _scan_json_in_linear_time,
         mends.LOOPS_IN_LOOPS: _run_loops_anywhere,
+        mends.SETTINGS: _keep_settings_apart,
+        mends.STDOUT: _keep_stdout,
+        mends.REWIND: _rewind_to_what_is_gone,
         mends.TOOL_DEFAULTS: _make_tools_once,
         mends.TOKEN_COUNTS: _count_tokens_by_length,
     }.items():
@@ -331,6 +334,91 @@ def _scan_json_in_linear_time() -> None:
     patched: Any = parse_json
     patched.get_json_candidates = json_candidates
     patched.try_repair_json_yaml = _none_if_too_deep(parse_json.try_repair_json_yaml)
+
+
+FIXED = ("debug", "quiet", "cache", "cache_type")  # of Langroid's settings: they would show users' texts to others
+
+
+def _keep_settings_apart() -> None:
+    """Let an agent's code change Langroid's settings for its own session only (utils/configuration.py).
+
+    They are the process's: one `set_global(Settings(debug=True))` would print every user's answers.
+    """
+    from langroid.utils import configuration
+
+    set_global, proxy = configuration.set_global, configuration.SettingsProxy
+    set_one, update = proxy.__setattr__, proxy.update
+
+    def set_here(values: dict[str, Any]) -> None:
+        if refused := sorted(set(values) & set(FIXED)):
+            logger.warning("an agent's code sets %s of Langroid: refused, it is for all users", ", ".join(refused))
+        own = {name: value for name, value in values.items() if name not in FIXED}
+        local = configuration._thread_local
+        now = vars(local).get("override", configuration._global_settings)
+        local.override = now.model_copy(update=own)
+
+    def given(settings: Any) -> dict[str, Any]:
+        return {name: getattr(settings, name) for name in settings.model_fields_set}
+
+    def set_all(key_vals: Any) -> None:
+        set_here(given(key_vals)) if loops.is_kept() else set_global(key_vals)
+
+    def set_attribute(self: Any, name: str, value: Any) -> None:
+        set_here({name: value}) if loops.is_kept() else set_one(self, name, value)
+
+    def update_all(self: Any, new_settings: Any) -> None:
+        set_here(given(new_settings)) if loops.is_kept() else update(self, new_settings)
+
+    configuration.set_global = set_all
+    proxy.__setattr__, proxy.update = set_attribute, update_all  # type: ignore[method-assign]
+    for module in list(sys.modules.values()):  # that have it by name
+        if vars(module).get("set_global") is set_global:
+            module.set_global = set_all  # type: ignore[attr-defined]
+
+
+class _Sys(ModuleType):
+    """The module `sys`, in which each thread sets a `stdout` of its own."""
+
+    def __init__(self) -> None:
+        super().__init__("sys")
+        vars(self)["_local"] = threading.local()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys, name)
+
+    @property
+    def stdout(self) -> Any:
+        return vars(self._local).get("stdout", sys.stdout)
+
+    @stdout.setter
+    def stdout(self, stream: Any) -> None:
+        vars(self._local)["stdout"] = stream
+
+
+def _keep_stdout() -> None:
+    """`pandas_eval` swaps the process's stdout while it runs (agent/special/table_chat_agent.py:232)."""
+    from langroid.agent.special import table_chat_agent
+    from pandas.io.formats import info
+
+    table_chat_agent.sys = info.sys = _Sys()  # type: ignore[attr-defined]
+
+
+def _rewind_to_what_is_gone() -> None:
+    """Let `RewindTool` find the document of a message of an earlier turn, of which only the message is kept."""
+    from langroid.agent.chat_document import ChatDocument
+    from langroid.agent.tools import rewind_tool
+
+    prune = rewind_tool.prune_messages
+
+    def prune_messages(agent: Any, idx: int) -> Any:
+        message = agent.message_history[idx]
+        if ChatDocument.from_id(message.chat_document_id) is None:
+            document = ChatDocument.from_LLMMessage(message)
+            document.metadata.agent_id, document.metadata.msg_idx = agent.id, idx
+            message.chat_document_id = document.id()
+        return prune(agent, idx)
+
+    rewind_tool.prune_messages = prune_messages
 
 
 def _run_loops_anywhere() -> None:

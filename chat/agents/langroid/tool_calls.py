@@ -26,6 +26,7 @@ from chat.exceptions import LimitReached
 from chat.observer import AgentGone, Status, ToolOutcome, ToolRun
 
 NO_SUCH_TOOL = "There is no such tool."
+REWIND = "rewind_tool"  # takes its own call out of the history
 TOO_LATE = "The turn ended before the tool could run."
 NOTHING = "The tool has run, and gave nothing back."  # else a task takes it for a tool that nobody could run
 
@@ -123,7 +124,8 @@ def settle(now: Scope, agent: ChatAgent, status: Status, error: str | None = Non
         results = {call.native_id: call.result for call in calls}
         told = [Call(id or "", "", {}, results.get(id, "")) for id in demanded]
     else:
-        told = [Call(call.id, call.name, call.args, call.result) for call in calls]
+        asked = [call for call in calls if call.name != REWIND]
+        told = [Call(call.id, call.name, call.args, call.result) for call in asked]
     agent.message_history += result_messages(told, native=calls_natively(agent))
     agent.oai_tool_calls = []
 

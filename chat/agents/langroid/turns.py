@@ -275,8 +275,9 @@ def _conclude(now: Scope, task: Task, status: Status, error: str | None = None) 
     if not text:
         return
     now.say(task.agent, text)
-    if task.agent.message_history:
-        task.agent.message_history.append(LLMMessage(role=Role.ASSISTANT, content=text))
+    history = task.agent.message_history
+    if history and (history[-1].role, history[-1].content) != (Role.ASSISTANT, text):  # RewindTool has put it there
+        history.append(LLMMessage(role=Role.ASSISTANT, content=text))
 
 
 def _unseen(now: Scope, task: Task) -> str:
