@@ -18,7 +18,7 @@ export function branchSwitch(go) {
     root,
     update(value, canAct) {
       branch = value;
-      root.hidden = !branch;
+      if (root.hidden !== !branch) root.hidden = !branch;
       if (!branch) return;
       setText(text, `${branch.index} / ${branch.count}`);
       previous.disabled = !canAct || !branch.previous;

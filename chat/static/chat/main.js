@@ -17,6 +17,8 @@ import { bindThemes } from "chat/theme.js";
 import { Toasts } from "chat/toasts.js";
 import { View } from "chat/view.js";
 
+const NEAR_START_PX = 600; // from here on earlier messages are loaded
+
 const find = (id) => document.getElementById(id);
 const config = { ...find("app").dataset };
 const isMouse = matchMedia("(hover: hover)").matches;
@@ -129,10 +131,13 @@ setInterval(() => {
 
 find("latest").addEventListener("click", () => page.follower.toEnd({ smooth: true }));
 find("earlier").addEventListener("click", () => page.conversations.loadEarlier());
-new IntersectionObserver(
-  ([{ isIntersecting }]) => isIntersecting && !find("earlier").hidden && page.conversations.loadEarlier(),
-  { root: find("scroller"), rootMargin: "600px 0px 0px" },
-).observe(find("earlier"));
+find("scroller").addEventListener(
+  "scroll",
+  ({ currentTarget: { scrollTop } }) => {
+    if (scrollTop < NEAR_START_PX && !find("earlier").hidden) page.conversations.loadEarlier();
+  },
+  { passive: true },
+);
 find("turns").addEventListener("click", ({ target }) => {
   const control = target.closest("[data-action]");
   const figure = control?.closest("figure");

@@ -50,14 +50,19 @@ export class ReplyView {
     this.copy.hidden = !reply.text;
     const hasRetry = Boolean(reply.parts.at(-1)?.message?.error); // on the error itself
     this.again.hidden = !reply.isLastOfTurn || !reply.turn.user || hasRetry;
-    this.again.disabled = !context.canAct;
-    this.branch.update(reply.isLastOfTurn && reply.turn.branch?.isReply ? reply.turn.branch : null, context.canAct);
+    this.shownBranch = reply.isLastOfTurn && reply.turn.branch?.isReply ? reply.turn.branch : null;
+    this.enable(context);
     const figures = [
       reply.tokens && `${figure(reply.tokens)} tokens`,
       reply.cost && money(reply.cost),
       reply.durationMs && duration(reply.durationMs),
     ];
     setText(this.figures, figures.filter(Boolean).join(" · "));
+  }
+
+  enable({ canAct }) {
+    this.again.disabled = !canAct;
+    this.branch.update(this.shownBranch, canAct);
   }
 
   #head({ agent, time }, { agents }) {

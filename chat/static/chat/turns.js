@@ -27,13 +27,30 @@ export class TurnView {
   }
 
   /** @param {TurnItem} item @param {Context} context */
-  update({ turn, isLast, isWorking, isLive, request }, context) {
+  update(item, context) {
+    if (this.#isSame(item, context)) return this.#enable(context);
+    const { turn, isLast, isWorking, isLive, request } = item;
     setAttribute(this.root, "data-last", isLast);
     setAttribute(this.root, "data-live", isLive && isLast);
     this.list.update(
       itemsOf(turn, { isWorking, request }, context).map((entry) => ({ ...entry, turn, isLast })),
       context,
     );
+  }
+
+  /** Most turns are finished: they need no look when another one begins or ends. */
+  #isSame({ turn, isLast, isWorking, isLive, request }, context) {
+    const isQueued = context.state.status.queued.includes(turn.id);
+    const shape = [turn.segments, turn.user, turn.branch, isLast, isLive, isQueued];
+    shape.push(isWorking, isAbandoned(turn, isWorking, context));
+    const isSame = !isWorking && !request && shape.every((value, at) => value === this.shape?.[at]);
+    this.shape = request ? null : shape;
+    return isSame;
+  }
+
+  /** All that changes in a finished turn. */
+  #enable(context) {
+    for (const segment of this.list.components.values()) segment.enable(context);
   }
 
   editUser() {

@@ -39,8 +39,13 @@ export class UserView {
     if (isQueued && !this.note.childElementCount)
       this.note.append(icon("clock"), el("span", {}, "Waiting for its turn"));
     this.pen.hidden = item.kind === "answer";
-    this.pen.disabled = !context.canAct;
-    this.branch.update(item.turn.branch?.isReply ? null : item.turn.branch, context.canAct);
+    this.shownBranch = item.turn.branch?.isReply ? null : item.turn.branch;
+    this.enable(context);
+  }
+
+  enable({ canAct }) {
+    this.pen.disabled = !canAct;
+    this.branch.update(this.shownBranch, canAct);
   }
 
   edit() {
