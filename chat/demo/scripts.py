@@ -183,15 +183,18 @@ def story() -> str:
     return STORY_OPENING + "".join(nights) + STORY_END
 
 
+_TOPICS = {
+    "markdown": re.compile(r"markdown|table|formula|code", re.I),
+    "story": re.compile(r"\bstory\b", re.I),
+    "reasoning": re.compile(r"\bthink\b|reason", re.I),
+    "memory": re.compile(r"\bfirst\b.{0,200}\?|remember", re.I),
+    "help": re.compile(r"\bhelp\b|what can you do|who are you|^\s*(hi|hello|hey)\b", re.I),
+}
+_ADDRESS = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w.-]{1,250}\w")
+
+
 def _topic(text: str) -> str:
-    topics = {
-        "markdown": r"markdown|table|formula|code",
-        "story": r"\bstory\b",
-        "reasoning": r"\bthink\b|reason",
-        "memory": r"\bfirst\b.*\?|remember",
-        "help": r"\bhelp\b|what can you do|who are you|^\s*(hi|hello|hey)\b",
-    }
-    return next((topic for topic, pattern in topics.items() if re.search(pattern, text, re.I)), "")
+    return next((topic for topic, pattern in _TOPICS.items() if pattern.search(text)), "")
 
 
 def _remembered(asked: Sequence[str]) -> str:
@@ -248,7 +251,7 @@ def postman(messages: Sequence[LLMMessage]) -> Reply | str:
     if _is_after_tool(messages):
         return messages[-1].content or ""
     text = last_said(messages)
-    address = re.search(r"[\w.+-]+@[\w.-]+\w", text)
+    address = _ADDRESS.search(text)
     if not address:
         return "Tell me whom to write to, and what. For example: **Invite alice@example.org to lunch on Friday.**"
     return call("send_letter", to=address[0], text=text.strip())

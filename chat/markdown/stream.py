@@ -92,7 +92,7 @@ class Patch:
     keep: int | None = None
 
 
-_OPENING_FENCE = re.compile(r"(?:[ \t]*\n)*(?:(`{3,})([^`\n]*)|(~{3,})([^\n]*))\n")
+_OPENING_FENCE = re.compile(r"(?:[ \t]*\n)*(?:(`{3,})([^`\n]*)|(~{3,}+)([^\n]*))\n")
 
 
 class MarkdownStream:

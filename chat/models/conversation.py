@@ -255,6 +255,13 @@ class Conversation(models.Model):
         rows = self.records().filter(Q(turn=None) | Q(turn__in=order)).exclude(kind=Message.Kind.HEAD)
         return sorted(rows, key=lambda row: (order.get(row.turn, 0), row.seq))
 
+    def ids_to(self, head: uuid.UUID | None) -> list[uuid.UUID]:
+        """The ids of `records_to`, without the records."""
+        order: dict[uuid.UUID | None, int] = {turn: at for at, turn in enumerate(self.turns_to(head), start=1)}
+        rows = self.records().exclude(kind=Message.Kind.HEAD).values_list("id", "turn", "seq")
+        chosen = [row for row in rows if row[1] is None or row[1] in order]
+        return [id for id, *_ in sorted(chosen, key=lambda row: (order.get(row[1], 0), row[2]))]
+
     def summary(self) -> events.Conversation:
         """What a list of conversations shows: the `conversation` event."""
         return events.Conversation(

@@ -8,13 +8,14 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, JsonResponse
+from django.http.response import HttpResponseBase
 from django.views.decorators.cache import never_cache
 
 from chat.models import Conversation
 from chat.owners import Owner, owner_of_request
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 
 def owned(view: View) -> View:
@@ -26,7 +27,7 @@ def owned(view: View) -> View:
     @transaction.non_atomic_requests
     @never_cache
     @wraps(view)
-    def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         owner = owner_of_request(request)
         if owner is None:
             return refused("unauthorized", "Please sign in.", status=401)

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import math
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import TypeVar
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_GET
 
+from chat.exceptions import Busy
 from chat.keeping.export import FORMATS
+from chat.live.threads import in_thread
 from chat.owners import Owner
 from chat.views.access import conversation_of, owned, refused
+
+ABANDONED_SECONDS = 30.0  # an export that did not go on for so long has nobody who reads it
+Response = TypeVar("Response", bound=HttpResponseBase)
 
 
 @require_GET
@@ -23,19 +34,55 @@ def record_text(request: HttpRequest, owner: Owner, id: UUID, message_id: UUID) 
 
 @require_GET
 @owned
-def export(request: HttpRequest, owner: Owner, id: UUID) -> HttpResponse:
+def export(request: HttpRequest, owner: Owner, id: UUID) -> HttpResponseBase:
     """The conversation as a file: `?format=json` (the default) or `markdown`."""
     row = conversation_of(owner, id)
     try:
         content_type, ending, write = FORMATS[request.GET.get("format", "json")]
     except KeyError:
         return refused("bad_frame", f"A format is one of: {', '.join(FORMATS)}.", status=400)
-    response = HttpResponse(write(row), content_type=f"{content_type}; charset=utf-8")
+    try:
+        pieces = _exports.begin(owner.id, write(row))
+    except Busy as error:
+        return refused(error.code, error.details, status=429)
+    response = StreamingHttpResponse(pieces, content_type=f"{content_type}; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="conversation-{row.id}.{ending}"'
     return _sealed(response)
 
 
-def _sealed(response: HttpResponse) -> HttpResponse:
+class _Exports:
+    """The exports that are being written: one of each owner at a time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._steps: dict[str, tuple[object, float]] = {}  # the export of each owner, and when it last went on
+
+    def begin(self, owner: str, pieces: Iterator[str]) -> AsyncIterator[str]:
+        """Return the pieces of the owner's export, each made beside the loop. Raises: Busy."""
+        name = object()
+        with self._lock:
+            _, went_on = self._steps.get(owner, (None, -math.inf))
+            if time.monotonic() - went_on < ABANDONED_SECONDS:
+                raise Busy("Another export of yours is still being written.")
+            self._steps[owner] = name, time.monotonic()
+        return self._pieces(owner, name, pieces)
+
+    async def _pieces(self, owner: str, name: object, pieces: Iterator[str]) -> AsyncIterator[str]:
+        try:
+            while (piece := await in_thread(next, pieces, None)) is not None:
+                with self._lock:
+                    self._steps[owner] = name, time.monotonic()
+                yield piece
+        finally:
+            with self._lock:
+                if self._steps.get(owner, (None, 0))[0] is name:
+                    del self._steps[owner]
+
+
+_exports = _Exports()
+
+
+def _sealed(response: Response) -> Response:
     """Have a browser that shows a text of people and models run nothing of it."""
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"
     response["X-Content-Type-Options"] = "nosniff"

@@ -9,6 +9,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # PostgreSQL stores no NUL; UTF-8 has no lone surrogates
+# What is not seen: it turns the text around it, hides in it, or parts words. Emoji, and scripts that are written with
+# joiners, keep those.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f"
+    "\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0d\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff]"
+    "|(?<![\u0600-\u1cff\u2190-\u2bff\ufe0f\U0001f000-\U0001faff])[\u200c\u200d]"
+    "|[\u200c\u200d](?![\u0600-\u1cff\u2190-\u2bff\U0001f000-\U0001faff])"
+)
 
 
 def iso(moment: datetime) -> str:
@@ -39,3 +47,8 @@ def clean_json(value: Any) -> Any:
         case list() | tuple() | set() | frozenset():
             return [clean_json(item) for item in value]
     return clean(str(value))
+
+
+def visible(text: str) -> str:
+    """Show what is not seen as `‹U+202E›`: what is agreed to, and a name, is not to look like something else."""
+    return _UNSEEN.sub(lambda found: f"‹U+{ord(found[0]):04X}›", text)

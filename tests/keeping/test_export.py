@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
-from hypothesis import example, given
-from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from chat.actions.rewrite import edit
-from chat.keeping.export import fenced, inert, plain
+from chat.keeping.export import to_json, to_markdown
 from chat.models import Conversation, Message
 from chat.owners import Owner
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume asynchronous"),  # the client is synchronous
+]
 viewer = MarkdownIt("commonmark", {"html": True})  # a reader that runs HTML, unlike the page
 
 
@@ -56,8 +58,16 @@ def export(client: Client, conversation: Conversation, format: str = "json"):
     return client.get(f"/api/conversations/{conversation.id}/export?format={format}")
 
 
+def text_of(response) -> str:
+    return b"".join(response).decode()
+
+
+def json_of(client: Client, conversation: Conversation) -> dict:
+    return json.loads(text_of(export(client, conversation)))
+
+
 def markdown_of(client: Client, conversation: Conversation) -> str:
-    return export(client, conversation, "markdown").content.decode()
+    return text_of(export(client, conversation, "markdown"))
 
 
 def test_json_has_every_record_of_every_branch_in_order(client, alice, conversation):
@@ -65,7 +75,7 @@ def test_json_has_every_record_of_every_branch_in_order(client, alice, conversat
     edit(Owner(user_id=alice.pk), conversation.id, turn=first.id, content="8 squared?")
     conversation.refresh_from_db()
 
-    file = export(client, conversation).json()
+    file = json_of(client, conversation)
 
     assert [record["seq"] for record in file["records"]] == [1, 2, 3, 4, 5]
     assert [record["type"] for record in file["records"]] == ["message", "tool_result", "message", "message", "head"]
@@ -78,7 +88,7 @@ def test_json_has_the_whole_of_a_text_that_no_frame_holds(client, conversation):
     text = "a long line\n" * 50_000
     add_turn(conversation, "tell me all", answer(text))
 
-    record = export(client, conversation).json()["records"][1]
+    record = json_of(client, conversation)["records"][1]
 
     assert record["message"]["content"] == text
     assert "truncated" not in record["message"]
@@ -88,7 +98,7 @@ def test_what_is_in_progress_is_not_part_of_the_file(client, conversation):
     add_turn(conversation, "go on")
     Message.objects.create(conversation=conversation, kind="assistant", status="open", content="half a")
 
-    assert "half a" not in export(client, conversation).content.decode() + markdown_of(client, conversation)
+    assert "half a" not in text_of(export(client, conversation)) + markdown_of(client, conversation)
 
 
 def test_markdown_has_the_current_transcript_with_its_tool_calls(client, conversation):
@@ -160,48 +170,57 @@ def test_an_unknown_format_is_refused(client, conversation):
     assert response.status_code == 400 and "markdown" in json.loads(response.content)["details"]
 
 
-# -- texts without meaning --------------------------------------------------------------------------------------------
-
-LINE_SAFE = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"], include_characters=" "), max_size=30)
-MARKS = ["#", "-", "+", "=", "---", "1.", "1)", ">", "~~~", "```", "|", "[a](b)", "<b>", "&lt;", "$x$", "\\"]
-TYPED = st.lists(st.one_of(LINE_SAFE, st.sampled_from(MARKS)))
+# -- nobody else waits ------------------------------------------------------------------------------------------------
 
 
-def shown(markdown: str) -> str:
-    """The text that a reader sees; fails if anything but plain paragraphs was made of it."""
-    html = viewer.render(markdown)
-    assert not re.search(r"<(?!/?p>|br />)", html), html
-    text = re.sub(r"<[^>]+>", "", html)
-    for entity, character in (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&amp;", "&")):
-        text = text.replace(entity, character)
-    return text
+def test_an_owner_has_one_export_at_a_time(client, alice, conversation):
+    add_turn(conversation, "7 squared?", answer("49"))
+    first = export(client, conversation)
+
+    refused = export(client, conversation)
+
+    assert refused.status_code == 429 and refused.json()["error"] == "busy"
+    assert "49" in text_of(first)
+    assert "49" in markdown_of(client, conversation)
 
 
-@given(TYPED)
-@example(["    four blanks"])
-@example(["a", "==="])
-@example(["&amp; &#65;"])
-def test_what_a_user_typed_is_shown_as_it_was_typed(lines):
-    typed = "\n".join(lines)
+def test_others_are_not_held_up_by_an_export(client, conversation):
+    bob = User.objects.create_user("bob")
+    his = Conversation.objects.create(user=bob, agent_key="assistant", title="His own")
+    bobs = Client()
+    bobs.force_login(bob)
 
-    assert shown(plain(typed)).split() == typed.split()
+    export(client, conversation)
 
-
-@given(st.text("`~ax\n", max_size=40))
-def test_a_fenced_text_stays_in_its_block(text):
-    (token,) = viewer.parse(fenced(text))
-
-    assert token.content == text.rstrip() + "\n" or not text.strip()
+    assert json_of(bobs, his)["title"] == "His own"
 
 
-@pytest.mark.parametrize(
-    "html", ["<script>x()</script>", "<img src=x onerror=x()>", "<!-- swallows", "<!DOCTYPE x>", "<?php", "</div>"]
-)
-def test_html_in_an_answer_is_text(html):
-    assert html.replace("<", "&lt;").replace(">", "&gt;") in viewer.render(inert(f"see {html}"))
+def test_an_export_that_nobody_reads_is_given_up(client, conversation, monkeypatch):
+    export(client, conversation)
+    monkeypatch.setattr("chat.views.downloads.ABANDONED_SECONDS", 0.0)
+
+    assert json_of(client, conversation)["records"] == []
 
 
-def test_code_and_links_of_an_answer_stay_as_they_are():
-    text = "`a < b`, ``<b>``, 1 < 2, <https://example.org>\n\n```html\n<b>\n```\nand `<i>`"
+@pytest.mark.parametrize("write", [to_json, to_markdown])
+def test_a_file_is_written_a_few_records_at_a_time(conversation, write, django_assert_max_num_queries):
+    for number in range(30):
+        add_turn(conversation, f"question {number}", answer(f"answer {number}"))
+    pieces = write(conversation)
 
-    assert inert(text) == text
+    with django_assert_max_num_queries(5):
+        first = [next(pieces) for _ in range(10)]
+
+    text = "".join([*first, *pieces])
+    assert all(f"answer {number}" in text for number in range(30))
+    assert max(map(len, first)) < 1_000
+
+
+def test_the_worst_that_people_can_type_is_exported_in_no_time(client, conversation):
+    for _ in range(15):
+        add_turn(conversation, "\n " * 8_000)
+    began = time.process_time()
+
+    markdown_of(client, conversation)
+
+    assert time.process_time() - began < 5  # a minute, where it grew with the square

@@ -13,6 +13,7 @@ from enum import Enum, auto
 from typing import Any
 
 HOLD_SECONDS = 2.0
+MAX_FENCE_CHARS = 200  # of a fence's line and the white space around it; what is longer does not belong to a call
 MAX_DEPTH = 20  # of brackets in an object; what is deeper is text. It bounds how often a brace's text is read
 
 _BEGINNING = re.compile(r"(?:(?<!\S)(`{3,}|~{3,})[^\n`~{]*\n\s*)?\{")
@@ -95,7 +96,7 @@ class HoldBack:
         if self._after_call and not self._pass_closing_fence():
             return False
         beginning = _BEGINNING.search(self._text, self._at)
-        half = beginning or _HALF_BEGINNING.search(self._text, self._at)
+        half = beginning or _HALF_BEGINNING.search(self._text, max(self._at, len(self._text) - MAX_FENCE_CHARS))
         shown.append(self._let_through(half.start() if half else len(self._text)))
         if beginning is None:
             return False
@@ -109,7 +110,8 @@ class HoldBack:
         if not self._is_fenced:
             return self._at < len(self._text)
         closing = _CLOSING_FENCE.match(self._text, self._at)
-        if closing is None and _HALF_CLOSING_FENCE.fullmatch(self._text, self._at):
+        may_come = len(self._text) - self._at < MAX_FENCE_CHARS
+        if closing is None and may_come and _HALF_CLOSING_FENCE.fullmatch(self._text, self._at):
             return False
         self._at = closing.end() if closing else self._at
         self._is_fenced = False
@@ -249,7 +251,9 @@ class _Reader:
 _CALL = "\x00"  # stands for a call that was taken out
 _CALLS = rf"{_CALL}(?:[ \t\n,]*{_CALL})*"
 _LIST = re.compile(rf"\[[ \t\n]*{_CALLS}[ \t\n,]*\]")
-_FENCE = re.compile(rf"^[ \t]*(`{{3,}}|~{{3,}})[^\n`]*\n[ \t\n]*{_CALLS}[ \t\n]*(?:^[ \t]*\1[ \t]*$|\Z)", re.MULTILINE)
+_FENCE = re.compile(
+    rf"^[ \t]*(`{{3,}}+|~{{3,}}+)[^\n`]*\n[ \t\n]*{_CALLS}[ \t\n]*(?:^[ \t]*\1[ \t]*$|\Z)", re.MULTILINE
+)
 
 
 def loads(source: str) -> object:

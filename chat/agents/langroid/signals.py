@@ -13,8 +13,9 @@ LONGEST_ADDRESS = 100  # of a beginning that may still become a signal
 _WORDS = ("DONE", "DO-NOT-KNOW", "__PASS__")
 _MARKS = "*`\"'"  # around a signal, as models like to write it
 _BETWEEN = rf"[\s{_MARKS}]*"
-_LAST = rf"{_BETWEEN}(?<!\w)DONE(?!\w)[\s{_MARKS}.!:]*\Z"
-_MAYBE_LAST = re.compile(rf"{_BETWEEN}(?<!\w)(?:D|DO|DON|DONE[\s{_MARKS}.!:]*)\Z")
+_BEFORE = rf"(?<![\s{_MARKS}]){_BETWEEN}"  # all of it: to try from each of its characters takes time with their square
+_LAST = rf"{_BEFORE}(?<!\w)DONE(?!\w)[\s{_MARKS}.!:]*\Z"
+_MAYBE_LAST = re.compile(rf"{_BEFORE}(?<!\w)(?:D|DO|DON|DONE[\s{_MARKS}.!:]*)\Z")
 
 
 class Signals:
