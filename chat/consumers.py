@@ -14,6 +14,7 @@ from typing import Any
 from channels.exceptions import StopConsumer
 from django.conf import settings
 
+from chat.addresses import address_of_scope
 from chat.cluster.process import this_process
 from chat.conf import conf
 from chat.connection.abuse import Abuse
@@ -29,6 +30,7 @@ from chat.connection.opening import (
     options_of,
     speaks_compatible,
 )
+from chat.connection.strangers import strangers
 from chat.exceptions import (
     BadFrame,
     Busy,
@@ -81,12 +83,12 @@ class ChatConsumer(LeanConsumer):
     _groups: frozenset[str] = frozenset()  # to be left
     is_html = False
     _profile: Compatible | None = None  # of a page that does not speak protocol 1
-    address = ""
+    address: str | None = None
 
     # -- opening and closing ----------------------------------------------------------------------------------------
 
     async def connect(self) -> None:
-        self.address = (self.scope.get("client") or [""])[0]
+        self.address = address_of_scope(self.scope)
         self._abuse = Abuse()
         self._accepted = self._is_closed = False
         try:
@@ -105,13 +107,13 @@ class ChatConsumer(LeanConsumer):
         is_compatible = speaks_compatible(self.scope, options)
         if is_compatible:
             self._profile = Compatible(language=settings.LANGUAGE_CODE)
-        self.owner = await identify(self.scope, browser_session_of(options) if is_compatible else "")
+        self.owner = await identify(self.scope, self.address, browser_session_of(options) if is_compatible else "")
         await this_process.start()
         if this_process.is_draining:
             raise Refused(CLOSE_RESTART, Busy("The server is restarting.", retry_ms=2000))
         opening = self.opening = await open_for(self.owner, options, is_compatible=is_compatible)
         self.conversation_id, self.is_html = opening.conversation_id, opening.is_html
-        self._commands = Commands(opening, tell=self._tell)
+        self._commands = Commands(opening, address=self.address, tell=self._tell)
         self._check_room()
         await self._accept()
         self._groups = frozenset({group_of(self.conversation_id)} | (set() if is_compatible else {self.owner.group}))
@@ -136,9 +138,10 @@ class ChatConsumer(LeanConsumer):
     def _check_room(self) -> None:
         if this_process.is_full(self.conversation_id):
             raise Refused(CLOSE_FULL, Busy("The server is full. Try again in a moment.", retry_ms=5000))
-        most = conf.MAX_SOCKETS_PER_IP
-        if most and this_process.connections.count_from(self.address) >= most:
-            raise Refused(CLOSE_RATE, RateLimited("Too many connections from this address."))
+        try:
+            strangers.check_socket(self.owner, self.address)
+        except RateLimited as error:
+            raise Refused(CLOSE_RATE, error) from None
 
     async def _greet_page(self, feed: Feed) -> None:
         """Send `connection` and what the page lacks, and see to what nobody has seen to."""

@@ -86,10 +86,15 @@ def owner_of_cookies(cookies: Mapping[str, str]) -> Owner | None:
     return _visitor(cookies)
 
 
+def cookie_name() -> str:
+    """The name of a visitor's cookie. With TLS the prefix makes a browser refuse one from a neighbouring domain."""
+    return f"__Host-{COOKIE}" if settings.SESSION_COOKIE_SECURE else COOKIE
+
+
 def new_visitor() -> tuple[Owner, str]:
     """Make an anonymous owner; return it with the cookie's value."""
     key = secrets.token_hex(32)
-    return Owner(visitor=_digest(key)), signing.Signer(salt=COOKIE).sign(key)
+    return Owner(visitor=_digest(key)), signing.TimestampSigner(salt=COOKIE).sign(key)
 
 
 def visitor_of_session(browser_session: str) -> Owner:
@@ -100,7 +105,7 @@ def visitor_of_session(browser_session: str) -> Owner:
 def remember(response: HttpResponse, cookie: str) -> None:
     """Give the visitor the cookie of `new_visitor()`."""
     response.set_cookie(
-        COOKIE,
+        cookie_name(),
         cookie,
         max_age=COOKIE_SECONDS,
         secure=settings.SESSION_COOKIE_SECURE,
@@ -153,9 +158,10 @@ def _visitor(cookies: Mapping[str, str]) -> Owner | None:
     if not conf.ALLOW_ANONYMOUS:
         return None
     try:
-        return Owner(visitor=_digest(signing.Signer(salt=COOKIE).unsign(cookies.get(COOKIE, ""))))
+        key = signing.TimestampSigner(salt=COOKIE).unsign(cookies.get(cookie_name(), ""), max_age=COOKIE_SECONDS)
     except signing.BadSignature:
         return None
+    return Owner(visitor=_digest(key))
 
 
 def _digest(key: str) -> str:

@@ -40,6 +40,14 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix, t
         connection.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
 
 
+@pytest.fixture(autouse=True)
+def _no_strangers():
+    """No test pays for the visitors of another."""
+    from chat.connection.strangers import strangers
+
+    strangers.forget()
+
+
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
     """Address of a Redis of this worker's own."""

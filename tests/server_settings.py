@@ -15,6 +15,8 @@ CHAT_AGENTS["endless"]["LIMITS"] = {"MODEL_CALLS": 10}
 CHAT_AGENTS["assistant"] = {"FACTORY": "chat.demo.agents.assistant", "NAME": "Assistant", "STARTERS": ["Hello"]}
 CHAT_DEFAULT_AGENT = globals().get("CHAT_DEFAULT_AGENT") or "plain"
 CHAT_TURNS_PER_MINUTE = globals().get("CHAT_TURNS_PER_MINUTE", 10_000)
+for _name in ("MAX_SOCKETS_PER_IP", "VISITORS_PER_MINUTE", "VISITOR_TURNS_PER_MINUTE", "MAX_RUNNING_VISITOR_TURNS"):
+    globals().setdefault(f"CHAT_{_name}", 0)  # all tests come from this machine
 CHAT_FRAMES_PER_SECOND = globals().get("CHAT_FRAMES_PER_SECOND", 1000.0)
 CHAT_FRAMES_BURST = globals().get("CHAT_FRAMES_BURST", 1000)
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -45,13 +45,15 @@ async def process(settings):
 
 
 class Page(WebsocketCommunicator):
-    def __init__(self, query="v=1", *, path="/ws/chat/", cookies=None, origin=None, host=HOST):
+    def __init__(self, query="v=1", *, path="/ws/chat/", cookies=None, origin=None, host=HOST, client=None):
         headers = [host]
         if cookies:
             headers.append((b"cookie", "; ".join(f"{k}={v}" for k, v in cookies.items()).encode()))
         if origin:
             headers.append((b"origin", origin.encode()))
         super().__init__(websocket_application, f"{path}?{query}", headers=headers)
+        if client:
+            self.scope["client"] = (client, 1)
 
     async def open(self):
         """Connect; return the first frame."""
@@ -484,12 +486,51 @@ async def test_the_oldest_of_too_many_sockets_gives_way(settings):
 
 async def test_sockets_of_one_address_can_be_limited(settings):
     settings.CHAT_MAX_SOCKETS_PER_IP = 1
-    page = Page()
+    page = Page(client="203.0.113.5")
     await page.open()
-    other = Page()
+    other = Page(client="203.0.113.5")
     assert (await other.open())["error"] == "rate_limited"
     assert await other.closed() == 4429
     await page.disconnect()
+
+
+async def test_sockets_without_a_cookie_are_new_visitors_and_few_of_one_address_are_taken_in(settings):
+    settings.CHAT_VISITORS_PER_MINUTE = 3
+    pages = [Page(client=f"2001:db8:1:2::{number}") for number in range(4)]
+    types = [(await page.open())["type"] for page in pages]
+    assert types == ["connection"] * 3 + ["error"]
+    assert await pages[3].closed() == 4429
+    elsewhere = Page(client="2001:db8:1:3::1")
+    assert (await elsewhere.open())["type"] == "connection"
+    for page in (*pages[:3], elsewhere):
+        await page.disconnect()
+
+
+async def answers_to_a_turn_each(pages):
+    """What each page hears when it asks for a turn, here one that changes nothing."""
+    answers = []
+    for page in pages:
+        await page.open()
+        await page.next_of("status")
+        await page.say(type="command", command="clear")
+        answers.append((await page.next_of("error"))["error"])
+    for page in pages:
+        await page.disconnect()
+    return answers
+
+
+async def test_visitors_of_one_address_share_a_limit_of_turns(settings):
+    settings.CHAT_VISITOR_TURNS_PER_MINUTE = 2
+    pages = [Page(client="203.0.113.5") for _ in range(3)]
+    assert await answers_to_a_turn_each(pages) == ["not_found", "not_found", "rate_limited"]
+    assert await answers_to_a_turn_each([Page(client="203.0.113.6")]) == ["not_found"]
+
+
+async def test_signed_in_users_are_not_counted_by_their_address(settings):
+    settings.CHAT_VISITOR_TURNS_PER_MINUTE = settings.CHAT_VISITORS_PER_MINUTE = settings.CHAT_MAX_SOCKETS_PER_IP = 1
+    _, cookies = await signed_in()
+    pages = [Page(client="203.0.113.5", cookies=cookies) for _ in range(3)]
+    assert await answers_to_a_turn_each(pages) == ["not_found"] * 3
 
 
 async def test_a_server_that_shuts_down_says_bye_and_takes_nobody_in():

@@ -7,11 +7,11 @@ import uuid
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from django.db.models import Exists, F, Func, IntegerField, OuterRef, Q, QuerySet, Subquery
+from django.db.models import BigIntegerField, Exists, F, Func, IntegerField, OuterRef, Q, QuerySet, Subquery
 
 from chat.clock import Now
 from chat.conf import conf
-from chat.exceptions import Busy, RateLimited
+from chat.exceptions import Busy, LimitReached, RateLimited
 from chat.mends.locks import lock_name
 from chat.mends.statements import STAND_INS, Prepared
 from chat.models import Conversation, Message, ServerProcess
@@ -30,6 +30,9 @@ class Usage(TypedDict):
     waiting: int
     others: int
     recent: int
+    moves: int
+    record_count: int | None
+    byte_count: int | None
 
 
 UNCLAIMED_SECONDS = 60  # a turn that no process has taken in this time is not on its way to an agent any more
@@ -44,8 +47,24 @@ def check_limits(owner: Owner, conversation: Conversation) -> None:
         raise Busy("Too many messages wait for the agent already.", retry_ms=5000)
     if now.others >= conf.MAX_RUNNING_TURNS and _running_elsewhere(owner, conversation) >= conf.MAX_RUNNING_TURNS:
         raise Busy("Other conversations of yours are still being answered.", retry_ms=5000)
-    if now.recent >= conf.TURNS_PER_MINUTE:
+    if now.recent + now.moves >= conf.TURNS_PER_MINUTE:
         raise RateLimited(retry_ms=15000)
+    _check_quota(now)
+
+
+def check_move(owner: Owner, conversation: Conversation) -> None:
+    """Moving the head stores a record too: it counts with the turns."""
+    now = _usage_now(conversation.id, owner)
+    assert now is not None
+    if now.recent + now.moves >= conf.TURNS_PER_MINUTE:
+        raise RateLimited(retry_ms=15000)
+    _check_quota(now)
+
+
+def _check_quota(now: Row) -> None:
+    most, most_bytes = conf.MAX_RECORDS, conf.MAX_STORED_BYTES
+    if (most and (now.record_count or 0) >= most) or (most_bytes and (now.byte_count or 0) >= most_bytes):
+        raise LimitReached("You have stored as much as you may. Delete conversations that you no longer need.")
 
 
 def _running_elsewhere(owner: Owner, conversation: Conversation) -> int:
@@ -64,21 +83,33 @@ def _with_open_turns(conversations: QuerySet[Conversation]) -> QuerySet[Conversa
 
 
 def _usage(id: uuid.UUID, owner: Owner) -> QuerySet[Row]:
-    """The conversation with what the limits look at: turns that wait, others with open turns, turns of a minute."""
+    """The conversation with what the limits look at.
+
+    Turns that wait, others with open turns, turns and moves of the head in a minute, the owner's records and bytes.
+    """
     mine = Conversation.objects.for_owner(owner)
     turns = Message.objects.filter(conversation=OuterRef("id"))
     minute_ago = Now() - timedelta(minutes=1)
     recent = Message.objects.filter(conversation__in=mine, kind=Message.Kind.USER, created__gt=minute_ago)
+    moves = Message.objects.filter(conversation__in=mine, kind=Message.Kind.HEAD, created__gt=minute_ago)
     return Conversation.objects.filter(id=id).annotate(
         waiting=_count(turns.filter(OPEN_TURN, begun=None)),
         others=_count(_with_open_turns(mine.exclude(id=id))),
         recent=_count(recent),
+        moves=_count(moves),
+        record_count=_sum(mine, "newest_seq"),
+        byte_count=_sum(mine, "size_bytes"),
     )
 
 
 def _count(rows: QuerySet[Any]) -> Subquery:
     """The number of rows, as a part of another query."""
     return Subquery(rows.order_by().values(count=Func(F("pk"), function="COUNT")), output_field=IntegerField())
+
+
+def _sum(rows: QuerySet[Any], field: str) -> Subquery:
+    """The sum of a field, as a part of another query; None of no rows."""
+    return Subquery(rows.order_by().values(sum=Func(F(field), function="SUM")), output_field=BigIntegerField())
 
 
 def _usage_now(id: uuid.UUID, owner: Owner) -> Row | None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import uuid
 
 from chat.actions.accepted import Accepted, owned
-from chat.actions.limits import (
-    check_limits,
-)
+from chat.actions.limits import check_limits, check_move
 from chat.exceptions import Busy, NotFound
 from chat.mends.locks import brief_transaction
 from chat.models import ChatSession, Conversation, Message
@@ -47,16 +45,18 @@ def _move_head(conversation: Conversation, turn: uuid.UUID | None) -> Message:
 
 @brief_transaction()
 def branch(owner: Owner, id: uuid.UUID, *, turn: uuid.UUID) -> Accepted:
-    """Make the transcript end with `turn`. Raises: NotFound, Busy."""
+    """Make the transcript end with `turn`. Raises: NotFound, Busy, RateLimited, LimitReached."""
     conversation = _at_rest(owner, id)
+    check_move(owner, conversation)
     _turn(conversation, turn)
     return Accepted(conversation=conversation, records=(_move_head(conversation, turn),))
 
 
 @brief_transaction()
 def clear(owner: Owner, id: uuid.UUID) -> Accepted:
-    """Make the transcript empty; the records stay. Raises: NotFound, Busy."""
+    """Make the transcript empty; the records stay. Raises: NotFound, Busy, RateLimited, LimitReached."""
     conversation = _at_rest(owner, id)
+    check_move(owner, conversation)
     return Accepted(conversation=conversation, records=(_move_head(conversation, None),))
 
 

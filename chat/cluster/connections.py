@@ -18,7 +18,7 @@ class Connection(Protocol):
 
     conversation_id: uuid.UUID
     owner: Owner
-    address: str
+    address: str | None
     is_html: bool
 
     @property
@@ -40,7 +40,7 @@ class Connections:
         self._left = left
         self._by_conversation: dict[uuid.UUID, set[Connection]] = {}
         self._of_owner: dict[str, list[Connection]] = defaultdict(list)  # oldest first
-        self._of_address: Counter[str] = Counter()
+        self._of_address: Counter[str | None] = Counter()  # of visitors
         self._left_at: dict[uuid.UUID, float] = {}  # when the last connection of a conversation went
 
     def __bool__(self) -> bool:
@@ -63,7 +63,7 @@ class Connections:
         return list(self._by_conversation.get(conversation_id, ()))
 
     def count_from(self, address: str) -> int:
-        """Connections of one address."""
+        """Connections of visitors of one address."""
         return self._of_address[address]
 
     def left_at(self, conversation_id: uuid.UUID) -> float:
@@ -83,7 +83,8 @@ class Connections:
         """Attach a connection; the owner's oldest gives way when there are too many."""
         self._by_conversation.setdefault(connection.conversation_id, set()).add(connection)
         self._left_at.pop(connection.conversation_id, None)
-        self._of_address[connection.address] += 1
+        if connection.owner.user_id is None:
+            self._of_address[connection.address] += 1
         mine = self._of_owner[connection.owner.id]
         mine.append(connection)
         if len(mine) > conf.MAX_SOCKETS:
@@ -94,9 +95,10 @@ class Connections:
         id = connection.conversation_id
         group = self._by_conversation.get(id, set())
         group.discard(connection)
-        self._of_address[connection.address] -= 1
-        if not self._of_address[connection.address]:
-            del self._of_address[connection.address]
+        if connection.owner.user_id is None:
+            self._of_address[connection.address] -= 1
+            if self._of_address[connection.address] <= 0:
+                del self._of_address[connection.address]
         mine = self._of_owner[connection.owner.id]
         if connection in mine:
             mine.remove(connection)

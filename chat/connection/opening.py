@@ -12,11 +12,12 @@ from django.core import signing
 from django.http import parse_cookie
 
 from chat.conf import AgentSpec, agents, conf, default_agent
-from chat.exceptions import BadFrame, ChatError, NotFound, Unauthorized
+from chat.connection.strangers import strangers
+from chat.exceptions import BadFrame, ChatError, NotFound, RateLimited, Unauthorized
 from chat.live.threads import in_thread
 from chat.models import Conversation
 from chat.owners import Owner, has_session, new_visitor, owner_of_cookies, visitor_of_session
-from chat.wire.codes import CLOSE_ABUSE, CLOSE_NOT_FOUND, CLOSE_SIGN_IN, VERSION
+from chat.wire.codes import CLOSE_ABUSE, CLOSE_NOT_FOUND, CLOSE_RATE, CLOSE_SIGN_IN, VERSION
 from chat.wire.events import Connection
 from chat.wire.values import text_or_none
 
@@ -91,7 +92,7 @@ def speaks_compatible(scope: dict[str, Any], options: dict[str, str]) -> bool:
     return is_compatible
 
 
-async def identify(scope: dict[str, Any], browser_session: str = "") -> Owner:
+async def identify(scope: dict[str, Any], address: str | None, browser_session: str = "") -> Owner:
     """Find out who connects. Without the page's cookie an anonymous visitor is one of its own, for this socket.
 
     `browser_session` names such a visitor where CHAT_COMPATIBLE_SESSION_IDS says so. Raises: Refused.
@@ -100,9 +101,15 @@ async def identify(scope: dict[str, Any], browser_session: str = "") -> Owner:
     owner = await in_thread(owner_of_cookies, cookies) if has_session(cookies) else owner_of_cookies(cookies)
     if owner is None and not conf.ALLOW_ANONYMOUS:
         raise Refused(CLOSE_SIGN_IN, Unauthorized())
-    if owner is None and browser_session and conf.COMPATIBLE_SESSION_IDS:
+    if owner is not None:
+        return owner
+    try:
+        strangers.check_new(address)
+    except RateLimited as error:
+        raise Refused(CLOSE_RATE, error) from None
+    if browser_session and conf.COMPATIBLE_SESSION_IDS:
         return visitor_of_session(browser_session)
-    return owner or new_visitor()[0]
+    return new_visitor()[0]
 
 
 def browser_session_of(options: dict[str, str]) -> str:

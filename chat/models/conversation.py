@@ -68,6 +68,7 @@ class Conversation(models.Model):
     created = models.DateTimeField(db_default=Now())
     updated = models.DateTimeField(db_default=Now())
     newest_seq = models.PositiveIntegerField(default=0)
+    size_bytes = models.PositiveBigIntegerField(default=0, db_default=0, editable=False)  # of its records' texts
     read_seq = models.PositiveIntegerField(default=0)
     head = models.UUIDField(null=True, blank=True)  # the turn with which the current transcript ends
     state = models.CharField(max_length=10, choices=State, default=State.IDLE)
@@ -150,12 +151,13 @@ class Conversation(models.Model):
             self.newest_seq += 1
             record.seq = self.newest_seq
             record.conversation = self
+            self.size_bytes += record.size_bytes
             if record._state.adding:
                 insert(record)
             else:
                 update(record, *OUTCOME)
         self.updated = Now()
-        update(self, "newest_seq", "head", "title", "updated")
+        update(self, "newest_seq", "size_bytes", "head", "title", "updated")
 
     def add_turn(self, content: str, *, follows: uuid.UUID | None, **fields: Any) -> Message:
         """Append a user's message that starts a turn; the turn becomes the head."""

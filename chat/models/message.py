@@ -90,6 +90,7 @@ class Message(models.Model):
                 condition=Q(request_id__isnull=False),
             ),
             models.Index(fields=["conversation", "created"], name="chat_recent_turns", condition=Q(kind="user")),
+            models.Index(fields=["conversation", "created"], name="chat_recent_moves", condition=Q(kind="head")),
         ]
         constraints = [
             models.UniqueConstraint(fields=["conversation", "seq"], name="chat_seq_once"),
@@ -108,6 +109,11 @@ class Message(models.Model):
         """This turn is over."""
         self.ended = Now()
         update(self, "ended")
+
+    @property
+    def size_bytes(self) -> int:
+        """What its texts take in the database."""
+        return len(f"{self.content}{self.reasoning}".encode(errors="replace"))
 
     @property
     def is_answer(self) -> bool:

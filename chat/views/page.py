@@ -17,7 +17,10 @@ from django.urls import NoReverseMatch, Resolver404, get_script_prefix, resolve,
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from chat.addresses import address_of_request
 from chat.conf import AgentSpec, agents, conf, default_agent
+from chat.connection.strangers import strangers
+from chat.exceptions import RateLimited
 from chat.models import Conversation
 from chat.owners import Owner, new_visitor, owner_of_request, remember
 from chat.views.csp import new_nonce, protect
@@ -38,6 +41,13 @@ def page(request: HttpRequest, conversation_id: UUID | None = None) -> HttpRespo
     here = _address_of(conversation_id)
     if owner is None and not conf.ALLOW_ANONYMOUS:
         return redirect_to_login(here, resolve_url(settings.LOGIN_URL))
+    if owner is None:
+        try:
+            strangers.check_new(address_of_request(request))
+        except RateLimited as error:
+            return HttpResponse(
+                f"{error.details}\n", status=429, content_type="text/plain", headers={"Retry-After": "30"}
+            )
     title = _title(owner, conversation_id) if conversation_id else ""
     nonce = new_nonce()
     own = {"nonce": nonce, "here": here, "conversation_id": conversation_id or "", "title": title}

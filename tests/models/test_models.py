@@ -15,7 +15,7 @@ from chat.actions.limits import UNCLAIMED_SECONDS
 from chat.actions.rewrite import branch, clear, edit, regenerate
 from chat.actions.send import accept_message
 from chat.clock import Now
-from chat.exceptions import BadFrame, Busy, Conflict, NotFound, RateLimited
+from chat.exceptions import BadFrame, Busy, Conflict, LimitReached, NotFound, RateLimited
 from chat.live.claims import Claim, claim, close_orphan, stop_waiting, store_checkpoints
 from chat.models import Conversation, Message, ServerProcess
 from chat.models.conversation import title_of
@@ -176,6 +176,36 @@ def test_limits_are_answered_with_a_time_to_wait(alice, settings):
     with pytest.raises(RateLimited) as limited:
         say(alice, uuid.uuid4(), "d")
     assert limited.value.retry_ms
+
+
+def test_moves_of_the_head_count_with_the_turns(alice, settings):
+    settings.CHAT_TURNS_PER_MINUTE = 4
+    said = say(alice, uuid.uuid4(), "a")
+    answer(said)
+    id = said.conversation.id
+    clear(alice, id)
+    branch(alice, id, turn=said.turn)
+    clear(alice, id)
+    for move in (lambda: clear(alice, id), lambda: branch(alice, id, turn=said.turn), lambda: say(alice, id, "b")):
+        with pytest.raises(RateLimited):
+            move()
+    assert Message.objects.filter(conversation=id).count() == 5
+
+
+@pytest.mark.parametrize(("setting", "most"), [("CHAT_MAX_RECORDS", 4), ("CHAT_MAX_STORED_BYTES", 20)])
+def test_an_owner_has_a_quota_over_all_conversations(alice, mallory, settings, setting, most):
+    setattr(settings, setting, most)
+    first = say(alice, uuid.uuid4(), "ä" * 8)
+    answer(first)
+    answer(say(alice, uuid.uuid4(), "b"))
+    for refused in (lambda: say(alice, uuid.uuid4(), "c"), lambda: clear(alice, first.conversation.id)):
+        with pytest.raises(LimitReached) as limit:
+            refused()
+    assert "Delete" in limit.value.details
+    say(mallory, uuid.uuid4(), "others have their own")
+
+    Conversation.objects.get(id=first.conversation.id).delete()
+    say(alice, uuid.uuid4(), "room again")
 
 
 def test_running_turns_of_one_owner_are_limited(alice, mallory, process, settings):

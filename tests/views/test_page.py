@@ -191,6 +191,26 @@ def test_a_new_visitor_of_an_open_site_gets_a_cookie_once(client, open_site):
     assert "chat_visitor" not in client.get("/").cookies
 
 
+def test_a_visitor_s_cookie_is_bound_to_the_site_where_there_is_tls(client, open_site, settings):
+    settings.SESSION_COOKIE_SECURE = True
+    cookie = client.get("/").cookies["__Host-chat_visitor"]
+    assert cookie["secure"] and cookie["path"] == "/" and not cookie["domain"]
+    assert not client.get("/").cookies.get("__Host-chat_visitor")
+
+
+def test_a_visitor_s_cookie_ends(client, open_site, monkeypatch):
+    client.get("/")
+    monkeypatch.setattr("chat.owners.COOKIE_SECONDS", -1)
+    assert "chat_visitor" in client.get("/").cookies
+
+
+def test_few_cookies_are_given_to_one_address(client, open_site, settings):
+    settings.CHAT_VISITORS_PER_MINUTE = 2
+    statuses = [Client().get("/", REMOTE_ADDR="203.0.113.5").status_code for _ in range(3)]
+    assert statuses == [200, 200, 429]
+    assert Client().get("/", REMOTE_ADDR="203.0.113.6").status_code == 200
+
+
 def test_an_own_conversation_is_shown_with_its_title(client, alice):
     conversation = Conversation.objects.create(user=alice, agent_key="assistant", title="Tax <letter>")
     response = client.get(f"/c/{conversation.id}/")
