@@ -18,8 +18,6 @@ test("a text without a letter has the direction of the page", () => {
   assert.deepEqual(["", "12 + 3", "🙂"].map(directionOf), [null, null, null]);
 });
 
-test("a megabyte takes no time", () => {
-  const began = performance.now();
-  directionOf("1".repeat(1_000_000));
-  assert.ok(performance.now() - began < 50);
+test("only the beginning of a long text is looked at", () => {
+  assert.equal(directionOf("1".repeat(1_000_000) + "שלום"), null);
 });
