@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from webui_project import environment
 from webui_project.secret import development_secret
@@ -114,7 +115,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Not made from a URL: a folder may have marks in its name that mean something there.
 SQLITE = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(DATA_DIR / "chat.sqlite3")}
-DATABASES = {"default": env.db_url("DATABASE_URL") if "DATABASE_URL" in env else SQLITE}
+DATABASES: dict[str, dict[str, Any]] = {"default": env.db_url("DATABASE_URL") if "DATABASE_URL" in env else SQLITE}
 _database = DATABASES["default"]
 _database["CONN_MAX_AGE"] = 0  # a connection per waiting agent thread would use up the server's
 if _database["ENGINE"] == "django.db.backends.sqlite3":

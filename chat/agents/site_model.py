@@ -48,7 +48,7 @@ def _take_any_model() -> None:
     """Let configs that insist on OpenAI's take the mock model, too."""
     from langroid.agent.special.table_chat_agent import TableChatAgentConfig
 
-    TableChatAgentConfig.model_fields["llm"].annotation = OpenAIGPTConfig | MockConfig  # type: ignore[assignment]
+    TableChatAgentConfig.model_fields["llm"].annotation = OpenAIGPTConfig | MockConfig
     TableChatAgentConfig.model_rebuild(force=True)
 
 
