@@ -13,6 +13,8 @@ class ChatConfig(AppConfig):
     def ready(self) -> None:
         from chat import checks
         from chat.keeping import erasure
+        from chat.views import sign_in
 
         checks.register()
         erasure.install()
+        sign_in.install()

@@ -66,6 +66,11 @@ def owner_of_request(request: HttpRequest) -> Owner | None:
     return _visitor(request.COOKIES)
 
 
+def visitor_of_request(request: HttpRequest) -> Owner | None:
+    """Return the visitor that this browser is, or was before it signed in."""
+    return _visitor(request.COOKIES)
+
+
 def has_session(cookies: Mapping[str, str]) -> bool:
     """True if only the database knows whose cookies these are."""
     return bool(cookies.get(settings.SESSION_COOKIE_NAME))

@@ -24,6 +24,7 @@ from chat.exceptions import RateLimited
 from chat.models import Conversation
 from chat.owners import Owner, new_visitor, owner_of_request, remember
 from chat.views.csp import new_nonce, protect
+from chat.views.sign_in import TAKEN
 
 THEME_COOKIE = "chat_theme"  # set by the page (theme.js), read here so that the first paint has the right colours
 THEMES = ("light", "dark")
@@ -76,6 +77,7 @@ def _context(request: HttpRequest) -> dict[str, Any]:
         "default_agent": default_agent().key,
         "max_message_chars": conf.MAX_MESSAGE_CHARS,
         "socket_path": conf.SOCKET_PATH or reverse("chat:socket").rstrip("/") + "/",
+        "taken": request.session.pop(TAKEN, 0) if request.user.is_authenticated else 0,
         "account": request.user if request.user.is_authenticated else None,
         "sign_in_url": _sign_in_url(),
         "sign_out_url": _reverse("logout", "account_logout"),

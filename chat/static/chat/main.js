@@ -162,4 +162,5 @@ page.composer.open(
 draw();
 connection.open();
 page.conversations.load();
+if (Number(config.taken)) page.toasts.show("The conversations from before you signed in are yours now.");
 if (isMouse) page.composer.focus();

@@ -1,0 +1,19 @@
+"""A visitor signs in: the visitor's conversations are the user's from now on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+
+from chat.models import Conversation
+from chat.owners import Owner
+
+
+@transaction.atomic
+def take_along(visitor: Owner, user: Any) -> list[str]:
+    """Give the visitor's conversations to the user, for good; return their ids."""
+    mine = Conversation.objects.for_owner(visitor)
+    ids = [str(id) for id in mine.select_for_update().values_list("id", flat=True)]
+    Conversation.objects.filter(id__in=ids).update(user=user, visitor="")
+    return ids
