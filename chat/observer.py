@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 Status = Literal["complete", "stopped", "interrupted", "error", "rejected"]
-FinishReason = Literal["stop", "length", "tool", "cut"]
+FinishReason = Literal["stop", "length", "tool", "filtered", "cut"]
+Basis = Literal["reported", "estimated"]
 QuestionKind = Literal["text", "choice", "approval", "file"]
 
 
@@ -37,17 +38,20 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """What a model call, or a task with all its calls, has used. `cost` in US dollars."""
+    """What a model call, or a task with all its calls, has used. `cost` in US dollars, None where no price is known."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    cost: float = 0.0
+    cost: float | None = None
+    basis: Basis = "reported"  # by the model's server; "estimated" if any part of it is
 
     def __add__(self, other: Usage) -> Usage:
+        costs = [usage.cost for usage in (self, other) if usage.cost is not None]
         return Usage(
             prompt_tokens=self.prompt_tokens + other.prompt_tokens,
             completion_tokens=self.completion_tokens + other.completion_tokens,
-            cost=self.cost + other.cost,
+            cost=sum(costs) if costs else None,
+            basis="estimated" if "estimated" in (self.basis, other.basis) else "reported",
         )
 
 

@@ -25,6 +25,7 @@ in the defaults; this is also their precedence. A value with blanks is quoted: `
     stall=N:S         wait S seconds after N tokens of any kind
     cut=N             close the connection after N tokens of any kind
     malformed=N       send an event that is not JSON after N tokens
+    replay="NAME"     the body of this case of `tests/agents/provider/streams/cases.py`, one event at a time
 
 `GET /_stats`: the counters of `Stats`. `GET /_requests`: the bodies of the last requests. `POST /_reset`.
 A request counts as `aborted` as soon as its client has closed the connection, also while the stub waits.
@@ -47,6 +48,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from tests.agents.provider.streams.cases import CASES, Case
 
 KEPT_REQUESTS = 100
 MAX_BODY_BYTES = 2**26
@@ -299,6 +302,8 @@ class Stub:
             error = {"message": f"ordered error {code}", "type": "stub", "param": None, "code": code}
             more = {"retry-after": options["retry_after"]} if "retry_after" in options else {}
             return await self.respond(writer, int(code), {"error": error}, **more)
+        if "replay" in options:
+            return await self.replay(writer, CASES[options["replay"]])
         answer = Answer(body, options)
         if body.get("stream"):
             wants_usage = bool((body.get("stream_options") or {}).get("include_usage"))
@@ -355,6 +360,16 @@ class Stub:
         event = f"data: {data}\n\n".encode()
         writer.write(f"{len(event):x}\r\n".encode() + event + b"\r\n")
         await writer.drain()
+
+    async def replay(self, writer: asyncio.StreamWriter, case: Case) -> None:
+        head = f"HTTP/1.1 200 OK\r\ncontent-type: {case.content_type}\r\ntransfer-encoding: chunked\r\n\r\n"
+        writer.write(head.encode())
+        for part in case.body:
+            writer.write(f"{len(part):x}\r\n".encode() + part + b"\r\n")
+            await writer.drain()
+        writer.write(b"0\r\n\r\n")
+        await writer.drain()
+        self.stats.completed += 1
 
     async def respond(self, writer: asyncio.StreamWriter, status: int, value: Any, **headers: str) -> None:
         body = json.dumps(value).encode()

@@ -20,6 +20,7 @@ class Tally:
     """What a turn has come to so far."""
 
     usage: Usage = field(default_factory=Usage)
+    unshown: Usage = field(default_factory=Usage)  # of model calls without a record: the next one has it as well
     failed: Failure | None = None
     is_answered: bool = False  # it has a record of the root agent
     was_told: bool = False  # the root agent's model was asked: its memory has the turn's message

@@ -116,8 +116,10 @@ class Recorder:
         self._hold.check()
         place, _ = self._calls.pop(message_id)
         tally = self._progress.tally
+        used = outcome.usage or Usage()
         with self._progress.lock:
-            tally.usage += outcome.usage or Usage()
+            tally.usage += used
+            tally.unshown += used
             tally.failed = outcome.failure or tally.failed
         content, reasoning = clean(outcome.content), clean(outcome.reasoning)
         row = self._open.get(message_id)
@@ -128,7 +130,7 @@ class Recorder:
         row = row or self._row(message_id, Message.Kind.ASSISTANT, place)
         row.content, row.reasoning, row.status = content, reasoning, outcome.status
         row.finish_reason, row.duration_ms = outcome.finish_reason or "", outcome.duration_ms
-        row.usage = asdict(outcome.usage) if outcome.usage else None
+        row.usage, tally.unshown = _usage_of(tally.unshown), Usage()
         row.error = _error_of(outcome.failure)
         row.tool_calls, row.sources = list(outcome.tool_calls), clean_json(list(outcome.sources))
         self._append(row, *([_error_frame(outcome.failure, message_id)] if outcome.failure else []))
@@ -280,6 +282,10 @@ def _task_end(start: TaskStart, *, status: str, usage: dict[str, Any] | None = N
     if usage is not None:
         event["usage"] = usage
     return event
+
+
+def _usage_of(usage: Usage) -> dict[str, Any] | None:
+    return asdict(usage) if usage != Usage() else None
 
 
 def _error_of(failure: Failure | None) -> dict[str, Any] | None:

@@ -196,7 +196,7 @@ class Turns:
         record.turns += 1
         record.prompt_tokens += tally.usage.prompt_tokens
         record.completion_tokens += tally.usage.completion_tokens
-        record.cost += Decimal(tally.usage.cost)
+        record.cost += Decimal(tally.usage.cost or 0)  # of what has a price
         if failed:
             record.errors += 1
             record.last_error = f"{failed.code} {failed.incident}"

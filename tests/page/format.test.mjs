@@ -1,7 +1,7 @@
 /** Times, durations and figures as people read them. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { clockTime, counted, dateGroup, duration, figure, hue, initials, money, oneLine } from "chat/format.js";
+import { clockTime, counted, dateGroup, duration, figure, hue, initials, money, oneLine, tokenCount } from "chat/format.js";
 
 globalThis.document = { documentElement: { lang: "en" } };
 
@@ -23,6 +23,14 @@ test("a duration never says sixty seconds of a minute", () => {
 
 test("large figures are short", () => {
   assert.deepEqual([0, 1204, 9999, 12_345, 3_100_000].map(figure), ["0", "1,204", "9,999", "12.3K", "3.1M"]);
+});
+
+test("a count that nobody has counted says so", () => {
+  assert.deepEqual([tokenCount(1204), tokenCount(1204, true)], ["1,204 tokens", "about 1,200 tokens"]);
+});
+
+test("what costs nothing that shows has no price", () => {
+  assert.deepEqual([0, 0.00001].map(money), ["", ""]);
 });
 
 test("small sums of money show what they are", () => {

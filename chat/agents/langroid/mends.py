@@ -82,6 +82,15 @@ REQUESTS = Mend(
         Needs(OPENAI_GPT, "OpenAIGPT._chat_completions_with_backoff_body"),
         Needs(OPENAI_GPT, "OpenAIGPT._achat_completions_with_backoff_body"),
         Needs(OPENAI_GPT, "OpenAIGPT.get_stream"),
+        Needs(OPENAI_GPT, "OpenAIGPT._stream_response", takes="response chat"),
+        Needs(OPENAI_GPT, "OpenAIGPT._stream_response_async", takes="response chat"),
+        Needs(
+            OPENAI_GPT,
+            "OpenAIGPT._create_stream_response",
+            takes="chat tool_deltas has_function completion reasoning function_args function_name usage content_present"
+            " finish_reason",
+        ),
+        Needs("langroid.language_models.base", "LanguageModel.get_reasoning_final", takes="message"),
     ),
     without="the SDK reads streamed answers, and one that is cut off is told without the reason",
 )
@@ -92,6 +101,18 @@ TOO_LONG = Mend(
     packages=PACKAGES,
     needs=(Needs(CHAT_AGENT, "ChatAgent._prep_llm_messages"),),
     without="a message that is too long for the model ends in a failure without a reason",
+)
+
+CALLS = Mend(
+    name="calls that cannot run",
+    place="chat/agents/langroid/tool_calls.py",
+    packages=PACKAGES,
+    needs=(
+        Needs(BASE, "Agent.get_oai_tool_calls_classes", takes="msg"),
+        Needs(BASE, "Agent._tool_recipient_match", takes="tool"),
+        Needs(BASE, "Agent.tool_validation_error", takes="ve"),
+    ),
+    without="a call of a tool that does not exist ends the turn, one with wrong arguments keeps others from running",
 )
 
 LOOPS = Mend(
@@ -274,7 +295,7 @@ ENCODINGS = Mend(
 )
 
 MENDS = (
-    *(WATCH, PRIVATE, REQUESTS, TOO_LONG, LOOPS, PASSES, KILLS, KEYS, COLOURS, LOGS, RETRIES),
+    *(WATCH, PRIVATE, REQUESTS, TOO_LONG, CALLS, LOOPS, PASSES, KILLS, KEYS, COLOURS, LOGS, RETRIES),
     *(
         JSON_SCAN,
         LOOPS_IN_LOOPS,

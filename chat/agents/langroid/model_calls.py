@@ -21,20 +21,27 @@ from langroid.agent.chat_agent import ChatAgent
 from langroid.agent.chat_document import ChatDocument
 from langroid.agent.xml_tool_message import XMLToolMessage
 from langroid.exceptions import XMLException
-from langroid.language_models.base import LLMFunctionCall, LLMMessage, Role, StreamEventType
+from langroid.language_models.base import LanguageModel, LLMFunctionCall, LLMMessage, Role, StreamEventType
 from langroid.language_models.openai_gpt import OpenAIGPT
 from pydantic import ValidationError
 
 from chat.agents.langroid import mends
 from chat.agents.langroid.holdback import HoldBack, without_tool_calls
-from chat.agents.langroid.scope import Scope, ToolCall, TurnStopped, Watch, override, own_span
+from chat.agents.langroid.scope import NothingSaid, Scope, ToolCall, TurnStopped, Watch, override, own_span
 from chat.agents.langroid.signals import Signals
 from chat.agents.provider import clients, failures, stream
+from chat.agents.provider.answer import Opened
 from chat.agents.provider.request import RequestAborted
 from chat.exceptions import LimitReached
 from chat.observer import AgentGone, FinishReason, LlmOutcome, Usage
 
-FINISH_REASONS: dict[str | None, FinishReason] = {"length": "length", "tool_calls": "tool", "function_call": "tool"}
+FINISH_REASONS: dict[str | None, FinishReason] = {
+    "length": "length",
+    "tool_calls": "tool",
+    "function_call": "tool",
+    "content_filter": "filtered",
+}
+TEXT, THOUGHT = StreamEventType.TEXT, StreamEventType.REASONING
 
 
 class _StopStream(Exception):
@@ -72,14 +79,13 @@ def _chat_completions_with_backoff_body(original: Any, now: Scope, llm: OpenAIGP
     """One HTTP request. There is none after a stop: the one that the stop has cut would be tried again."""
     now.check()
     try:
-        cached, key, result = stream.request(original, llm, kwargs, pace=now.observer.pace)
+        asked, answer = stream.request(original, llm, kwargs, pace=now.observer.pace)
     except Exception as error:
         if now.observer.halted:
             raise TurnStopped from error
         raise
-    if now.watch and llm.get_stream() and not cached:
-        result = now.watch.watched(result)
-    return cached, key, result
+    now.watch.answer = answer
+    return asked
 
 
 @override(OpenAIGPT, mend=mends.REQUESTS)
@@ -88,14 +94,44 @@ async def _achat_completions_with_backoff_body(original: Any, now: Scope, llm: O
     if mends.CLIENTS.holds:
         llm.async_client = await clients.of_this_loop(llm.async_client)
     try:
-        cached, key, result = await original(llm, **kwargs)
+        asked, answer = await stream.request_async(original, llm, kwargs)
     except Exception as error:
         if now.observer.halted:
             raise TurnStopped from error
         raise
-    if now.watch and llm.get_stream() and not cached:
-        result = now.watch.watched_async(result)
-    return cached, key, result
+    now.watch.answer = answer
+    return asked
+
+
+@override(OpenAIGPT, mend=mends.REQUESTS)
+def _stream_response(original: Any, now: Scope, llm: OpenAIGPT, response: Any, chat: bool = False) -> Any:
+    """Read an answer. What Langroid would make of a server's events (openai_gpt.py:1530) is done by `Answer`."""
+    if not isinstance(response, Opened):
+        return original(llm, response, chat)
+    try:
+        for is_thought, text in response.said:
+            llm.config.streamer(text, THOUGHT if is_thought else TEXT)
+    except Exception as error:
+        now.watch.broken = error
+    return llm._create_stream_response(chat=True, **response.answer.for_langroid())
+
+
+@override(OpenAIGPT, mend=mends.REQUESTS)
+async def _stream_response_async(original: Any, now: Scope, llm: OpenAIGPT, response: Any, chat: bool = False) -> Any:
+    if not isinstance(response, Opened):
+        return await original(llm, response, chat)
+    try:
+        async for is_thought, text in response.said:
+            await llm.config.streamer_async(text, THOUGHT if is_thought else TEXT)
+    except Exception as error:
+        now.watch.broken = error
+    return llm._create_stream_response(chat=True, **response.answer.for_langroid())
+
+
+@override(LanguageModel, mend=mends.REQUESTS)
+def get_reasoning_final(original: Any, now: Scope, llm: LanguageModel, message: str) -> tuple[str, str]:
+    """The thoughts are out of the text already; tags that are left in it are text."""
+    return ("", message) if now.watch.answer else original(llm, message)
 
 
 @contextmanager
@@ -104,7 +140,7 @@ def _model_call(now: Scope, agent: ChatAgent, messages: list[LLMMessage]) -> Ite
     now.check()
     now.run.budget.model_call()
     with own_span(now, agent) as there:
-        call = ModelCall(there, agent)
+        call = ModelCall(there, agent, messages)
         call.start()
         try:
             with there.moved(watch=call.watch), call.listening():
@@ -121,17 +157,20 @@ def _model_call(now: Scope, agent: ChatAgent, messages: list[LLMMessage]) -> Ite
                 raise TurnStopped from error
             raise
         call.report(outcome)
+        if not (outcome.content or outcome.tool_calls):
+            raise NothingSaid
 
 
 class ModelCall:
     """One call of a model."""
 
-    def __init__(self, now: Scope, agent: ChatAgent) -> None:
+    def __init__(self, now: Scope, agent: ChatAgent, messages: list[LLMMessage]) -> None:
         self.id = str(uuid.uuid4())
         self.response: ChatDocument | None = None
         self.watch = Watch()
         self._now = now
         self._agent = agent
+        self._messages = messages
         self._text = ""  # as streamed
         self._signals = _signals(now, agent)
         self._is_streaming = False
@@ -194,14 +233,13 @@ class ModelCall:
         self._now.check()
         response, agent = self.response, self._agent
         assert response is not None  # a call that ends without one has raised
-        finish, is_cached = response.metadata.finish_reason, response.metadata.cached
-        if finish is None and self._is_streaming and not is_cached and isinstance(agent.llm, OpenAIGPT):
-            raise self.watch.broken or failures.CutAnswer
-        content, calls = _read(response, agent, self.id)
+        if self.watch.broken:
+            raise self.watch.broken
+        finish = response.metadata.finish_reason
+        content, calls = self._read()
         if not content.strip() and not calls:
-            # A task would make the same call again, five times, and then end (langroid 0.69.16, agent/task.py:2148).
-            content = (agent.config.content_filter_message or "") if finish == "content_filter" else ""
-            if not content:
+            content = agent.config.content_filter_message or "" if finish == "content_filter" else ""
+            if not content and (self._now.span.depth or not self._is_cut_short):
                 raise failures.EmptyAnswer
         self._now.span.calls = calls
         return LlmOutcome(
@@ -211,10 +249,16 @@ class ModelCall:
             tool_calls=tuple(call.id for call in calls),
         )
 
+    @property
+    def _is_cut_short(self) -> bool:
+        """True where an answer without text is one all the same: the model has thought, or was not allowed to speak."""
+        finish = self.response.metadata.finish_reason
+        return bool(self.response.reasoning.strip()) or finish in ("length", "content_filter")
+
     def fail(self, error: BaseException) -> str:
         """Report a call that was stopped or failed; return the text that there is."""
         now, text = self._now, self._partial_text()
-        reasoning = self.response.reasoning if self.response else ""
+        reasoning = self._reasoning
         if now.observer.halted or isinstance(error, TurnStopped | RequestAborted):
             outcome = LlmOutcome(content=text, reasoning=reasoning, status=now.stopped)
         elif isinstance(error, openai.BadRequestError) and self._agent.any_strict:
@@ -223,27 +267,35 @@ class ModelCall:
             assert self._agent.llm is not None
             failure = failures.of_model(error, model=self._agent.llm.config.chat_model)
             now.run.failed = (error, failure, now.span.depth)
-            finish: FinishReason | None = "cut" if self._text else None
+            finish: FinishReason | None = "cut" if text else None
             outcome = LlmOutcome(
                 content=text, reasoning=reasoning, status="error", finish_reason=finish, failure=failure
             )
         self.report(outcome)
         return text
 
+    @property
+    def _reasoning(self) -> str:
+        if self.watch.answer:
+            return self.watch.answer.reasoning
+        return self.response.reasoning if self.response else ""
+
     def _partial_text(self) -> str:
-        text = self._text.strip()  # not the response's: Langroid adds tool arguments to it that it could not parse
-        if not self._is_streaming and self.response:
+        if self.watch.answer:
+            text = self.watch.answer.text
+        elif self._is_streaming or not self.response:
+            text = self._text  # not the response's: Langroid adds tool arguments to it that it could not parse
+        else:
             text = self.response.content
         if self._may_call_tools:
             text = HoldBack().feed(text, 0.0)  # without the beginning of a call
         return _Reader(self._agent, self.id).read(text).strip()
 
     def report(self, outcome: LlmOutcome) -> None:
-        usage = None
-        if self.response and (used := self.response.metadata.usage):
-            usage = Usage(prompt_tokens=used.prompt_tokens, completion_tokens=used.completion_tokens, cost=used.cost)
+        usage = self._usage()
+        if usage:
             self._now.span.count(usage)
-            self._now.run.budget.spend(usage.cost)
+            self._now.run.budget.spend(usage.cost or 0)
         duration_ms = round((time.monotonic() - self._started) * 1000)
         if self._is_streaming:
             self._tell(self._signals.rest())
@@ -251,6 +303,40 @@ class ModelCall:
         self._now.span.said = content or self._now.span.said
         outcome = replace(outcome, content=content, usage=usage, duration_ms=duration_ms)
         self._now.observer.llm_ended(self.id, outcome)
+
+    def _usage(self) -> Usage | None:
+        """What the call has used: as the server has told, else as Langroid estimates it. The cost as far as known."""
+        used = self.response.metadata.usage if self.response else None
+        if used is None:
+            return None
+        answer, agent = self.watch.answer, self._agent
+        is_cached = self.response.metadata.cached  # and then it has used nothing
+        is_reported = is_cached or (answer is not None and answer.usage is not None)
+        prompt, completion = used.prompt_tokens, used.completion_tokens
+        if not (is_reported or prompt or completion):
+            prompt, completion = agent.num_tokens(self._messages), agent.num_tokens(self.response.content)
+        return Usage(
+            prompt_tokens=prompt,
+            completion_tokens=completion,
+            cost=used.cost if any(agent.llm.chat_cost()) else None,
+            basis="reported" if is_reported else "estimated",
+        )
+
+    def _read(self) -> tuple[str, list[ToolCall]]:
+        """Return the text of the answer and the tool calls in it."""
+        response = self.response
+        if response.oai_tool_calls:
+            return response.content, [self._native(call.function, call.id) for call in response.oai_tool_calls]
+        if response.function_call:
+            return response.content, [self._native(response.function_call, None)]
+        reader = _Reader(self._agent, self.id)
+        return reader.read(response.content), reader.calls
+
+    def _native(self, function: LLMFunctionCall, id: str | None) -> ToolCall:
+        came = self.watch.answer.calls() if self.watch.answer else ()
+        if faulty := next((call for call in came if call.fault and call.id == id), None):
+            return ToolCall(faulty.name, faulty.args, self.id, id, fault=faulty.fault)
+        return ToolCall(function.name, _arguments(function), self.id, id)
 
 
 def _signals(now: Scope, agent: ChatAgent) -> Signals:
@@ -261,18 +347,6 @@ def _signals(now: Scope, agent: ChatAgent) -> Signals:
         addresses=agent.config.recognize_recipient_in_content,
         prefix=task.config.addressing_prefix if task else "",
     )
-
-
-def _read(response: ChatDocument, agent: ChatAgent, message_id: str) -> tuple[str, list[ToolCall]]:
-    """Return the text of an answer and the tool calls in it."""
-    if response.oai_tool_calls:
-        functions = [(call.function, call.id) for call in response.oai_tool_calls]
-    elif response.function_call:
-        functions = [(response.function_call, None)]
-    else:
-        reader = _Reader(agent, message_id)
-        return reader.read(response.content), reader.calls
-    return response.content, [ToolCall(f.name, _arguments(f), message_id, id) for f, id in functions if f]
 
 
 def _arguments(function: LLMFunctionCall) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import asyncio
 import functools
 import threading
 import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -25,6 +25,7 @@ from langroid.utils.object_registry import ObjectRegistry
 
 from chat.agents.langroid.budget import Budget
 from chat.agents.langroid.mends import WATCH
+from chat.agents.provider.answer import Answer
 from chat.mends.mend import Mend
 from chat.observer import AgentGone, Failure, LlmOutcome, Observer, Place, Status, TaskRun, Usage
 
@@ -48,6 +49,10 @@ def is_cancellation(error: BaseException) -> bool:
         return False  # no loop: an agent has raised it by itself
 
 
+class NothingSaid(TurnStopped):
+    """The root's model has ended an answer without text: asked again it would say no more, so the turn is over."""
+
+
 class Request(Protocol):
     """What cuts a model's HTTP request: `setup.ModelRequest`."""
 
@@ -69,6 +74,7 @@ class ToolCall:
     args: dict[str, Any]
     message_id: str
     native_id: str | None = None
+    fault: str | None = None  # why it must not run: it came incomplete
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     is_run: bool = False
     result: str = ""
@@ -122,6 +128,10 @@ class Span:
                     return call
         return None
 
+    def pending(self, native_id: str | None) -> ToolCall | None:
+        """The newest model call's tool call with this id of the API's."""
+        return next((call for call in self.calls if native_id and call.native_id == native_id), None)
+
     def count(self, usage: Usage) -> None:
         with _usage_lock:
             for span in self.lineage:
@@ -141,6 +151,7 @@ class Run:
     budget: Budget
     is_users_turn: bool = True
     has_hung_up: bool = False
+    refused: int = 0  # calls of the turn that could not run: of tools that do not exist, with arguments that do not fit
     failed: tuple[BaseException, Failure, int] | None = None  # the newest failed model call, with its depth
     objects: set[str] = field(default_factory=set)  # what Langroid registered meanwhile
     _cuts: list[tuple[Any, Any]] = field(default_factory=list)  # loop and task of what waits; guarded by _lock
@@ -187,6 +198,7 @@ class Run:
                 _agents_of_tools[key] = value
             ObjectRegistry.remove(key)
         self.objects.clear()
+        self.refused = 0
 
     def forget_all(self) -> None:
         """Remove from the registry what was made in this run, and what the factory had made for it."""
@@ -204,26 +216,12 @@ class Run:
                 ObjectRegistry.remove(key)
 
 
+@dataclass(eq=False)
 class Watch:
-    """Remembers what cuts the streams of one model call: Langroid swallows it (openai_gpt.py:1911)."""
+    """What is known of one model call beside Langroid's response."""
 
-    def __init__(self) -> None:
-        self.broken: Exception | None = None
-
-    def watched(self, chunks: Iterator[Any]) -> Iterator[Any]:
-        try:
-            yield from chunks
-        except Exception as error:
-            self.broken = error
-            raise
-
-    async def watched_async(self, chunks: AsyncIterator[Any]) -> AsyncIterator[Any]:
-        try:
-            async for chunk in chunks:
-                yield chunk
-        except Exception as error:
-            self.broken = error
-            raise
+    answer: Answer | None = None  # of the newest request
+    broken: Exception | None = None  # what cut its stream: Langroid swallows it (openai_gpt.py:1911)
 
 
 @dataclass(frozen=True)
@@ -233,7 +231,7 @@ class Scope:
     run: Run
     span: Span
     tool: str | None = None  # id of the tool call inside which we are, in this span
-    watch: Watch | None = None  # of the model call inside which we are
+    watch: Watch = field(default_factory=Watch)  # of the model call inside which we are
 
     @property
     def observer(self) -> Observer:
@@ -291,7 +289,7 @@ def override(cls: type, name: str = "", *, mend: Mend = WATCH) -> Callable[[Call
                 return original(self, *args, **kwargs)
             return function(original, now, self, *args, **kwargs)
 
-        setattr(cls, original.__name__, method)
+        setattr(cls, name or function.__name__, method)  # a decorated one is called otherwise
         return function
 
     return decorate
@@ -307,7 +305,7 @@ def sub_task(now: Scope, agent: Agent, *, name: str, task: Task | None = None) -
     now.observer.task_started(run)
     status: Status = "complete"
     try:
-        with now.moved(span=span, tool=None, watch=None) as there:
+        with now.moved(span=span, tool=None, watch=Watch()) as there:
             yield there
     except AgentGone:
         raise

@@ -6,6 +6,7 @@ told that the tool failed, and of the exception no more than its type, since its
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Iterator, Set
 from contextlib import contextmanager
@@ -17,10 +18,11 @@ from langroid.agent.chat_document import ChatDocument
 from langroid.agent.tool_message import ToolMessage, handler_name
 from langroid.agent.tools.orchestration import AgentDoneTool, DoneTool, FinalResultTool
 from langroid.mytypes import Entity
+from pydantic import ValidationError
 
-from chat.agents.langroid import loops
+from chat.agents.langroid import loops, mends
 from chat.agents.langroid.history import Call, calls_natively, result_messages, result_text
-from chat.agents.langroid.scope import Scope, ToolCall, TurnStopped, is_cancellation, override
+from chat.agents.langroid.scope import Scope, ToolCall, TurnStopped, Watch, is_cancellation, override
 from chat.agents.provider import failures
 from chat.exceptions import LimitReached
 from chat.observer import AgentGone, Status, ToolOutcome, ToolRun
@@ -29,6 +31,7 @@ NO_SUCH_TOOL = "There is no such tool."
 REWIND = "rewind_tool"  # takes its own call out of the history
 TOO_LATE = "The turn ended before the tool could run."
 NOTHING = "The tool has run, and gave nothing back."  # else a task takes it for a tool that nobody could run
+MAX_REFUSED = 8  # calls of one turn that cannot run
 
 
 @override(Agent)
@@ -36,6 +39,8 @@ def handle_tool_message(
     original: Any, now: Scope, agent: Agent, tool: ToolMessage, chat_doc: ChatDocument | None = None
 ) -> Any:
     now.check()
+    if isinstance(tool, RefusedCall):
+        return _refuse(now, agent, tool)
     call = now.span.take(tool)
     if call is None:  # not a model's call: what a tool returned, or a step of Langroid's own
         return _run(original, now, agent, tool, chat_doc)
@@ -51,6 +56,8 @@ async def handle_tool_message_async(
     original: Any, now: Scope, agent: Agent, tool: ToolMessage, chat_doc: ChatDocument | None = None
 ) -> Any:
     now.check()
+    if isinstance(tool, RefusedCall):
+        return _refuse(now, agent, tool)
     call = now.span.take(tool)
     if call is None:
         return await _run_async(original, now, agent, tool, chat_doc)
@@ -88,6 +95,72 @@ def _told(now: Scope, result: Any) -> Any:
     return result
 
 
+# -- calls that cannot run ---------------------------------------------------------------------------------------------
+
+
+class RefusedCall(ToolMessage):
+    """Stands for a native call that cannot run, so that Langroid gives it a result like any other.
+
+    It passes over calls of tools that it does not know, which ends the turn, and for one with arguments that do not fit
+    it runs none of the others (langroid 0.69.16, agent/base.py:1656).
+    """
+
+    request: str = "refused_call"
+    purpose: str = ""
+    reason: str = ""
+
+
+@override(Agent, mend=mends.CALLS)
+def get_oai_tool_calls_classes(original: Any, now: Scope, agent: Agent, msg: ChatDocument) -> list[ToolMessage]:
+    tools: list[ToolMessage] = []
+    for native in msg.oai_tool_calls or ():
+        alone = msg.model_copy(update={"oai_tool_calls": [native]})
+        call = now.span.pending(native.id)
+        if call is None:
+            tools += original(agent, alone)
+            continue
+        reason = call.fault
+        found: list[ToolMessage] = []
+        if not reason:
+            try:
+                found = original(agent, alone)
+            except ValidationError as error:
+                reason = inspect.cleandoc(agent.tool_validation_error(error))
+        if not (found or reason or _is_known(now, call.name)):
+            reason = _no_such_tool(agent, call.name)
+        tools += [RefusedCall(id=native.id, reason=reason)] if reason else found
+    agent.tool_error = agent.tool_error and not tools
+    return tools
+
+
+@override(Agent, mend=mends.CALLS)
+def _tool_recipient_match(original: Any, now: Scope, agent: Agent, tool: ToolMessage) -> bool:
+    return isinstance(tool, RefusedCall) or original(agent, tool)
+
+
+def _is_known(now: Scope, name: str) -> bool:
+    """Whether an agent has this tool, here or where the call may be handed on to."""
+    return any(name in span.agent.all_llm_tools_known for span in now.span.lineage)
+
+
+def _no_such_tool(agent: Agent, name: str) -> str:
+    tools = ", ".join(sorted(agent.llm_tools_usable))
+    return f"There is no tool of the name {name}. " + (f"The tools are: {tools}." if tools else "There are no tools.")
+
+
+def _refuse(now: Scope, agent: Agent, tool: RefusedCall) -> str:
+    """Report a call that cannot run; return what the model is told. Raises: LimitReached, since it may try for ever."""
+    if call := now.span.take(tool):
+        _not_run(now, agent, call, status="error", error=tool.reason)
+    now.run.refused += 1
+    if now.run.refused > MAX_REFUSED:
+        raise LimitReached("The model kept calling tools in a way that cannot run, so its turn was ended.")
+    return tool.reason
+
+
+# -- messages that Langroid answers itself -----------------------------------------------------------------------------
+
+
 @override(Agent)
 def handle_message(original: Any, now: Scope, agent: Agent, msg: Any) -> Any:
     return _refused(now, agent, original(agent, msg))
@@ -99,7 +172,11 @@ async def handle_message_async(original: Any, now: Scope, agent: Agent, msg: Any
 
 
 def _refused(now: Scope, agent: Agent, result: Any) -> Any:
-    """Report the calls that Langroid has answered without running a tool, mostly because the arguments do not fit."""
+    """Report the calls that Langroid has answered without running a tool."""
+    if isinstance(result, dict):  # by the ids of several calls
+        for call in now.span.calls:
+            if not call.is_run and call.native_id in result:
+                _not_run(now, agent, call, status="error", error=result[call.native_id])
     if not isinstance(result, str):
         return result
     has_run = any(call.is_run for call in now.span.calls)
@@ -138,7 +215,7 @@ def _tool_run(now: Scope, agent: Agent, call: ToolCall) -> Iterator[None]:
     status: Status = "complete"
     error_text = None
     try:
-        with now.moved(tool=call.id, watch=None):
+        with now.moved(tool=call.id, watch=Watch()):
             yield
     except AgentGone:
         raise

@@ -51,7 +51,7 @@ from langroid.utils.constants import DONE
 
 from chat.agents.langroid import mends, model_calls, results  # noqa: F401  (model_calls: its overrides)
 from chat.agents.langroid.budget import Budget
-from chat.agents.langroid.scope import Request, Run, Scope, Span, TurnStopped, current, override, sub_task
+from chat.agents.langroid.scope import NothingSaid, Request, Run, Scope, Span, TurnStopped, current, override, sub_task
 from chat.agents.langroid.signals import Signals
 from chat.agents.langroid.tool_calls import NO_SUCH_TOOL, TOO_LATE, pass_on, settle
 from chat.agents.provider import failures
@@ -132,6 +132,9 @@ def _contained(now: Scope, task: Task) -> Iterator[None]:
     """Let what stops the root's turn, or goes wrong in it, end the turn and not the session."""
     try:
         yield
+    except NothingSaid:
+        now.run.is_users_turn = True
+        settle(now, task.agent, "complete")
     except TurnStopped:
         now.run.is_users_turn = True
         settle(now, task.agent, now.stopped)

@@ -21,6 +21,22 @@ FAST_STREAM = Mend(
 )
 
 
+DECODER = Mend(
+    name="events of any server",
+    place="chat/agents/provider/events.py",
+    packages=("openai",),
+    needs=(
+        Needs("openai._base_client", "BaseClient._make_sse_decoder"),
+        Needs("openai._streaming", "Stream.__init__", mentions="_make_sse_decoder"),
+        Needs("openai._streaming", "Stream._iter_events", mentions="_decoder iter_bytes"),
+        Needs("openai._streaming", "AsyncStream._iter_events", mentions="_decoder aiter_bytes"),
+        Needs("openai._streaming", "Stream.__stream__", mentions="data json"),
+    ),
+    without="where the SDK reads streamed answers an empty event, bytes that are no UTF-8, or JSON in place of a stream"
+    " end in a failure",
+)
+
+
 def _cut(flavour: str, core: str, *packages: str) -> Mend:
     return Mend(
         name=f"requests that can be cut, {flavour}",
@@ -41,4 +57,4 @@ CUT = {  # by the module of the client's HTTP
     "httpx": _cut("httpx", "httpcore", "httpx", "httpcore"),  # of Groq's and Cerebras'
 }
 
-MENDS = (FAST_STREAM, *CUT.values())
+MENDS = (FAST_STREAM, DECODER, *CUT.values())

@@ -1,70 +1,130 @@
-"""A streamed answer of an OpenAI-compatible server, read with `json` alone: a fraction of the CPU time per token.
+"""A request for an answer, and the answer as it streams: what `OpenAIGPT` gets in place of the SDK's objects.
 
-The SDK builds a tree of pydantic objects from each event (openai 3.54, _streaming.py:75, _models.py `construct`), which
-Langroid turns into a dict again, twice (langroid 0.69.16, language_models/openai_gpt.py:1872 and :1557). And before a
-request the SDK walks over all messages of the history, to translate names that need no translation
-(resources/chat/completions/completions.py:1613, `maybe_transform`).
+All that comes goes through `Answer`, whoever has read it. Two ways of reading:
 
-Here the same request is made by the SDK's client, so that its headers, key, address, time limits, errors and connection
-stay, by its method for paths of one's own, `client.post`. The events go to Langroid as the dicts that it makes of
-them: text, thoughts, tool calls, usage, a stop and a cut stream are its own code's work, as before.
+The fast one makes the same request by the SDK's client, so that its headers, key, address, time limits, errors and
+connection stay, by its method for paths of one's own, `client.post`, and reads the events with `json` alone. That is a
+fraction of the CPU time per token: the SDK builds a tree of pydantic objects from each event (openai 3.54,
+_streaming.py:75, _models.py `construct`), and before a request it walks over all messages of the history, to translate
+names that need no translation (resources/chat/completions/completions.py:1613, `maybe_transform`). A stream that is
+faster than pages are told of it is read as rarely: waking a thread for each token costs more than all that is done with
+it. The events of one read that bring nothing but text are then one text.
 
-A stream that is faster than pages are told of it is read as rarely: waking a thread for each token costs more than all
-that is done with it. The events of one read that bring nothing but text are then one event.
-
-The original is used for whatever is not the plain OpenAI client (Azure, Groq, Cerebras, LiteLLM), for Langroid's rate
-limits, which look at the SDK's objects, for asynchronous calls, for answers that do not stream, where the SDK reads its
-streams in another way than it did, and with CHAT_FAST_STREAM off. It differs in two things: an event without data is
-ignored, as the standard has it, where the SDK fails; a tool call's delta may lack its arguments, where Langroid fails.
+The other is the SDK's, with our decoder of events. It is used for whatever is not the plain OpenAI client (Azure, Groq,
+Cerebras; LiteLLM has its own), for Langroid's rate limits, which look at the SDK's objects, for asynchronous calls, for
+answers that do not stream, where the SDK reads its streams in another way than it did, and with CHAT_FAST_STREAM off.
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
-import json
-import re
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any
 
 import openai
 from langroid.language_models.openai_gpt import OpenAIGPT
+from pydantic import BaseModel
 
-from chat.agents.provider.mends import FAST_STREAM
+from chat.agents.provider import failures
+from chat.agents.provider.answer import Answer, Event, Opened, Said
+from chat.agents.provider.events import DONE, Cutter, Decoder, Raw
+from chat.agents.provider.mends import DECODER, FAST_STREAM
 from chat.agents.provider.request import RequestAborted, arrived, pause
 from chat.conf import conf
-
-Event = dict[str, Any]
 
 PATH = "/chat/completions"
 TRANSPORT_FIELDS = {"extra_headers": "headers", "extra_query": "params", "extra_body": "extra_json"}
 
+Asked = tuple[bool, str, Any]  # whether the answer is from the cache, its key there, and the answer
+
+
+# -- the request -------------------------------------------------------------------------------------------------------
+
 
 def request(
-    original: Callable[..., tuple[bool, str, Any]], llm: OpenAIGPT, kwargs: dict[str, Any], *, pace: Callable[[], float]
-) -> tuple[bool, str, Any]:
-    """Stand in for `OpenAIGPT._chat_completions_with_backoff_body` (language_models/openai_gpt.py:2725).
+    original: Callable[..., Any], llm: OpenAIGPT, kwargs: dict[str, Any], *, pace: Callable[[], float]
+) -> tuple[Asked, Answer]:
+    """Stand in for `OpenAIGPT._chat_completions_with_backoff_body` (langroid 0.69.16, openai_gpt.py:2725).
 
     `pace`: how many seconds lie between two times that pages are told of text.
-    Return whether the answer is from the cache, its key there, and the answer: an iterator of events if it streams.
+    Return an `Opened` if it streams, else the completion as a dict. Raises: what the original raises, and `Final` for
+    what would not end otherwise if it were tried again.
     """
-    if not applies(llm, kwargs):
-        return original(llm, **kwargs)
-    key, result = llm._cache_lookup("Completion", **kwargs)
-    if result is not None:
-        return True, key, result
-    assert isinstance(llm.client, openai.OpenAI)  # see `applies`
-    delimiters = "".join(delimiter[:1] for delimiter in llm.config.thought_delimiters)
-    events = merged(open_stream(llm.client, kwargs, pace=pace), alone=delimiters)
-    first = next(events, None)  # a server's error may come as the first event: then the call is tried again
-    return False, key, events if first is None else chain([first], events)
+    answer = Answer.to(kwargs, delimiters=llm.config.thought_delimiters)
+    try:
+        if applies(llm, kwargs):
+            cached, key, result = _fast(llm, kwargs, pace)
+        else:
+            read_leniently(llm.client)
+            cached, key, result = original(llm, **kwargs)
+        if not _streams(llm, result, cached=cached):
+            return (cached, key, _completed(answer, result)), answer
+        said = answer.read(map(_as_dict, result))
+        first = next(said, None)  # a server's error may come as the first event: then the call is tried again
+    except Exception as error:
+        if failures.is_final(error):
+            raise failures.Final from error
+        raise
+    return (cached, key, Opened(answer, said if first is None else chain([first], said))), answer
+
+
+async def request_async(original: Callable[..., Any], llm: OpenAIGPT, kwargs: dict[str, Any]) -> tuple[Asked, Answer]:
+    """The same for `OpenAIGPT._achat_completions_with_backoff_body` (openai_gpt.py:2821)."""
+    answer = Answer.to(kwargs, delimiters=llm.config.thought_delimiters)
+    try:
+        read_leniently(llm.async_client)
+        cached, key, result = await original(llm, **kwargs)
+        if not _streams(llm, result, cached=cached):
+            return (cached, key, _completed(answer, result)), answer
+        said = answer.read_async(_as_dicts(result))
+        first = await anext(said, None)
+    except Exception as error:
+        if failures.is_final(error):
+            raise failures.Final from error
+        raise
+    return (cached, key, Opened(answer, said if first is None else _after(first, said))), answer
+
+
+def read_leniently(client: Any) -> None:
+    """Let a client of OpenAI's kind, of whatever SDK, read streams with our decoder. Idempotent."""
+    if client is not None and DECODER.holds:
+        client._make_sse_decoder = Decoder
+
+
+def _streams(llm: OpenAIGPT, result: Any, *, cached: bool) -> bool:
+    return bool(llm.get_stream()) and not cached and not isinstance(result, dict)
+
+
+def _completed(answer: Answer, result: Any) -> Event:
+    answer.feed(_as_dict(result))
+    answer.end()
+    return answer.completion()
+
+
+def _as_dict(event: Any) -> Any:
+    """An event of ours, or an object of an SDK, whose fields may be of other types than it says."""
+    return event.model_dump(warnings=False) if isinstance(event, BaseModel) else event
+
+
+async def _as_dicts(events: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async for event in events:
+        yield _as_dict(event)
+
+
+async def _after(first: Said, said: AsyncIterator[Said]) -> AsyncIterator[Said]:
+    yield first
+    async for item in said:
+        yield item
+
+
+# -- the fast way ------------------------------------------------------------------------------------------------------
 
 
 def applies(llm: OpenAIGPT, kwargs: dict[str, Any]) -> bool:
-    """True if this request can be made here."""
+    """True if this request can be made and read the fast way."""
     return (
         conf.FAST_STREAM
         and FAST_STREAM.holds
@@ -85,7 +145,14 @@ def _fields() -> frozenset[str]:
     return frozenset(inspect.signature(Completions.create).parameters) - {"self", "timeout"}
 
 
-def open_stream(client: openai.OpenAI, kwargs: dict[str, Any], *, pace: Callable[[], float]) -> Iterator[list[Event]]:
+def _fast(llm: OpenAIGPT, kwargs: dict[str, Any], pace: Callable[[], float]) -> Asked:
+    key, result = llm._cache_lookup("Completion", **kwargs)
+    if result is not None:
+        return True, key, result
+    return False, key, merged(open_stream(llm.client, kwargs, pace=pace))
+
+
+def open_stream(client: openai.OpenAI, kwargs: dict[str, Any], *, pace: Callable[[], float]) -> Iterator[list[Any]]:
     """Make the request that `client.chat.completions.create(**kwargs)` makes; return its events, as they came together.
 
     Raises: what that raises, here and while it is read.
@@ -99,7 +166,7 @@ def open_stream(client: openai.OpenAI, kwargs: dict[str, Any], *, pace: Callable
 
 
 class _Events(openai.Stream[Any]):
-    """The SDK's stream without its objects: yields the JSON of the events that came at once."""
+    """The SDK's stream without its objects: yields the events that came at once."""
 
     _decoder: Any  # a `_Reads`, where the SDK has one that makes its objects
 
@@ -107,47 +174,43 @@ class _Events(openai.Stream[Any]):
         super().__init__(**kwargs)
         self._decoder = _Reads(self.response)
 
-    def __iter__(self) -> Iterator[list[Event]]:
-        # Langroid stops reading before the end. The SDK's own loop (_streaming.py:51) leaves `__stream__` waiting then,
-        # in a cycle with this object: the request, with the whole history in it, stays for the garbage collector.
+    def __iter__(self) -> Iterator[list[Any]]:
+        # An answer may have ended before its stream. The SDK's own loop (_streaming.py:51) leaves `__stream__` waiting
+        # then, in a cycle with this object: the request, with the whole history in it, stays for the garbage collector.
         yield from self._iterator
 
-    def __stream__(self) -> Iterator[list[Event]]:
+    def __stream__(self) -> Iterator[list[Any]]:
         try:
-            reads: Iterator[Any] = self._iter_events()  # of the SDK: its exceptions for those of httpx
-            for read in reads:
-                events: list[Event] = []
-                for data in read:
-                    if data.startswith(b"[DONE]"):
-                        if events:
-                            yield events
-                        return
-                    try:
-                        events.append(self._event(data))
-                    except Exception:
-                        if events:
-                            yield events
-                        raise
+            for found in self._iter_events():  # of the SDK: its exceptions for those of httpx
+                events, broken = _readable(found)
+                is_done = DONE in events[-1:]
                 self._decoder.flows = self._decoder.flows or any(map(_text_of, events))
-                yield events
+                yield events[:-1] if is_done else events
+                if broken:
+                    raise broken
+                if is_done:
+                    return
         finally:
             self.response.close()
 
-    def _event(self, data: bytes) -> Event:
-        event: Event = json.loads(data)
-        if isinstance(event, dict) and event.get("error"):
-            error = event["error"]  # told in mid-stream: as the SDK raises it (_streaming.py:87)
-            message = error.get("message") if isinstance(error, dict) else None
-            if not isinstance(message, str) or not message:
-                message = "An error occurred during streaming"
-            raise openai.APIError(message=message, request=self.response.request, body=error)
-        if b'"tool_calls"' in data:
-            _complete(event)
-        return event
+
+def _readable(found: list[Raw]) -> tuple[list[Any], ValueError | None]:
+    """The values of events up to DONE, or up to one that cannot be read, and why it cannot."""
+    events: list[Any] = []
+    for raw in found:
+        try:
+            event = raw.read()
+        except ValueError as error:
+            return events, error
+        if isinstance(event, dict) or event is DONE:
+            events.append(event)
+        if event is DONE:
+            break
+    return events, None
 
 
 class _Reads:
-    """Splits a body of server-sent events into the data of each: one list for what a read of the network brought."""
+    """Cuts a body into lists of events: one for what a read of the network brought."""
 
     def __init__(self, response: Any) -> None:
         self.pace: Callable[[], float] = float  # 0.0: read on at once
@@ -156,26 +219,16 @@ class _Reads:
         self._read = b""  # what the network brought last
         self._at = 0  # so much of it has been seen
 
-    def iter_bytes(self, parts: Iterator[bytes]) -> Iterator[list[bytes]]:
-        found: list[bytes] = []
-        data: list[bytes] = []
-        rest = b""
+    def iter_bytes(self, parts: Iterator[bytes]) -> Iterator[list[Raw]]:
+        cutter = Cutter()
+        found: list[Raw] = []
         while True:
             asked = time.monotonic()
             part = next(parts, None)
             if part is None:
                 break
             waited = time.monotonic() - asked
-            rest += part
-            if b"\r" in rest:
-                rest = _LINE_END.sub(b"\n", rest)
-            *lines, rest = rest.split(b"\n")
-            for line in lines:
-                if line.startswith(b"data:"):
-                    data.append(line[5:])
-                elif data and not line:
-                    found.append(b"\n".join(data).strip())
-                    data = []
+            found += cutter.feed(part)
             is_last, is_certain = self._is_last(part)
             if is_last and found:
                 yield found
@@ -185,7 +238,7 @@ class _Reads:
                     pause(seconds)  # what comes meanwhile comes with one read
                 except RequestAborted:
                     break  # as the body itself ends then
-        if found:
+        if found := found + cutter.end():
             yield found
 
     def _is_last(self, part: bytes) -> tuple[bool, bool]:
@@ -203,46 +256,28 @@ class _Reads:
         return read.endswith((part, part + b"\r\n")), len(read) - self._at <= 2
 
 
-_LINE_END = re.compile(rb"\r\n|\r(?!\Z)")  # at the end of a part the other half may be missing
-
-
-def _complete(event: Event) -> None:
-    """Give the deltas of tool calls the fields that Langroid expects (openai_gpt.py:1660 and :2057)."""
-    with suppress(LookupError, TypeError, AttributeError):  # what is not as it should be fails there, as before
-        for call in event["choices"][0]["delta"]["tool_calls"] or ():
-            for name in ("index", "id", "type", "function"):
-                call.setdefault(name, None)
-            if function := call["function"]:
-                function.setdefault("name", None)
-                function["arguments"] = function.get("arguments") or ""
-
-
-def merged(reads: Iterator[list[Event]], *, alone: str) -> Iterator[Event]:
-    """Yield the events; of those that came at once, neighbours with nothing but text as one.
-
-    A text with one of the characters in `alone` stays apart: thoughts may begin or end in it, and Langroid looks for
-    that in each event by itself (openai_gpt.py:1464).
-    """
+def merged(reads: Iterable[list[Any]]) -> Iterator[Any]:
+    """Yield the events; of those that came at once, neighbours with nothing but text as one text."""
     for events in reads:
         texts: list[str] = []
         for event in events:
             text = _text_of(event)
-            if text is not None and not any(character in text for character in alone):
+            if text is not None:
                 texts.append(text)
                 continue
             if texts:
-                yield _text_event(texts)
+                yield "".join(texts)
                 texts = []
             yield event
         if texts:
-            yield _text_event(texts)
+            yield "".join(texts)
 
 
-def _text_of(event: Event) -> str | None:
-    """The text of an event that brings nothing else, for Langroid; None if it may bring something else."""
+def _text_of(event: Any) -> str | None:
+    """The text of an event that brings nothing else; None if it may bring something else."""
     try:
         (choice,) = event["choices"]
-        if event.get("usage") or choice.get("finish_reason"):
+        if event.get("usage") or event.get("error") or choice.get("finish_reason") or choice.get("index"):
             return None
         delta = choice["delta"]
         if any(value and name not in ("content", "role") for name, value in delta.items()):
@@ -251,7 +286,3 @@ def _text_of(event: Event) -> str | None:
     except (LookupError, TypeError, ValueError, AttributeError):
         return None
     return text if isinstance(text, str) else None
-
-
-def _text_event(texts: list[str]) -> Event:
-    return {"choices": [{"delta": {"content": "".join(texts)}}]}

@@ -34,8 +34,15 @@ export function figure(number) {
   return new Intl.NumberFormat(language(), options).format(number);
 }
 
-/** "$0.004" @param {number} dollars */
+/** "1,204 tokens", "about 1,200 tokens" where nobody has counted them */
+export function tokenCount(tokens, isEstimated) {
+  if (!isEstimated) return `${figure(tokens)} tokens`;
+  return `about ${figure(Number(tokens.toPrecision(2)))} tokens`;
+}
+
+/** "$0.004", nothing for what rounds to nothing @param {number} dollars */
 export function money(dollars) {
+  if (dollars < 0.00005) return "";
   const digits = dollars < 0.1 ? 4 : 2;
   return new Intl.NumberFormat(language(), {
     style: "currency",

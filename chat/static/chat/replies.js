@@ -2,7 +2,7 @@
 import { branchSwitch } from "chat/branches.js";
 import { el, iconButton, newDomId, setAttribute, setText } from "chat/dom.js";
 import { avatar } from "chat/folds.js";
-import { clockTime, duration, figure, money } from "chat/format.js";
+import { clockTime, duration, money, tokenCount } from "chat/format.js";
 import { PartList } from "chat/parts.js";
 
 export class ReplyView {
@@ -53,7 +53,7 @@ export class ReplyView {
     this.shownBranch = reply.isLastOfTurn && reply.turn.branch?.isReply ? reply.turn.branch : null;
     this.enable(context);
     const figures = [
-      reply.tokens && `${figure(reply.tokens)} tokens`,
+      reply.tokens && tokenCount(reply.tokens, reply.isEstimated),
       reply.cost && money(reply.cost),
       reply.durationMs && duration(reply.durationMs),
     ];

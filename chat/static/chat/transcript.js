@@ -5,9 +5,9 @@
  * @typedef {import("chat/log.js").Message} Message
  * @typedef {{kind: "text", key: string, message: Message}} TextPart
  * @typedef {{kind: "tools", key: string, tools: object[]}} ToolsPart  tool calls in a row
- * @typedef {{kind: "task", key: string, task: object, parts: Part[], steps: number, tokens: number, cost: number, activity: string}} TaskPart
+ * @typedef {{kind: "task", key: string, task: object, parts: Part[], steps: number, tokens: number, isEstimated: boolean, cost: number, activity: string}} TaskPart
  * @typedef {TextPart|ToolsPart|TaskPart} Part
- * @typedef {{kind: "reply", key: string, agent: string, time: string, parts: Part[], tokens: number, cost: number, durationMs: number, text: string}} Reply
+ * @typedef {{kind: "reply", key: string, agent: string, time: string, parts: Part[], tokens: number, isEstimated: boolean, cost: number, durationMs: number, text: string}} Reply
  * @typedef {{kind: "answer", key: string, message: Message}} Answer  of the user, inside a turn
  * @typedef {{index: number, count: number, previous: string|null, next: string|null, isReply: boolean}} Branch
  *   `previous`, `next`: ids of turns to go to. `isReply`: the question is the same in all, only the answers differ
@@ -183,7 +183,7 @@ function taskPart(task, places) {
   const items = places.get(task.id) ?? [];
   places.delete(task.id); // so that a task that names itself as its parent ends here
   const parts = partsOf(items, places);
-  const { tokens, cost } = task.usage ? used([task]) : totals(parts);
+  const { tokens, cost, isEstimated } = task.usage ? used([task]) : totals(parts);
   return {
     kind: "task",
     key: task.id,
@@ -191,6 +191,7 @@ function taskPart(task, places) {
     parts,
     steps: countSteps(parts),
     tokens,
+    isEstimated,
     cost,
     activity: lastActivity(parts),
   };
@@ -214,13 +215,21 @@ function lastActivity(parts) {
 function used(entries) {
   const usages = entries.map(({ usage }) => usage).filter(Boolean);
   const sum = (name) => usages.reduce((total, usage) => total + (usage[name] ?? 0), 0);
-  return { tokens: sum("prompt_tokens") + sum("completion_tokens"), cost: sum("cost") };
+  const isEstimated = usages.some(({ basis }) => basis === "estimated");
+  return { tokens: sum("prompt_tokens") + sum("completion_tokens"), cost: sum("cost"), isEstimated };
 }
 
 function totals(parts) {
   const own = used(parts.filter(({ kind }) => kind === "text").map(({ message }) => message));
   const nested = parts.filter(({ kind }) => kind === "task");
-  return nested.reduce((sum, part) => ({ tokens: sum.tokens + part.tokens, cost: sum.cost + part.cost }), own);
+  return nested.reduce(
+    (sum, part) => ({
+      tokens: sum.tokens + part.tokens,
+      cost: sum.cost + part.cost,
+      isEstimated: sum.isEstimated || part.isEstimated,
+    }),
+    own,
+  );
 }
 
 /** @returns {Reply} */

@@ -88,6 +88,7 @@ function emptyReply(turn, { state }) {
     time: "",
     parts: [],
     tokens: 0,
+    isEstimated: false,
     cost: 0,
     durationMs: 0,
     text: "",

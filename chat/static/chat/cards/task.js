@@ -1,7 +1,7 @@
 /** The card of a sub-agent: what it does, in the same parts again. */
 import { el, setText } from "chat/dom.js";
 import { Fold, TOOL_STATES, avatar, stateMark } from "chat/folds.js";
-import { counted, figure, money } from "chat/format.js";
+import { counted, money, tokenCount } from "chat/format.js";
 import { PartList } from "chat/parts.js";
 import { parts } from "chat/registries.js";
 
@@ -27,7 +27,7 @@ class TaskPart {
     this.parts = new PartList(this.inner);
   }
 
-  update({ task, parts, steps, tokens, cost, activity }, context) {
+  update({ task, parts, steps, tokens, isEstimated, cost, activity }, context) {
     const name = task.name || "sub-agent";
     const isRunning = task.status === "running";
     setText(this.name, name);
@@ -38,7 +38,7 @@ class TaskPart {
     this.mark.update(task.status, TASK_STATES);
     setText(
       this.figures,
-      [counted(steps, "step"), tokens && `${figure(tokens)} tokens`, cost && money(cost)].filter(Boolean).join(" · "),
+      [counted(steps, "step"), tokens && tokenCount(tokens, isEstimated), cost && money(cost)].filter(Boolean).join(" · "),
     );
     setText(this.activity, isRunning && !this.root.open ? activity : "");
     this.fold.suggest(isRunning || task.status === "error");

@@ -9,6 +9,7 @@ const ENDINGS = {
   stopped: ["stop", "Stopped"],
   interrupted: ["alert", "Interrupted: the server ended while this was written"],
   length: ["alert", "Cut off: the model reached its length limit"],
+  filtered: ["alert", "Cut off: the model's content filter stopped it"],
   cut: ["alert", "Cut off: the connection to the model broke"],
 };
 
