@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
@@ -15,6 +17,9 @@ from django.views.decorators.http import require_GET
 from chat.cluster.process import this_process
 from chat.conf import conf
 from chat.live.layer import SEND_SECONDS
+from chat.models import ServerProcess
+
+MIN_FREE_BYTES = 64 * 2**20  # for SQLite's file and its log
 
 
 @require_GET
@@ -47,12 +52,20 @@ def readyz(request: HttpRequest) -> HttpResponse:
 
 
 def _database_answers() -> bool:
+    """Asked for a table of ours: SQLite makes an empty file in the place of one that was deleted."""
     try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
+        ServerProcess.objects.exists()
     except Exception:  # whatever the driver raises, the answer is no
         return False
     return True
+
+
+def _disk_has_room() -> bool:
+    """SQLite's file is there, on a disk with room: an open connection goes on reading a file that was deleted."""
+    if connection.vendor != "sqlite":
+        return True
+    path = Path(connection.settings_dict["NAME"])
+    return path.is_file() and shutil.disk_usage(path.parent).free >= MIN_FREE_BYTES
 
 
 def _layer_answers() -> bool:
@@ -70,6 +83,7 @@ async def _send_to_nobody() -> None:
 
 _CHECKS: dict[str, Callable[[], bool]] = {
     "database": _database_answers,
+    "database file": _disk_has_room,
     "channel layer": _layer_answers,
     "shutting down": lambda: not this_process.is_draining,
 }

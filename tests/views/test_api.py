@@ -292,6 +292,16 @@ def test_not_ready_without_the_database(client, monkeypatch):
     assert "hunter2" not in answer.content.decode()
 
 
+def test_not_ready_with_a_full_disk(client, monkeypatch):
+    monkeypatch.setattr(health, "MIN_FREE_BYTES", 2**80)
+    assert client.get("/readyz").json()["problems"] == ["database file"]
+
+
+def test_not_ready_once_the_file_of_the_database_is_deleted(client, monkeypatch, tmp_path):
+    monkeypatch.setitem(connection.settings_dict, "NAME", str(tmp_path / "gone.sqlite3"))
+    assert client.get("/readyz").status_code == 503
+
+
 def test_not_ready_without_the_layer(client, settings):
     unused = "redis://127.0.0.1:1/0"
     settings.CHANNEL_LAYERS = {
@@ -308,7 +318,7 @@ def test_not_ready_while_shutting_down(client, monkeypatch):
 
 
 def test_the_checks_are_those_of_this_page():
-    assert set(health._CHECKS) == {"database", "channel layer", "shutting down"}
+    assert set(health._CHECKS) == {"database", "database file", "channel layer", "shutting down"}
 
 
 # -- with a server -----------------------------------------------------------------------------------------------------
