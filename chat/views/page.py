@@ -77,6 +77,7 @@ def _context(request: HttpRequest) -> dict[str, Any]:
         "default_agent": default_agent().key,
         "max_message_chars": conf.MAX_MESSAGE_CHARS,
         "socket_path": conf.SOCKET_PATH or reverse("chat:socket").rstrip("/") + "/",
+        "csrf_cookie": settings.CSRF_COOKIE_NAME,
         "taken": request.session.pop(TAKEN, 0) if request.user.is_authenticated else 0,
         "account": request.user if request.user.is_authenticated else None,
         "sign_in_url": _sign_in_url(),

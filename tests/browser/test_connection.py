@@ -215,3 +215,30 @@ def test_signing_in_and_out(page: Page, context, server):
     chat.connected()
     expect(chat.replies.locator(".prose")).to_have_text("kept")
     expect(chat.field).to_have_value("a draft")
+
+
+def test_after_another_sign_in_elsewhere_the_first_tab_still_renames(chat, context, server):
+    """Signing in makes a new CSRF token; the page of the first tab has an old one in it."""
+    chat.say("hello")
+    chat.answered()
+    other = context.new_page()
+    server.manage(
+        "shell", "-c", "from django.contrib.auth.models import User; User.objects.create_user('eve', password='pw')"
+    )
+    other.goto(f"{server.url}/accounts/login/")
+    other.get_by_label("Username").fill("eve")
+    other.get_by_label("Password").fill("pw")
+    other.get_by_label("Password").press("Enter")
+    other.wait_for_url(f"{server.url}/**")
+    expect(other.locator("#pill")).to_have_text("Connected", timeout=30_000)
+    title = chat.page.evaluate(
+        """async () => {
+            const { Api, csrfToken } = await import("chat/api.js");
+            const config = document.getElementById("app").dataset;
+            const api = new Api(config.page, () => csrfToken(config));
+            const id = location.pathname.split("/")[2];
+            return (await api.rename(id, "Renamed")).title;
+        }"""
+    )
+    assert title == "Renamed"
+    other.close()

@@ -7,8 +7,14 @@ export class ApiError extends Error {
   }
 }
 
+/** The token as it is now: signing in in another tab makes a new one. Where no script may read it: the page's own. */
+export function csrfToken({ csrf, csrfCookie }) {
+  const entries = document.cookie.split("; ").map((entry) => entry.split("="));
+  return entries.find(([name]) => name === csrfCookie)?.[1] || csrf;
+}
+
 export class Api {
-  /** @param {string} page  address of the chat page, with a slash at its end @param {string} csrf */
+  /** @param {string} page  address of the chat page, with a slash at its end @param {() => string} csrf  asked at each use */
   constructor(page, csrf) {
     this.root = `${page}api/`;
     this.csrf = csrf;
@@ -38,7 +44,7 @@ export class Api {
     const address = this.root + path + (given.length ? `?${new URLSearchParams(given)}` : "");
     const headers = {
       Accept: "application/json",
-      "X-CSRFToken": this.csrf,
+      "X-CSRFToken": this.csrf(),
       ...(body && { "Content-Type": "application/json" }),
     };
     const answer = await fetch(address, {

@@ -1,7 +1,7 @@
 /** Puts the page together: its parts, and the one state that they share. */
 import { makeActions } from "chat/actions.js";
 import { Announcer } from "chat/announce.js";
-import { Api } from "chat/api.js";
+import { Api, csrfToken } from "chat/api.js";
 import { Composer } from "chat/composer.js";
 import { Connection } from "chat/connection.js";
 import { Conversations } from "chat/conversations.js";
@@ -82,7 +82,7 @@ const page = {
   schedule,
   draw,
   showEnd,
-  api: new Api(config.page, config.csrf),
+  api: new Api(config.page, () => csrfToken(config)),
   toasts: new Toasts(find("toasts")),
   announcer: new Announcer(find("says"), find("alerts")),
 };
@@ -146,6 +146,10 @@ find("turns").addEventListener("click", ({ target }) => {
     const isWrapped = figure.toggleAttribute("data-ui-wrap");
     control.setAttribute("aria-pressed", String(isWrapped));
   }
+});
+document.addEventListener("submit", ({ target }) => {
+  const token = target.querySelector("[name=csrfmiddlewaretoken]");
+  if (token) token.value = csrfToken(config); // of the sign-out
 });
 bindThemes(find("themes"));
 bindKeys({
