@@ -18,6 +18,7 @@ from django.contrib.auth import HASH_SESSION_KEY, get_user
 from django.core import signing
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 
 from chat.conf import conf
 
@@ -85,6 +86,8 @@ def owner_of_cookies(cookies: Mapping[str, str]) -> Owner | None:
         session = import_module(settings.SESSION_ENGINE).SessionStore(cookies[settings.SESSION_COOKIE_NAME])
         request = HttpRequest()
         request.session = session
+        # After a change of SECRET_KEY get_user gives the session a new key, which a socket cannot hand to the browser.
+        session.cycle_key = lambda: None
         user = get_user(request)
         if user.is_authenticated:
             return _signed_in(user, session)
@@ -146,7 +149,7 @@ def _existing_sessions(keys: set[str]) -> set[str]:
     store = import_module(settings.SESSION_ENGINE).SessionStore
     if not issubclass(store, DatabaseSessions):
         return {key for key in keys if store(session_key=key).load()}  # `exists` knows nothing of sessions in cookies
-    rows = store.get_model_class().objects.filter(session_key__in=keys)
+    rows = store.get_model_class().objects.filter(session_key__in=keys, expire_date__gt=timezone.now())
     return set(rows.values_list("session_key", flat=True))
 
 

@@ -16,14 +16,16 @@ from channels.layers import get_channel_layer
 from channels.testing import WebsocketCommunicator
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, get_user_model
 from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
 from django.db import connection
+from django.utils import timezone
 
 from chat.actions.send import accept_message
 from chat.cluster.process import this_process
 from chat.connection.abuse import ABUSE_FRAMES
 from chat.live.threads import in_thread
 from chat.models import Message
-from chat.owners import COOKIE, new_visitor, owner_of_cookies
+from chat.owners import COOKIE, new_visitor, owner_of_cookies, still_valid
 from chat.routing import websocket_application
 from tests.pace import assert_within
 from tests.wire.test_wire import BAD_FRAMES
@@ -524,6 +526,21 @@ async def test_visitors_of_one_address_share_a_limit_of_turns(settings):
     pages = [Page(client="203.0.113.5") for _ in range(3)]
     assert await answers_to_a_turn_each(pages) == ["not_found", "not_found", "rate_limited"]
     assert await answers_to_a_turn_each([Page(client="203.0.113.6")]) == ["not_found"]
+
+
+async def test_a_socket_signs_nobody_out_when_the_secret_key_was_changed(settings):
+    _, cookies = await signed_in()
+    settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "another" * 8
+    for _ in range(2):
+        owner = await sync_to_async(owner_of_cookies)(cookies)
+        assert owner.user_id and await sync_to_async(still_valid)({owner}) == {owner}
+
+
+async def test_an_expired_session_is_no_longer_good_for_an_open_socket():
+    _, cookies = await signed_in()
+    owner = await sync_to_async(owner_of_cookies)(cookies)
+    await Session.objects.filter(session_key=cookies["sessionid"]).aupdate(expire_date=timezone.now())
+    assert await sync_to_async(still_valid)({owner}) == set()
 
 
 async def test_signed_in_users_are_not_counted_by_their_address(settings):
