@@ -31,6 +31,7 @@ from chat.admin.transcript import Transcript
 from chat.cluster.process import this_process
 from chat.models import ChatSession, ContentView, Conversation, Message, ServerProcess
 from chat.owners import Owner
+from chat.wire.values import visible
 
 if TYPE_CHECKING:
     from django_stubs_ext import WithAnnotations
@@ -85,7 +86,11 @@ class ConversationAdmin(ReadOnlyAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         fields = [("owner", "agent", "shown_state"), ("records", "session_records"), ("created", "updated")]
-        return ["title", *fields] if may_read(request) else fields
+        return ["shown_title", *fields] if may_read(request) else fields
+
+    @admin.display(description="title")
+    def shown_title(self, row: Conversation) -> str:
+        return visible(row.title)
 
     @admin.display(description="owner", ordering="user")
     def owner(self, row: Conversation) -> str:

@@ -6,7 +6,6 @@ one record and of one page is bounded, whatever the agents have written.
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections import defaultdict
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from django.utils.safestring import SafeString, mark_safe
 from chat.markdown.colours import Patience
 from chat.markdown.stream import render_within
 from chat.models import Conversation, Message
+from chat.wire.values import json_text, visible
 
 RECORDS_PER_PAGE = 50
 MAX_TEXT_CHARS = 20_000  # of one text that is shown
@@ -42,7 +42,7 @@ class Clipped:
 
     @classmethod
     def of_json(cls, value: Any) -> Clipped:
-        return cls.of(json.dumps(value, indent=2, ensure_ascii=False)) if value else cls("")
+        return cls.of(json_text(value)) if value else cls("")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ class Entry:
             case Message.Kind.USER:
                 return "Answer of the user" if self.record.request_id else "User"
             case Message.Kind.TOOL:
-                return f"Tool {self.record.tool_name}"
+                return f"Tool {visible(self.record.tool_name)}"
             case Message.Kind.SYSTEM:
                 return "System"
         return self.record.agent or "Assistant"
@@ -155,7 +155,7 @@ class Transcript:
     def question(self) -> Clipped:
         """What the agent asks and nobody has answered yet."""
         question = self.conversation.question or {}
-        return Clipped.of(str(question.get("prompt", "")))
+        return Clipped.of(visible(str(question.get("prompt", ""))))
 
     @property
     def entries(self) -> list[Entry]:

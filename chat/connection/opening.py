@@ -19,7 +19,7 @@ from chat.models import Conversation
 from chat.owners import Owner, has_session, new_visitor, owner_of_cookies, visitor_of_session
 from chat.wire.codes import CLOSE_ABUSE, CLOSE_NOT_FOUND, CLOSE_RATE, CLOSE_SIGN_IN, VERSION
 from chat.wire.events import Connection
-from chat.wire.values import text_or_none
+from chat.wire.values import text_or_none, visible
 
 TICKET_SALT = "chat.ticket"
 TICKET_SECONDS = 24 * 3600
@@ -59,7 +59,7 @@ class Opening:
             protocol=VERSION,
             seq=conversation.newest_seq if conversation else 0,
             head=text_or_none(conversation.head) if conversation else None,
-            title=conversation.title if conversation else "",
+            title=visible(conversation.title) if conversation else "",
             agent={"key": self.agent.key, "name": self.agent.name},
             resumed=resumed,
             earlier=earlier,

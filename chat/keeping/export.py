@@ -12,7 +12,7 @@ from typing import Any
 
 from chat.markdown.escaping import fenced, inert, plain
 from chat.models import Conversation, Message
-from chat.wire.values import iso, text_or_none, visible
+from chat.wire.values import iso, json_text, text_or_none, visible
 
 RECORDS_PER_READ = 20
 
@@ -72,14 +72,14 @@ def _message(record: Message) -> Iterator[str]:
     if record.content:
         yield inert(record.content) if is_markdown else plain(record.content)
     if record.answer:
-        yield fenced(visible(_pretty(record.answer)), "json")
+        yield fenced(json_text(record.answer), "json")
     if record.error:
         yield f"*{plain(str(record.error.get('details', '')))}*"
 
 
 def _tool(record: Message) -> Iterator[str]:
     yield f"### Tool: {plain(visible(record.tool_name))}{_outcome(record)}"
-    yield fenced(visible(_pretty(record.tool_args or {})), "json")
+    yield fenced(json_text(record.tool_args or {}), "json")
     if record.content:
         yield fenced(record.content)
     if record.error:

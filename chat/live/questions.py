@@ -15,7 +15,7 @@ from chat.mends.statements import update
 from chat.models import Conversation, Message
 from chat.observer import Answer, Question
 from chat.wire.events import InputRequest
-from chat.wire.values import clean, clean_json, text_or_none
+from chat.wire.values import clean, clean_json, text_or_none, visible
 
 CAPACITY = 1000
 
@@ -109,7 +109,7 @@ def _request(question: Question, turn: uuid.UUID | None) -> InputRequest:
         type="input_request",
         request_id=str(uuid.uuid4()),
         turn=text_or_none(turn),
-        prompt=clean(question.prompt),
+        prompt=visible(clean(question.prompt)) if question.kind == "approval" else clean(question.prompt),
         kind=question.kind,
         options=clean_json(list(question.options)),
         agent=question.agent,
@@ -118,7 +118,7 @@ def _request(question: Question, turn: uuid.UUID | None) -> InputRequest:
     if question.schema is not None:
         event["schema"] = clean_json(question.schema)
     if question.tool_name is not None:
-        event["tool_name"] = clean(question.tool_name)
+        event["tool_name"] = visible(clean(question.tool_name))
     if question.tool_args is not None:
         event["tool_args"] = clean_json(question.tool_args)
     return event

@@ -29,7 +29,7 @@ from chat.models import Conversation, Message
 from chat.observer import Failure, LlmOutcome, Place, Status, TaskRun, ToolOutcome, ToolRun, Usage
 from chat.wire import records
 from chat.wire.events import Error, Event, TaskEnd, TaskStart, error_event
-from chat.wire.values import clean, clean_json
+from chat.wire.values import clean, clean_json, visible
 
 SNAPSHOT_SECONDS = 1.0  # an agent that waits longer for the database to store a record is not asked
 
@@ -146,7 +146,7 @@ class Recorder:
     def tool_started(self, run: ToolRun) -> None:
         self._hold.check()
         row = self._row(run.id, Message.Kind.TOOL, run.place)
-        row.tool_name, row.tool_args = clean(run.name)[:200], clean_json(run.args)
+        row.tool_name, row.tool_args = visible(clean(run.name))[:200], clean_json(run.args)
         row.caller_id = uuid.UUID(run.message_id) if run.message_id else None
         self._store(row)
         self._outbox.emit(row.call_event())

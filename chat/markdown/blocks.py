@@ -30,6 +30,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import nh3
 from markdown_it import MarkdownIt
@@ -49,6 +50,8 @@ MAX_NESTING = 40  # levels; the parser drops what is deeper, so such a block is 
 # -- parsing ----------------------------------------------------------------------------------------------------------
 
 _UNENCODABLE = re.compile("[\x00\ud800-\udfff]")
+# A host in the text of a link: after a scheme, or a name with dots.
+_ADDRESS = re.compile(r"(?:^|[\s(/@])(?:[^\s/@]{1,64}@)?((?:[\w-]{1,63}\.){1,10}[^\W\d_]{2,24})(?![\w-])")
 _LINK = re.compile(r"(?:https?://|mailto:)", re.IGNORECASE)
 
 
@@ -171,16 +174,19 @@ def _tame(children: Sequence[Token]) -> list[Token]:
     """Keep the links that lead to the web or to a mail, of others the text; make links of pictures."""
     tamed: list[Token] = []
     href: str | None = None  # of the link that is open and stays
+    begin = 0  # where its text begins
     for token in children:
         match token.type:
             case "link_open":
                 href = _allowed(token.attrs.get("href"))
                 if href is not None:
                     tamed.append(token)
+                    begin = len(tamed)
             case "link_close":
                 if href is not None:
                     if tamed[-1].type == "link_open":
                         tamed.append(_text(href))
+                    tamed += _target("".join(part.content for part in tamed[begin:]), href)
                     tamed.append(token)
                 href = None
             case "image":
@@ -190,13 +196,32 @@ def _tame(children: Sequence[Token]) -> list[Token]:
     return tamed
 
 
+def _target(text: str, href: str) -> list[Token]:
+    """Where a link leads, if its text looks like an address and that is another one."""
+    address = _ADDRESS.search(text)
+    host = _host_of(href)
+    named = address[1].lower() if address else host
+    return [] if named.removeprefix("www.") == host.removeprefix("www.") else [_text(f" ({host})")]
+
+
+def _host_of(href: str) -> str:
+    """The host of a link, or of a mail; its address where that cannot be read."""
+    if href.lower().startswith("mailto:"):
+        return href[7:].partition("?")[0].rpartition("@")[2].lower()
+    try:
+        return urlsplit(href).hostname or href
+    except ValueError:
+        return href
+
+
 def _picture(image: Token, *, in_link: bool) -> list[Token]:
     assert isinstance(_md.renderer, RendererHTML)
     alt = _md.renderer.renderInlineAsText(image.children, _md.options, {})
     href = _allowed(image.attrs.get("src"))
     if in_link or href is None:
         return [_text(alt)]
-    return [Token("link_open", "a", 1, attrs={"href": href}), _text(alt or href), Token("link_close", "a", -1)]
+    text = [_text(alt or href), *_target(alt or href, href)]
+    return [Token("link_open", "a", 1, attrs={"href": href}), *text, Token("link_close", "a", -1)]
 
 
 def _allowed(url: object) -> str | None:

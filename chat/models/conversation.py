@@ -22,7 +22,7 @@ from chat.models.message import OPEN_TURN, OUTCOME, Message
 from chat.models.runs import ServerProcess
 from chat.owners import Owner
 from chat.wire import events
-from chat.wire.values import iso
+from chat.wire.values import iso, visible
 
 TITLE_CHARS = 80
 NEWEST_RECORDS = 50  # sent to a page that opens a conversation
@@ -269,7 +269,7 @@ class Conversation(models.Model):
         return events.Conversation(
             type="conversation",
             id=str(self.id),
-            title=self.title,
+            title=visible(self.title),
             agent=self.agent_key,
             updated=iso(self.updated),
             state=self.state,

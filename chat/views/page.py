@@ -25,6 +25,7 @@ from chat.models import Conversation
 from chat.owners import Owner, new_visitor, owner_of_request, remember
 from chat.views.csp import new_nonce, protect
 from chat.views.sign_in import TAKEN
+from chat.wire.values import visible
 
 THEME_COOKIE = "chat_theme"  # set by the page (theme.js), read here so that the first paint has the right colours
 THEMES = ("light", "dark")
@@ -66,7 +67,7 @@ def _address_of(conversation_id: UUID | None) -> str:
 
 def _title(owner: Owner | None, conversation_id: UUID) -> str:
     conversations = Conversation.objects.for_owner(owner) if owner else Conversation.objects.none()
-    return get_object_or_404(conversations.only("title"), id=conversation_id).title
+    return visible(get_object_or_404(conversations.only("title"), id=conversation_id).title)
 
 
 def _context(request: HttpRequest) -> dict[str, Any]:

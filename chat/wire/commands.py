@@ -13,6 +13,8 @@ from chat.wire.codes import (
 )
 from chat.wire.values import clean
 
+MAX_ANSWER_DEPTH = 50  # objects and lists in each other: what is stored must be showable for ever
+
 Frame = dict[str, Any]  # one that a client has sent
 
 
@@ -164,6 +166,8 @@ def _parse_answer(frame: Frame, max_chars: int) -> SendAnswer:
         raise BadFrame("approved and always are true or false.")
     if not isinstance(answer.get("tool_args", {}), dict):
         raise BadFrame("tool_args is an object.")
+    if is_deeper(answer, MAX_ANSWER_DEPTH):
+        raise BadFrame(f"An answer is nested {MAX_ANSWER_DEPTH} levels deep at most.")
     if "\\u0000" in json.dumps(answer):
         raise BadFrame("The answer holds a NUL character.")
     content = _content(frame, max_chars, required=not answer)
@@ -173,6 +177,16 @@ def _parse_answer(frame: Frame, max_chars: int) -> SendAnswer:
         answer=answer,
         client_id=_client_id(frame),
     )
+
+
+def is_deeper(value: Any, levels: int) -> bool:
+    """Whether objects and lists hold each other deeper than so many levels."""
+    layer = [value]
+    while layer and levels:
+        holders = [item for item in layer if isinstance(item, dict | list)]
+        layer = [inner for item in holders for inner in (item.values() if isinstance(item, dict) else item)]
+        levels -= 1
+    return any(isinstance(item, dict | list) for item in layer)
 
 
 def _answer_text(answer: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import uuid
@@ -47,6 +48,12 @@ def clean_json(value: Any) -> Any:
         case list() | tuple() | set() | frozenset():
             return [clean_json(item) for item in value]
     return clean(str(value))
+
+
+def json_text(value: Any) -> str:
+    """JSON to read, in which what is not seen is escaped, as JSON does it."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    return _UNSEEN.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def visible(text: str) -> str:

@@ -104,6 +104,26 @@ def test_a_link_without_a_label_shows_its_address():
     assert Outline(render("[](https://e.org) ![](https://f.org)")).text == "https://e.org https://f.org"
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("[bank.test](https://evil.test)", "bank.test (evil.test)"),
+        ("[https://bank.test/sign-in](https://evil.test/y)", "https://bank.test/sign-in (evil.test)"),
+        ("[**www.bank.test**](https://evil.test)", "www.bank.test (evil.test)"),
+        ("[https://bank.test@evil.test](https://evil.test)", "https://bank.test@evil.test"),
+        ("[x@bank.test](mailto:x@evil.test)", "x@bank.test (evil.test)"),
+        ("![https://bank.test](https://evil.test/p.png)", "https://bank.test (evil.test)"),
+        ("[bank.test](https://bank.test.evil.test)", "bank.test (bank.test.evil.test)"),
+        ("[bаnk.test](https://bаnk.test)", "bаnk.test (xn--bnk-6cd.test)"),
+        ("[www.bank.test](https://bank.test)", "www.bank.test"),
+        ("[the docs](https://e.org)", "the docs"),
+        ("https://e.org/a and x@y.org", "https://e.org/a and x@y.org"),
+    ],
+)
+def test_a_link_whose_text_looks_like_another_address_shows_where_it_leads(text, shown):
+    assert Outline(render(text)).text == shown
+
+
 # -- hostile text -----------------------------------------------------------------------------------------------------
 
 PAYLOADS = [

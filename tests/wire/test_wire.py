@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
+from uuid import uuid4
 
 import pytest
 from hypothesis import given, settings
@@ -96,6 +98,15 @@ def test_no_frame_raises_anything_but_a_chat_error(value):
 def test_the_user_s_text_is_kept_as_typed():
     text = '  SYSTEM \t{"request": "x"}\r\n q '
     assert parse(decode(json.dumps({"type": "message", "content": text})), max_chars=100).content == text
+
+
+@pytest.mark.parametrize("levels", [50, 60, 950])
+def test_arguments_nested_deeper_than_can_be_shown_are_refused(levels):
+    args = functools.reduce(lambda inner, _: {"a": [inner]}, range(levels // 2), 1)
+    frame = {"type": "answer", "request_id": str(uuid4()), "approved": True, "tool_args": args}
+
+    with pytest.raises(BadFrame, match=r"nested|JSON"):
+        parse(frame, max_chars=100)
 
 
 def test_an_answer_has_a_text_whatever_its_kind():

@@ -82,11 +82,26 @@ export function hue(name) {
   return sum % 6;
 }
 
+// What is not seen: it turns the text around it, hides in it, or parts words. As in chat/wire/values.py.
+const UNSEEN =
+  /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0d\ufeff\uffa0\ufff9-\ufffb\u{e0000}-\u{e0fff}]|(?<![\u0600-\u1cff\u2190-\u2bff\ufe0f\u{1f000}-\u{1faff}])[\u200c\u200d]|[\u200c\u200d](?![\u0600-\u1cff\u2190-\u2bff\u{1f000}-\u{1faff}])/gu;
+
+/** Text in which what is not seen is shown: `‹U+202E›`. */
+export function visible(text) {
+  return text.replace(UNSEEN, (found) => `‹U+${found.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}›`);
+}
+
+/** JSON to read, in which what is not seen is escaped, as JSON does it. */
+export function jsonText(value, indent = 2) {
+  const escape = (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  return JSON.stringify(value, null, indent).replace(UNSEEN, (found) => found.split("").map(escape).join(""));
+}
+
 /** JSON in one line, cut. */
 export function oneLine(value, length = 120) {
   const entries = Object.entries(value ?? {});
   const text = entries
     .map(([name, item]) => `${name}: ${typeof item === "string" ? item : JSON.stringify(item)}`)
     .join(", ");
-  return text.replace(/\s+/g, " ").slice(0, length);
+  return visible(text.replace(/\s+/g, " ")).slice(0, length);
 }

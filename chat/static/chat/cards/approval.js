@@ -1,9 +1,10 @@
 /** The form of a question that asks for leave: approve, edit the arguments, reject with a reason. */
 import { button, el, setText } from "chat/dom.js";
+import { jsonText } from "chat/format.js";
 import { asks } from "chat/registries.js";
 
 function approvalForm(request, answer) {
-  const shown = JSON.stringify(request.tool_args ?? {}, null, 2);
+  const shown = jsonText(request.tool_args ?? {});
   const args = el("pre", { class: "plain", dir: "ltr", tabindex: "0" }, shown);
   const editor = el("textarea", {
     class: "ask-editor",

@@ -1,7 +1,7 @@
 /** Tool calls: a card for each, and one fold around many in a row. */
 import { KeyedList, button, el, icon, setText } from "chat/dom.js";
 import { Fold, stateMark } from "chat/folds.js";
-import { counted, duration, oneLine } from "chat/format.js";
+import { counted, duration, jsonText, oneLine } from "chat/format.js";
 import { ANY_TOOL, parts, tools as registry } from "chat/registries.js";
 
 const RESULT_LINES = 20;
@@ -67,9 +67,9 @@ function toolDetails(tool, actions) {
     ? [
         labelled(
           "Arguments",
-          longText(JSON.stringify(tool.tool_args, null, 2)),
+          longText(jsonText(tool.tool_args)),
           actions,
-          JSON.stringify(tool.tool_args, null, 2),
+          jsonText(tool.tool_args),
         ),
       ]
     : [];
