@@ -9,12 +9,14 @@ from chat.agents.langroid import setup
 
 setup.import_langroid()
 
+import openai
 from langroid.agent.chat_agent import CHAT_HISTORY_BUFFER
 from langroid.language_models.base import LLMConfig, RetryParams
 from langroid.language_models.openai_gpt import OpenAIGPTConfig
 from langroid.language_models.provider_params import DUMMY_API_KEY
 
 from chat.agents.mock_model import MockConfig, Script, echo
+from chat.agents.provider.request import Silence
 from chat.conf import conf
 
 OUTPUT_TOKENS = 4096  # longest answer that is asked for
@@ -49,8 +51,15 @@ def llm_config(*, mock: Script = echo, **changes: Any) -> LLMConfig:
     fields["chat_context_length"] = conf.CONTEXT_TOKENS + output + CHAT_HISTORY_BUFFER
     config = OpenAIGPTConfig(**(fields | changes))
     if "timeout" not in changes:
-        config.timeout = conf.MODEL_TIMEOUT_SECONDS  # assigned, because the field takes whole seconds only
+        config.timeout = _time_limits()  # type: ignore[assignment]  # assigned: the field takes whole seconds only
     return config
+
+
+def _time_limits() -> openai.Timeout:
+    """How long a model's server may take, for Langroid to make its clients with."""
+    between = conf.MODEL_TIMEOUT_SECONDS
+    read = Silence(between, first=max(between, conf.MODEL_FIRST_BYTE_SECONDS))
+    return openai.Timeout(connect=conf.MODEL_CONNECT_SECONDS, read=read, write=between, pool=between)
 
 
 def uses_mock_model() -> bool:

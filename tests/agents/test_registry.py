@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import socket
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -312,7 +314,7 @@ def test_single_values_can_differ(stub):
 
 
 def test_a_timeout_may_be_less_than_a_second(stub, settings):
-    settings.CHAT_MODEL_TIMEOUT_SECONDS = 0.25
+    settings.CHAT_MODEL_TIMEOUT_SECONDS = settings.CHAT_MODEL_FIRST_BYTE_SECONDS = 0.25
     task = built(lambda context: langroid.ChatAgent(langroid.ChatAgentConfig(llm=context.llm())))
     start = time.monotonic()
     with chatting(task) as chat:
@@ -320,6 +322,34 @@ def test_a_timeout_may_be_less_than_a_second(stub, settings):
     assert "error - llm_timeout" in events[-1]
     assert time.monotonic() - start < 5
     assert stub.stats().requests == 1
+
+
+def test_a_model_may_think_for_longer_before_it_answers_than_in_mid_answer(stub, settings):
+    settings.CHAT_MODEL_TIMEOUT_SECONDS, settings.CHAT_MODEL_FIRST_BYTE_SECONDS = 0.5, 60
+    task = built(lambda context: langroid.ChatAgent(langroid.ChatAgentConfig(llm=context.llm())))
+    with chatting(task) as chat:
+        assert chat.say("[[hang=1.5 tokens=1]]")[-1].endswith("complete stop: a")
+        assert "error cut llm_timeout" in chat.say("[[stall=2:60 tokens=9]]")[-1]
+
+
+def test_a_server_that_takes_no_connection_is_reported_in_time_and_tried_again(settings, monkeypatch):
+    monkeypatch.setattr("chat.agents.llm.RETRY_SECONDS", 0.01)
+    settings.CHAT_MODEL_CONNECT_SECONDS = 0.5
+    with socket.socket() as full, contextlib.ExitStack() as held:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(4):  # the queue is full then, and who comes now hears nothing
+            waiting = held.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        settings.CHAT_API_BASE = f"http://127.0.0.1:{full.getsockname()[1]}/v1"
+        task = built(lambda context: langroid.ChatAgent(langroid.ChatAgentConfig(llm=context.llm())))
+        start = time.monotonic()
+        with chatting(task) as chat:
+            assert "llm_timeout" in chat.say("hello")[-1]
+        took = time.monotonic() - start
+
+    assert 1.0 <= took < 10  # twice the time for a connection
 
 
 def test_a_failed_call_is_tried_again_as_often_as_configured(stub, settings, monkeypatch):
@@ -333,7 +363,7 @@ def test_a_failed_call_is_tried_again_as_often_as_configured(stub, settings, mon
 
 
 def test_a_dead_server_is_reported_in_time(settings):
-    """Refused connections, with the default settings; a silent server is asked once, for CHAT_MODEL_TIMEOUT_SECONDS."""
+    """Refused connections, with the default settings; a silent server is asked once."""
     settings.CHAT_API_BASE = "http://127.0.0.1:1/v1"
     task = built(lambda context: langroid.ChatAgent(langroid.ChatAgentConfig(llm=context.llm())))
     start = time.monotonic()

@@ -319,7 +319,8 @@ def _back_off(seconds: float) -> None:
     import openai
 
     error = sys.exc_info()[1]
-    if is_bound() and isinstance(error, openai.APITimeoutError):
+    is_silence = isinstance(error, openai.APITimeoutError) and type(error.__cause__).__name__ != "ConnectTimeout"
+    if is_bound() and is_silence:
         raise error
     pause(seconds)
 

@@ -40,6 +40,28 @@ from chat.agents.provider.mends import CUT
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+
+class Silence(float):
+    """How many seconds a server may be silent between two parts of an answer; `first`: before it begins to answer.
+
+    Given to a client as the `read` of its `Timeout`, which hands it through as it is.
+    """
+
+    first: float
+
+    def __new__(cls, seconds: float, *, first: float) -> Silence:
+        silence = super().__new__(cls, seconds)
+        silence.first = first
+        return silence
+
+    def __copy__(self) -> Silence:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Silence:
+        return self  # Langroid copies the configurations of its models
+
+
 Cut = Callable[[], object]
 
 
@@ -91,6 +113,7 @@ class _Call:
         self._aborted = threading.Event()
         self._cuts: list[Cut] = []  # of what waits now; guarded by self._lock
         self._responses: list[Any] = []
+        self.has_begun = False  # to be answered: the newest request
 
     def abort(self) -> None:
         # Under the lock, so that what has just ended its wait cannot hand its socket on before it is cut.
@@ -203,6 +226,7 @@ class _Transport:
         if call is None:
             return self._transport.handle_request(request)
         call.check()
+        call.has_begun = False
         response = self._transport.handle_request(request)
         response.stream = _body_class(type(response).__module__.partition(".")[0])(response)
         call.opened(response)
@@ -232,7 +256,10 @@ def _body_class(package: str) -> type:
 
         def __iter__(self) -> Iterator[bytes]:
             try:
-                yield from self._stream
+                for part in self._stream:
+                    if call := _current.get():
+                        call.has_begun = True
+                    yield part
             except RequestAborted:
                 if not self._is_event_stream:
                     raise
@@ -301,6 +328,8 @@ class _Stream:
         self.arrived = b""  # what the last read brought, with the framing of HTTP
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        if isinstance(timeout, Silence) and (call := _current.get()) and not call.has_begun:
+            timeout = timeout.first
         self.arrived = self._wait(self._stream.read, max_bytes, timeout)
         return self.arrived
 
