@@ -7,6 +7,7 @@ No text, however hostile, raises; what cannot be rendered is shown as plain text
 from __future__ import annotations
 
 import re
+import time
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from chat.markdown.kept import Kept
 
 MAX_CHARS = 200_000  # of Markdown in one message; what follows is plain text
 PLAIN_CHARS = 16_000  # of one block of plain text
+BUDGET_SECONDS = 2.0  # of the processor, for one message; the longest of ordinary Markdown needs a quarter of it
 CACHE_CHARS = 8_000_000  # of texts and their HTML
 PATCH_CHARS = 32_000  # of one patch: it fits into a frame whatever JSON makes of it
 KEEP_CHARS = 40  # a shorter common beginning is not worth the field
@@ -58,7 +60,12 @@ def _blocks(text: str, known: Mapping[str, str], colours: Colours) -> tuple[str,
     colours.are_late = False
     if not document.is_context_free:
         known = {}
-    rendered = [known.get(block.source) or to_html(block, document.env, colours=colours) for block in document.blocks]
+    began = time.thread_time()
+    rendered = []
+    for block in document.blocks:
+        is_spent = time.thread_time() - began > BUDGET_SECONDS
+        html = known.get(block.source) or (None if is_spent else to_html(block, document.env, colours=colours))
+        rendered.append(html or plain(block.source))
     rendered += [plain(rest[at : at + PLAIN_CHARS]) for at in range(0, len(rest), PLAIN_CHARS)]
     done = tuple(rendered)
     return done if colours.are_late else _cache.put(text, done)
@@ -104,6 +111,8 @@ class MarkdownStream:
     block number `len(closed)`. Where a block ends is decided by complete lines only, for a half one lies: "2" may
     become the "2." of a list, "#" the "#tag" of a paragraph.
 
+    A message that has taken the processor for `BUDGET_SECONDS` is shown as it is from there on, until its end.
+
     What crosses blocks (a link's definition at the end) is seen by `end`, which renders the whole text: from then on
     `"".join(blocks) == render(text)`, however the text was cut.
     """
@@ -115,6 +124,7 @@ class MarkdownStream:
         self._closed = 0  # number of closed blocks
         self._blocks: list[str] = []
         self._known: dict[str, str] = {}  # HTML of closed blocks by source
+        self._spent = 0.0  # seconds of the processor
         self._colours = Colours(Patience(0.0))
         self._uncoloured: dict[int, str] = {}  # the source of closed blocks whose colours are late
 
@@ -137,11 +147,15 @@ class MarkdownStream:
         if not delta:
             return patches
         self._text += delta
+        if self._spent > BUDGET_SECONDS:
+            return patches + self._show_rest()
+        began = time.thread_time()
         if len(self._text) > MAX_CHARS:
-            return patches + self._show_plain()
-        if "\n" in delta:
-            patches += self._close()
-        return patches + self._show()
+            patches += self._show_plain()
+        else:
+            patches += [*(self._close() if "\n" in delta else []), *self._show()]
+        self._spent += time.thread_time() - began
+        return patches
 
     def end(self) -> list[Patch]:
         """Finish the message, also one that was stopped half-way. Nothing may be fed afterwards."""
@@ -229,6 +243,11 @@ class MarkdownStream:
             document = parse(marked[self._start :])
             patches += self._finish(document.blocks, document)
             self._start = len(marked)
+        return patches + self._show_rest()
+
+    def _show_rest(self) -> list[Patch]:
+        """Show all that is not closed as it is."""
+        patches: list[Patch] = []
         while len(self._text) - self._start >= PLAIN_CHARS:
             patches += self._set(self._closed, plain(self._text[self._start : self._start + PLAIN_CHARS]))
             self._start += PLAIN_CHARS

@@ -270,6 +270,22 @@ def test_the_interval_grows_with_the_cost_of_a_render_and_the_load(last, load, i
     assert flush_interval(last, load) == pytest.approx(interval)
 
 
+def test_a_message_has_a_budget_and_is_shown_as_it_is_beyond_it(monkeypatch):
+    monkeypatch.setattr("chat.markdown.stream.BUDGET_SECONDS", 0.2)
+    text = ("[" * 9_900 + "\n\n") * 19
+    began = time.process_time()
+
+    stream, page = MarkdownStream(), Page()
+    for at in range(0, len(text), 500):
+        page.apply(stream.feed(text[at : at + 500]))
+    shown = Outline("".join(page.blocks)).text
+    page.apply(stream.end())
+
+    assert time.process_time() - began < 5  # half a minute, without
+    assert shown.count("[") == text.count("[") == Outline("".join(page.blocks)).text.count("[")
+    assert page.blocks == stream.blocks
+
+
 # -- streams ----------------------------------------------------------------------------------------------------------
 
 
