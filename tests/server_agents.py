@@ -196,3 +196,13 @@ def forking(context: AgentContext) -> lr.ChatAgent:
 
 def wrong_type(context: AgentContext) -> Any:
     return "not an agent"
+
+
+def letters(context: AgentContext) -> lr.ChatAgent:
+    """The agent of `tests/agents/provider/streams/cases.py`."""
+    from tests.agents.provider.streams.agents import TOOLS
+
+    config = lr.ChatAgentConfig(name="Letters", llm=llm_config(), use_functions_api=True, use_tools=False)
+    agent = lr.ChatAgent(config)
+    agent.enable_message(TOOLS)
+    return agent

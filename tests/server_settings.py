@@ -3,7 +3,7 @@
 from webui_project.settings import *  # noqa: F403
 
 NAMES = ["plain", "tools", "json_tools", "team", "mock", "broken", "wrong_type", "slow_start"]
-NAMES += ["panics", "forking", "counting", "json_counting", "loop"]
+NAMES += ["panics", "forking", "counting", "json_counting", "loop", "letters"]
 CHAT_AGENTS = {
     name: {"FACTORY": f"tests.server_agents.{name}", "NAME": name.replace("_", " ").title()} for name in NAMES
 }
