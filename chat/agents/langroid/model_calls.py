@@ -108,9 +108,10 @@ def _stream_response(original: Any, now: Scope, llm: OpenAIGPT, response: Any, c
     """Read an answer. What Langroid would make of a server's events (openai_gpt.py:1530) is done by `Answer`."""
     if not isinstance(response, Opened):
         return original(llm, response, chat)
+    tell: Any = llm.config.streamer  # a field, whose default is None
     try:
         for is_thought, text in response.said:
-            llm.config.streamer(text, THOUGHT if is_thought else TEXT)
+            tell(text, THOUGHT if is_thought else TEXT)
     except Exception as error:
         now.watch.broken = error
     return llm._create_stream_response(chat=True, **response.answer.for_langroid())
@@ -120,9 +121,10 @@ def _stream_response(original: Any, now: Scope, llm: OpenAIGPT, response: Any, c
 async def _stream_response_async(original: Any, now: Scope, llm: OpenAIGPT, response: Any, chat: bool = False) -> Any:
     if not isinstance(response, Opened):
         return await original(llm, response, chat)
+    tell: Any = llm.config.streamer_async
     try:
         async for is_thought, text in response.said:
-            await llm.config.streamer_async(text, THOUGHT if is_thought else TEXT)
+            await tell(text, THOUGHT if is_thought else TEXT)
     except Exception as error:
         now.watch.broken = error
     return llm._create_stream_response(chat=True, **response.answer.for_langroid())
@@ -252,6 +254,7 @@ class ModelCall:
     @property
     def _is_cut_short(self) -> bool:
         """True where an answer without text is one all the same: the model has thought, or was not allowed to speak."""
+        assert self.response is not None
         finish = self.response.metadata.finish_reason
         return bool(self.response.reasoning.strip()) or finish in ("length", "content_filter")
 
@@ -307,8 +310,9 @@ class ModelCall:
     def _usage(self) -> Usage | None:
         """What the call has used: as the server has told, else as Langroid estimates it. The cost as far as known."""
         used = self.response.metadata.usage if self.response else None
-        if used is None:
+        if self.response is None or used is None:
             return None
+        assert self._agent.llm is not None
         answer, agent = self.watch.answer, self._agent
         is_cached = self.response.metadata.cached  # and then it has used nothing
         is_reported = is_cached or (answer is not None and answer.usage is not None)
@@ -318,15 +322,17 @@ class ModelCall:
         return Usage(
             prompt_tokens=prompt,
             completion_tokens=completion,
-            cost=used.cost if any(agent.llm.chat_cost()) else None,
+            cost=used.cost if any(self._agent.llm.chat_cost()) else None,
             basis="reported" if is_reported else "estimated",
         )
 
     def _read(self) -> tuple[str, list[ToolCall]]:
         """Return the text of the answer and the tool calls in it."""
         response = self.response
+        assert response is not None
         if response.oai_tool_calls:
-            return response.content, [self._native(call.function, call.id) for call in response.oai_tool_calls]
+            calls = [self._native(call.function, call.id) for call in response.oai_tool_calls if call.function]
+            return response.content, calls
         if response.function_call:
             return response.content, [self._native(response.function_call, None)]
         reader = _Reader(self._agent, self.id)

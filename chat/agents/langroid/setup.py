@@ -320,7 +320,7 @@ def _back_off(seconds: float) -> None:
 
     error = sys.exc_info()[1]
     is_silence = isinstance(error, openai.APITimeoutError) and type(error.__cause__).__name__ != "ConnectTimeout"
-    if is_bound() and is_silence:
+    if error is not None and is_bound() and is_silence:
         raise error
     pause(seconds)
 

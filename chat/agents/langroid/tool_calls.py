@@ -128,7 +128,7 @@ def get_oai_tool_calls_classes(original: Any, now: Scope, agent: Agent, msg: Cha
                 reason = inspect.cleandoc(agent.tool_validation_error(error))
         if not (found or reason or _is_known(now, call.name)):
             reason = _no_such_tool(agent, call.name)
-        tools += [RefusedCall(id=native.id, reason=reason)] if reason else found
+        tools += [RefusedCall(id=native.id or "", reason=reason)] if reason else found
     agent.tool_error = agent.tool_error and not tools
     return tools
 

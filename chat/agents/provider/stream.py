@@ -22,7 +22,7 @@ import inspect
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 import openai
 from langroid.language_models.openai_gpt import OpenAIGPT
@@ -149,7 +149,7 @@ def _fast(llm: OpenAIGPT, kwargs: dict[str, Any], pace: Callable[[], float]) -> 
     key, result = llm._cache_lookup("Completion", **kwargs)
     if result is not None:
         return True, key, result
-    return False, key, merged(open_stream(llm.client, kwargs, pace=pace))
+    return False, key, merged(open_stream(cast(openai.OpenAI, llm.client), kwargs, pace=pace))
 
 
 def open_stream(client: openai.OpenAI, kwargs: dict[str, Any], *, pace: Callable[[], float]) -> Iterator[list[Any]]:
@@ -181,7 +181,8 @@ class _Events(openai.Stream[Any]):
 
     def __stream__(self) -> Iterator[list[Any]]:
         try:
-            for found in self._iter_events():  # of the SDK: its exceptions for those of httpx
+            reads: Any = self._iter_events()
+            for found in reads:  # of the SDK: its exceptions for those of httpx
                 events, broken = _readable(found)
                 is_done = DONE in events[-1:]
                 self._decoder.flows = self._decoder.flows or any(map(_text_of, events))
