@@ -1,7 +1,18 @@
 /** Times, durations and figures as people read them. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { clockTime, counted, dateGroup, duration, figure, hue, initials, money, oneLine, tokenCount } from "chat/format.js";
+import {
+  clockTime,
+  counted,
+  dateGroup,
+  duration,
+  figure,
+  hue,
+  initials,
+  money,
+  oneLine,
+  tokenCount,
+} from "chat/format.js";
 
 globalThis.document = { documentElement: { lang: "en" } };
 

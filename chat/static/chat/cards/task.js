@@ -38,7 +38,9 @@ class TaskPart {
     this.mark.update(task.status, TASK_STATES);
     setText(
       this.figures,
-      [counted(steps, "step"), tokens && tokenCount(tokens, isEstimated), cost && money(cost)].filter(Boolean).join(" · "),
+      [counted(steps, "step"), tokens && tokenCount(tokens, isEstimated), cost && money(cost)]
+        .filter(Boolean)
+        .join(" · "),
     );
     setText(this.activity, isRunning && !this.root.open ? activity : "");
     this.fold.suggest(isRunning || task.status === "error");

@@ -64,14 +64,7 @@ class ToolCard {
 
 function toolDetails(tool, actions) {
   const args = Object.keys(tool.tool_args ?? {}).length
-    ? [
-        labelled(
-          "Arguments",
-          longText(jsonText(tool.tool_args)),
-          actions,
-          jsonText(tool.tool_args),
-        ),
-      ]
+    ? [labelled("Arguments", longText(jsonText(tool.tool_args)), actions, jsonText(tool.tool_args))]
     : [];
   if (tool.status === "running") return args.length ? args : [el("p", { class: "card-note" }, "No arguments.")];
   const failed = tool.error ? [labelled("Error", longText(tool.error, "error"), actions, tool.error)] : [];
