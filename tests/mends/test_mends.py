@@ -188,7 +188,7 @@ STEP_ASIDE = [
     ),
     *(of_langroid.LOOPS, of_langroid.PASSES, of_langroid.KILLS, of_langroid.KEYS, of_langroid.COLOURS),
     *(of_langroid.LOGS, of_langroid.RETRIES, of_langroid.JSON_SCAN, of_langroid.TOOL_DEFAULTS),
-    *(of_langroid.TOKEN_COUNTS, of_langroid.MOCK_MODEL, of_provider.DECODER),
+    *(of_langroid.TOKEN_COUNTS, of_langroid.MOCK_MODEL, of_provider.DECODER, of_langroid.CLIENTS),
 ]
 
 

@@ -70,7 +70,7 @@ async def handle_tool_message_async(
 
 def _run(original: Any, now: Scope, agent: Agent, tool: ToolMessage, chat_doc: ChatDocument | None) -> Any:
     """Run a tool; one that is asynchronous only, as those of MCP, on a loop. Langroid would pass over it."""
-    handler = handler_name(type(tool), tool.default_value("request"))
+    handler = handler_name(type(tool), type(tool).model_fields["request"].default)
     names = {*vars(agent), *dir(type(agent))}
     if handler in names or f"{handler}_async" not in names:
         return original(agent, tool, chat_doc=chat_doc)

@@ -194,7 +194,7 @@ def _is_for_sub_task(task: Task, message: ChatDocument) -> bool:
     """True for a call of a tool that not this agent but one of its sub-tasks runs."""
     if not task.sub_tasks:
         return False
-    tools = {tool.default_value("request") for tool in task.agent.try_get_tool_messages(message, all_tools=True)}
+    tools = {tool.request for tool in task.agent.try_get_tool_messages(message, all_tools=True)}
     return any(tools & sub.agent.llm_tools_handled for sub in task.sub_tasks)
 
 
