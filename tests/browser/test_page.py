@@ -216,3 +216,30 @@ def test_every_state_is_accessible_and_nothing_sticks_out(chat, theme, width):
     chat.say("[[error=401]]")
     chat.answered(3)
     check(chat.page, "error")
+
+
+def test_a_model_that_takes_its_time_is_waited_for_in_sight_and_can_be_stopped(chat, page):
+    chat.say("[[hang=60]]")
+
+    waiting = chat.replies.last.locator(".dots-long")
+    expect(waiting).to_have_text(re.compile(r"Still waiting for the model · \d+ s"), timeout=ANSWER_MS)
+    chat.stop.click()
+    chat.answered()
+
+    expect(waiting).to_be_hidden()
+
+
+def test_usage_that_nobody_has_counted_says_so_and_names_no_price_of_nothing(chat, page):
+    chat.say("[[usage=0 tokens=3]]")
+    chat.answered()
+
+    figures = chat.replies.last.locator(".actions > .figures")
+    expect(figures).to_contain_text(re.compile(r"about \d[\d,]* tokens"))
+    expect(figures).not_to_contain_text("$0.00")
+
+
+def test_a_filtered_answer_says_so(chat, page):
+    chat.say('[[replay="end: filtered by content_filter"]]')
+    chat.answered()
+
+    expect(chat.replies.last).to_contain_text("content filter")

@@ -4,6 +4,7 @@ import { el, iconButton, newDomId, setAttribute, setText } from "chat/dom.js";
 import { avatar } from "chat/folds.js";
 import { clockTime, duration, money, tokenCount } from "chat/format.js";
 import { PartList } from "chat/parts.js";
+import { Waiting } from "chat/waiting.js";
 
 export class ReplyView {
   constructor() {
@@ -13,7 +14,7 @@ export class ReplyView {
     this.title = el("h2", { class: "reply-name", id: this.titleId }, this.name);
     this.time = el("time", { class: "time" });
     this.body = el("div", { class: "reply-body" });
-    this.dots = el("p", { class: "dots", hidden: true }, el("i"), el("i"), el("i"), el("span", {}, "Writing…"));
+    this.waiting = new Waiting();
     this.nothing = el("p", { class: "nothing", hidden: true }, "No answer came.");
     this.copy = iconButton("Copy answer", "copy", {
       onclick: ({ currentTarget }) => this.context.actions.copy(this.reply.text, currentTarget),
@@ -30,7 +31,7 @@ export class ReplyView {
       this.face,
       el("header", { class: "reply-head" }, this.title, this.time),
       this.body,
-      this.dots,
+      this.waiting.root,
       this.nothing,
       this.row,
     );
@@ -43,7 +44,7 @@ export class ReplyView {
     this.#head(reply, context);
     this.parts.update(reply.parts, context);
     setAttribute(this.root, "aria-busy", reply.isBusy ? "true" : null);
-    this.dots.hidden = !reply.isBusy || reply.isWaiting || isShowingProgress(reply.parts);
+    this.waiting.show(reply.isBusy && !reply.isWaiting && !isShowingProgress(reply.parts));
     this.nothing.hidden = !reply.isUnanswered;
     this.row.hidden = reply.isBusy;
     setAttribute(this.row, "data-always", Boolean(reply.isLast));
