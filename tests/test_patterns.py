@@ -38,6 +38,10 @@ MADE = {
         re.compile(r"[\s*`\"']*(?:DONE(?!\w)[\s:.!,*`\"'-]*|__SEND__:\s*\w+[,:]?|TO\[[^\]\n]*\]\s*:?|@\w+[,:]?)\s*"),
         "match",
     ),
+    ("chat/agents/provider/thoughts.py", "__init__"): (
+        re.compile("</thinking>|<thinking>|</think>|<think>"),
+        "finditer",
+    ),
     ("chat/markdown/stream.py", "_closing_line"): (re.compile("^ {0,3}`{3,}[ \t]*\n", re.M), "search"),
     ("chat/markdown/stream.py", "_healed_run"): (re.compile("(?<!`)`{3}(?!`)"), "search"),
 }

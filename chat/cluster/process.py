@@ -55,6 +55,7 @@ class Process:
         self.sessions: dict[uuid.UUID, AgentSession] = {}
         self.connections = Connections(crowded=self._crowded, left=self._tidy)
         self.is_draining = False
+        self._is_ending = False  # what waits is left to another process
         self._leaving: set[AgentSession] = set()  # their threads have not ended yet
         self._resources: dict[uuid.UUID, dict[str, Any]] = defaultdict(dict)
         self._failed: Counter[uuid.UUID] = Counter()  # agents that failed lately before any turn, by conversation
@@ -98,7 +99,7 @@ class Process:
 
     async def end(self) -> None:
         """End every session and the lease."""
-        may_store = True
+        may_store, self._is_ending = True, True
         for session in list(self.sessions.values()):
             if session.turn is not None and may_store:
                 may_store = await self._interrupt(session)
@@ -113,7 +114,7 @@ class Process:
             with suppress(*AWAY):  # the lease ends by itself
                 await in_thread(self.record.end)
         Flusher.of_loop().end()
-        self.record = None
+        self.record, self._is_ending = None, False
 
     async def _interrupt(self, session: AgentSession) -> bool:
         """Close what runs; False when the database cannot be written now, and whoever claims it closes it."""
@@ -195,7 +196,7 @@ class Process:
 
     async def wake(self, conversation_id: uuid.UUID, turn: uuid.UUID | None = None) -> None:
         """See to it that the conversation's waiting turns run: here, or where its agent lives."""
-        if self.is_draining or self.record is None:
+        if self.is_draining or self._is_ending or self.record is None:
             return
         lock = self._lock_of(conversation_id)
         if turn is None and lock.locked():

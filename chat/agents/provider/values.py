@@ -114,7 +114,7 @@ def index_of(value: Any) -> int | None:
 
 _NOTHING = {"", "null", "None", '""', "undefined"}
 _READER = json.JSONDecoder(strict=False)
-_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|["{}\[\]]', re.DOTALL)
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*(?P<closed>")?|[{}\[\]]', re.S)
 
 
 class Unreadable(ValueError):
@@ -197,12 +197,12 @@ def _is_closed(text: str) -> bool:
     depth = 0
     for match in _STRING_OR_BRACKET.finditer(text):
         match match.group():
-            case '"':
-                return False
             case "{" | "[":
                 depth += 1
             case "}" | "]":
                 depth -= 1
                 if depth == 0:
                     return not text[match.end() :].strip()
+            case _ if not match["closed"]:
+                return False
     return False
