@@ -71,19 +71,19 @@ def test_a_text_that_was_too_slow_is_not_tried_again(pool, monkeypatch):
     assert later.of(SLOW, "scala") is None and not later.are_late
 
 
-def test_a_message_full_of_slow_texts_costs_no_more_than_one(monkeypatch):
-    ended = []
+def test_a_message_full_of_slow_texts_costs_no_more_than_one(pool, monkeypatch):
+    jobs = []
 
-    def end(child, original=colours._Child.end):
-        original(child)
-        ended.append(child._process.returncode)
+    def ask(*args, original=pool.ask):
+        jobs.append(original(*args))
+        return jobs[-1]
 
-    monkeypatch.setattr(colours._Child, "end", end)
+    monkeypatch.setattr(pool, "ask", ask)
     of_message = Colours(Patience(30))
 
     assert [of_message.of(SLOW + str(number), "scala") for number in range(50)] == [None] * 50
 
-    assert ended.count(-signal.SIGPROF) == 1 and not of_message.are_late
+    assert [job.is_slow for job in jobs] == [True] and not of_message.are_late
 
 
 def test_a_message_that_nobody_waits_for_asks_for_a_few_colours_at_once(pool):

@@ -32,8 +32,9 @@ async def test_a_page_gets_what_was_meant_and_the_next_turn_is_answered(name, se
     client = await talk(server, visitor, f'[[replay="{name}" then.text="{AFTER}"]]', '[[text="next answer"]]')
 
     results = [record for _, record in sorted(client.records.items()) if record["type"] == "tool_result"]
-    calls = client.of("tool_call")
-    assert [call["tool_call_id"] for call in calls] == [result["tool_call_id"] for result in results]
+    ids = [result["tool_call_id"] for result in results]
+    told = [call["tool_call_id"] for call in client.of("tool_call")]  # a page that caught up has the result alone
+    assert len(set(ids)) == len(ids) and told == [id for id in ids if id in told]
     ran = [(result["tool_name"], result["tool_args"]) for result in results if result["status"] == "complete"]
     assert ran == list(case.tools)
     assert [result["tool_name"] for result in results if result["status"] == "error"] == list(case.refused)
