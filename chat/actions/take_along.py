@@ -6,14 +6,16 @@ from typing import Any
 
 from django.db import transaction
 
-from chat.models import Conversation
+from chat.models import Conversation, TakenAlong
 from chat.owners import Owner
 
 
 @transaction.atomic
 def take_along(visitor: Owner, user: Any) -> list[str]:
-    """Give the visitor's conversations to the user, for good; return their ids."""
+    """Give the visitor's conversations to the user, for good, and note it; return their ids."""
     mine = Conversation.objects.for_owner(visitor)
-    ids = [str(id) for id in mine.select_for_update().values_list("id", flat=True)]
+    ids = list(mine.select_for_update().values_list("id", flat=True))
     Conversation.objects.filter(id__in=ids).update(user=user, visitor="")
-    return ids
+    whose = {"visitor": visitor.visitor, "user_id": user.pk, "user_name": user.get_username()}
+    TakenAlong.objects.bulk_create(TakenAlong(conversation_id=id, **whose) for id in ids)
+    return [str(id) for id in ids]

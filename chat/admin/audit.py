@@ -1,4 +1,4 @@
-"""Who has read which conversation."""
+"""Who has read which conversation, and who took which along when signing in."""
 
 from __future__ import annotations
 
@@ -7,23 +7,38 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from chat.admin.read_only import (
-    ReadOnlyAdmin,
-)
-from chat.models import ContentView
+from chat.admin.read_only import VISITOR_CHARS, ReadOnlyAdmin
+from chat.models import ContentView, TakenAlong
+from chat.models.audit import Note
+
+
+class NoteAdmin(ReadOnlyAdmin):
+    list_display_links = None
+    search_fields = ("user_name", "conversation_id")
+
+    @admin.display(description="conversation", ordering="conversation_id")
+    def conversation_link(self, row: Note) -> SafeString:
+        url = reverse("admin:chat_conversation_change", args=[row.conversation_id], current_app=self.admin_site.name)
+        return format_html('<a href="{}">{}</a>', url, row.conversation_id)
 
 
 @admin.register(ContentView)
-class ContentViewAdmin(ReadOnlyAdmin):
+class ContentViewAdmin(NoteAdmin):
     list_display = ("viewed", "user_name", "conversation_link")
-    list_display_links = None
     list_filter = ("viewed",)
-    search_fields = ("user_name", "conversation_id")
     date_hierarchy = "viewed"
     ordering = ("-viewed",)
     fields = ("viewed", "user_name", "conversation_id")
 
-    @admin.display(description="conversation", ordering="conversation_id")
-    def conversation_link(self, row: ContentView) -> SafeString:
-        url = reverse("admin:chat_conversation_change", args=[row.conversation_id], current_app=self.admin_site.name)
-        return format_html('<a href="{}">{}</a>', url, row.conversation_id)
+
+@admin.register(TakenAlong)
+class TakenAlongAdmin(NoteAdmin):
+    list_display = ("taken", "user_name", "whose", "conversation_link")
+    list_filter = ("taken",)
+    date_hierarchy = "taken"
+    ordering = ("-taken",)
+    fields = ("taken", "user_name", "whose", "conversation_id")
+
+    @admin.display(description="visitor")
+    def whose(self, row: TakenAlong) -> str:
+        return row.visitor[:VISITOR_CHARS]

@@ -3,9 +3,9 @@
 May import `wire`, `mends` and the ground. Begin with `conversation.py`.
 """
 
-from chat.models.audit import ContentView
+from chat.models.audit import ContentView, TakenAlong
 from chat.models.conversation import Conversation
 from chat.models.message import Message
 from chat.models.runs import ChatSession, ServerProcess
 
-__all__ = ["ChatSession", "ContentView", "Conversation", "Message", "ServerProcess"]
+__all__ = ["ChatSession", "ContentView", "Conversation", "Message", "ServerProcess", "TakenAlong"]

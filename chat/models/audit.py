@@ -1,4 +1,4 @@
-"""The note that somebody has read a conversation."""
+"""Notes of what was done with conversations that were somebody else's. They outlive the conversation and the user."""
 
 from __future__ import annotations
 
@@ -10,18 +10,15 @@ from django.db import models
 from chat.clock import Now
 
 
-class ContentView(models.Model):
-    """The note that somebody has read a conversation in the admin. Written once; it outlives both of them."""
+class Note(models.Model):
+    """Who did something with which conversation. Written once."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     user_name = models.CharField(max_length=255)
     conversation_id = models.UUIDField("conversation", db_index=True)  # no foreign key: it stays when that is deleted
-    viewed = models.DateTimeField(db_default=Now())
 
     class Meta:
-        verbose_name = "opened transcript"
-        ordering = ["-viewed"]
-        indexes = [models.Index(fields=["-viewed"], name="chat_views_by_time")]
+        abstract = True
 
     def __str__(self) -> str:
         return f"{self.user_name} {self.conversation_id}"
@@ -31,4 +28,28 @@ class ContentView(models.Model):
         super().save(**{**options, "force_insert": True})
 
     def delete(self, using: Any = None, keep_parents: bool = False) -> NoReturn:
-        raise TypeError("the record of opened transcripts is append-only")
+        raise TypeError(f"{self._meta.verbose_name}: such notes are only added")
+
+
+class ContentView(Note):
+    """Somebody has read a conversation in the admin."""
+
+    viewed = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        verbose_name = "opened transcript"
+        ordering = ["-viewed"]
+        indexes = [models.Index(fields=["-viewed"], name="chat_views_by_time")]
+
+
+class TakenAlong(Note):
+    """Somebody has signed in and taken a visitor's conversation along."""
+
+    visitor = models.CharField(max_length=64)  # whose it was until then: as in `Conversation`
+    taken = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        verbose_name = "conversation taken along"
+        verbose_name_plural = "conversations taken along"
+        ordering = ["-taken"]
+        indexes = [models.Index(fields=["-taken"], name="chat_taken_by_time")]

@@ -30,7 +30,7 @@ from chat.actions.send import accept_message
 from chat.admin import transcript
 from chat.admin.sessions import in_words
 from chat.cluster.process import this_process
-from chat.models import ChatSession, ContentView, Conversation, Message, ServerProcess
+from chat.models import ChatSession, ContentView, Conversation, Message, ServerProcess, TakenAlong
 from chat.owners import Owner
 from tests.client import Client
 from tests.servers import Server
@@ -39,8 +39,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'></pre></textarea>{{ 7 }}[x](javascript:alert(3))"
 SECRET = "the-word-that-nobody-may-see"
-VIEWS = ("view_conversation", "view_chatsession", "view_serverprocess", "view_contentview")
-LISTS = ("conversation", "chatsession", "serverprocess", "contentview")
+LISTS = ("conversation", "chatsession", "serverprocess", "contentview", "takenalong")
+VIEWS = tuple(f"view_{model}" for model in LISTS)
 
 
 # -- people and rows -----------------------------------------------------------------------------------------------
@@ -212,7 +212,9 @@ def test_nothing_is_added_or_changed_by_hand(root, alice, process, model):
     said = say(alice, "hello")
     rows = {"conversation": said, "chatsession": run_of(said, process), "serverprocess": process}
     page_of(root, said)
-    row = rows.get(model) or ContentView.objects.get()
+    rows["contentview"] = ContentView.objects.get()
+    rows["takenalong"] = TakenAlong.objects.create(user_name="alice", conversation_id=said.id)
+    row = rows[model]
     assert root.get(reverse(f"admin:chat_{model}_add")).status_code == 403
     assert root.post(reverse(f"admin:chat_{model}_change", args=[row.pk]), {"title": "other"}).status_code == 403
 
@@ -339,7 +341,8 @@ def test_a_list_takes_as_many_queries_for_30_rows_as_for_3(root, model):
             process = ServerProcess.objects.create(host=uuid.uuid4().hex, pid=1)
             said = say(Owner(user_id=user.pk), "hello")
             run_of(said, process)
-            ContentView.objects.create(user=user, user_name=user.username, conversation_id=said.id)
+            for note in (ContentView, TakenAlong):
+                note.objects.create(user=user, user_name=user.username, conversation_id=said.id)
 
     def queries():
         with CaptureQueriesContext(

@@ -7,7 +7,7 @@ import logging
 import pytest
 from django.contrib.auth.models import User
 
-from chat.models import Conversation
+from chat.models import Conversation, TakenAlong
 from chat.owners import COOKIE, owner_of_cookies
 
 pytestmark = pytest.mark.django_db
@@ -39,6 +39,27 @@ def test_signing_in_takes_the_conversations_along_once(client, conversation, cap
     assert page.status_code == 200 and 'data-taken="1"' in page.content.decode()
     assert 'data-taken="0"' in client.get("/").content.decode()
     assert str(conversation.id) in caplog.text
+
+
+def test_what_came_along_is_noted_for_good(client, conversation):
+    visitor = conversation.visitor
+    alice = sign_in(client)
+    conversation.delete()
+    client.post("/accounts/logout/")
+    client.post("/accounts/login/", {"username": "alice", "password": "secret"})
+
+    note = TakenAlong.objects.get()
+    assert (note.user, note.user_name, note.visitor) == (alice, "alice", visitor)
+    with pytest.raises(TypeError):
+        note.delete()
+
+
+def test_the_admin_shows_who_took_what_along(client, conversation, admin_client):
+    sign_in(client)
+
+    page = admin_client.get("/admin/chat/takenalong/").content.decode()
+
+    assert "alice" in page and str(conversation.id) in page and conversation.visitor[:8] in page
 
 
 def test_signing_out_does_not_give_them_back(client, conversation):
