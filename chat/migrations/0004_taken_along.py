@@ -8,28 +8,35 @@ import chat.clock
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('chat', '0003_quota'),
+        ("chat", "0003_quota"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='TakenAlong',
+            name="TakenAlong",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('user_name', models.CharField(max_length=255)),
-                ('conversation_id', models.UUIDField(db_index=True, verbose_name='conversation')),
-                ('visitor', models.CharField(max_length=64)),
-                ('taken', models.DateTimeField(db_default=chat.clock.Now())),
-                ('user', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("user_name", models.CharField(max_length=255)),
+                ("conversation_id", models.UUIDField(db_index=True, verbose_name="conversation")),
+                ("visitor", models.CharField(max_length=64)),
+                ("taken", models.DateTimeField(db_default=chat.clock.Now())),
+                (
+                    "user",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'conversation taken along',
-                'verbose_name_plural': 'conversations taken along',
-                'ordering': ['-taken'],
-                'indexes': [models.Index(fields=['-taken'], name='chat_taken_by_time')],
+                "verbose_name": "conversation taken along",
+                "verbose_name_plural": "conversations taken along",
+                "ordering": ["-taken"],
+                "indexes": [models.Index(fields=["-taken"], name="chat_taken_by_time")],
             },
         ),
     ]
