@@ -12,9 +12,10 @@ class ChatConfig(AppConfig):
 
     def ready(self) -> None:
         from chat import checks
-        from chat.keeping import erasure
+        from chat.keeping import erasure, files
         from chat.views import sign_in
 
         checks.register()
         erasure.install()
+        files.install()
         sign_in.install()

@@ -67,6 +67,8 @@ SETTINGS: dict[str, Setting] = {
     "TURNS_PER_MINUTE": Setting(20, int, "Messages and changes of branch of one owner per minute.", 1),
     "MAX_RECORDS": Setting(100_000, int, "Records of one owner; above: limit_reached. 0: no limit.", 0),
     "MAX_STORED_BYTES": Setting(500_000_000, int, "Bytes of one owner's texts; above: limit_reached. 0: no limit.", 0),
+    "STORAGE": Setting("chat", str, "Alias in STORAGES for attachments; not there: a folder of the project."),
+    "MAX_ATTACHMENT_BYTES": Setting(20_000_000, int, "Bytes of one attachment.", 1),
     "FRAMES_PER_SECOND": Setting(20.0, float, "Frames of one connection per second, of any type.", 0.1),
     "FRAMES_BURST": Setting(40, int, "Frames of one connection that may come at once.", 1),
     "MAX_SOCKETS": Setting(10, int, "Connections of one owner; the oldest is closed with 4409.", 1),

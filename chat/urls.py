@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from chat.views import api, downloads, health, page
+from chat.views import api, attachments, downloads, health, page
 
 app_name = "chat"
 urlpatterns = [
@@ -16,6 +16,7 @@ urlpatterns = [
     path("api/conversations/<uuid:id>/export", downloads.export, name="export"),
     path("api/conversations/<uuid:id>/records", api.records, name="records"),
     path("api/conversations/<uuid:id>/records/<uuid:message_id>", downloads.record_text, name="record-text"),
+    path("api/attachments/<uuid:attachment_id>", attachments.attachment, name="attachment"),
     path("healthz", health.healthz, name="healthz"),
     path("health", health.health, name="health"),
     path("readyz", health.readyz, name="readyz"),

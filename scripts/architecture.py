@@ -31,6 +31,7 @@ FLOORS = [
     "agents/langroid",
     "agents/provider",
     "models",
+    "files",
     "assets owners addresses observer wire markdown layers redis_layer",
     "mends",
     "conf exceptions sources clock paths",

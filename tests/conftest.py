@@ -41,6 +41,16 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix, t
 
 
 @pytest.fixture(autouse=True)
+def _no_files(tmp_path, monkeypatch):
+    """Attachments of each test lie in a folder of its own."""
+    from django.conf import settings
+    from django.core.files.storage import storages
+
+    monkeypatch.setitem(settings.STORAGES["chat"]["OPTIONS"], "location", tmp_path / "attachments")
+    monkeypatch.setattr(storages, "_storages", {})
+
+
+@pytest.fixture(autouse=True)
 def _no_strangers():
     """No test pays for the visitors of another."""
     from chat.connection.strangers import strangers

@@ -20,7 +20,7 @@ env = environment.read(os.environ, BASE_DIR / ".env")
 
 DEBUG = env.bool("DEBUG", True)
 HTTPS = env.bool("HTTPS", not DEBUG)  # people reach the site through TLS
-DATA_DIR = Path(env.str("DATA_DIR", str(BASE_DIR / "var")))  # database, development secret
+DATA_DIR = Path(env.str("DATA_DIR", str(BASE_DIR / "var")))  # database, attachments, development secret
 DATA_DIR.mkdir(parents=True, exist_ok=True)
 
 SECRET_KEY = env.str("SECRET_KEY", development_secret(DATA_DIR / "secret_key")) if DEBUG else env.str("SECRET_KEY")
@@ -168,6 +168,11 @@ STATICFILES_FINDERS = [
 ]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    # Attachments: outside of what any server serves as files.
+    "chat": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": DATA_DIR / "attachments"},
+    },
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEBUG

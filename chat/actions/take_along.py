@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import transaction
 
-from chat.models import Conversation, TakenAlong
+from chat.models import Attachment, Conversation, TakenAlong
 from chat.owners import Owner
 
 
@@ -16,6 +16,7 @@ def take_along(visitor: Owner, user: Any) -> list[str]:
     mine = Conversation.objects.for_owner(visitor)
     ids = list(mine.select_for_update().values_list("id", flat=True))
     Conversation.objects.filter(id__in=ids).update(user=user, visitor="")
+    Attachment.objects.for_owner(visitor).update(user=user, visitor="")
     whose = {"visitor": visitor.visitor, "user_id": user.pk, "user_name": user.get_username()}
     TakenAlong.objects.bulk_create(TakenAlong(conversation_id=id, **whose) for id in ids)
     return [str(id) for id in ids]

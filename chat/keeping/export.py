@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from chat.markdown.escaping import fenced, inert, plain
@@ -44,12 +44,6 @@ def to_markdown(conversation: Conversation) -> Iterator[str]:
         yield "".join(f"\n{part}\n" for part in parts)
 
 
-FORMATS: dict[str, tuple[str, str, Callable[[Conversation], Iterator[str]]]] = {
-    "json": ("application/json", "json", to_json),
-    "markdown": ("text/markdown", "md", to_markdown),
-}
-
-
 def _records(conversation: Conversation) -> Iterator[Message]:
     seq = 0
     while rows := list(conversation.records(after=seq)[:RECORDS_PER_READ]):
@@ -71,6 +65,8 @@ def _message(record: Message) -> Iterator[str]:
     yield f"## {speaker}{_outcome(record)}"
     if record.content:
         yield inert(record.content) if is_markdown else plain(record.content)
+    for item in record.attachments:
+        yield f"*{plain(item['name'])}* ({plain(item['type'])}, {item['size']} bytes)"
     if record.answer:
         yield fenced(json_text(record.answer), "json")
     if record.error:

@@ -1,11 +1,12 @@
 """What is stored. Every model is imported here, where Django looks for them and everybody else imports them from.
 
-May import `wire`, `mends` and the ground. Begin with `conversation.py`.
+May import `files`, `wire`, `mends` and the ground. Begin with `conversation.py`.
 """
 
+from chat.models.attachment import Attachment
 from chat.models.audit import ContentView, TakenAlong
 from chat.models.conversation import Conversation
 from chat.models.message import Message
 from chat.models.runs import ChatSession, ServerProcess
 
-__all__ = ["ChatSession", "ContentView", "Conversation", "Message", "ServerProcess", "TakenAlong"]
+__all__ = ["Attachment", "ChatSession", "ContentView", "Conversation", "Message", "ServerProcess", "TakenAlong"]

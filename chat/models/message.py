@@ -70,6 +70,7 @@ class Message(models.Model):
     tool_calls = models.JSONField(default=list, blank=True)
     sources = models.JSONField(default=list, blank=True)
     attachments = models.JSONField(default=list, blank=True)
+    parts = models.JSONField(null=True, blank=True)  # what an agent shows beside its words; then `content` tells of it
 
     # a tool's run
     tool_name = models.CharField(max_length=200, blank=True, default="")
@@ -118,7 +119,7 @@ class Message(models.Model):
     @property
     def is_answer(self) -> bool:
         """True for the root agent's own text."""
-        return self.kind == self.Kind.ASSISTANT and self.depth == 0
+        return self.kind == self.Kind.ASSISTANT and self.depth == 0 and not self.parts
 
     def as_answer(self) -> Answer:
         """The answer to a question as the agent gets it."""

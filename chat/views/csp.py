@@ -7,8 +7,12 @@ django-csp leaves an answer alone that already has a policy.
 from __future__ import annotations
 
 import secrets
+from typing import TypeVar
 
 from django.http import HttpResponse
+from django.http.response import HttpResponseBase
+
+Response = TypeVar("Response", bound=HttpResponseBase)
 
 POLICY = {
     "default-src": "'none'",
@@ -40,5 +44,13 @@ def protect(response: HttpResponse, nonce: str) -> HttpResponse:
     response["Cross-Origin-Opener-Policy"] = "same-origin"
     response["Cross-Origin-Resource-Policy"] = "same-origin"
     response["Referrer-Policy"] = "same-origin"
+    response["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def seal(response: Response) -> Response:
+    """Have a browser that shows what people and models have made run nothing of it."""
+    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    response["Cross-Origin-Resource-Policy"] = "same-origin"
     response["X-Content-Type-Options"] = "nosniff"
     return response

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
-from typing import TypeVar
+from collections.abc import AsyncIterator, Callable, Iterator
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
@@ -15,13 +14,23 @@ from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_GET
 
 from chat.exceptions import Busy
-from chat.keeping.export import FORMATS
+from chat.keeping.archive import to_zip
+from chat.keeping.export import to_json, to_markdown
 from chat.live.threads import in_thread
+from chat.models import Conversation
 from chat.owners import Owner
 from chat.views.access import conversation_of, owned, refused
+from chat.views.csp import seal
 
+Pieces = Iterator[str | bytes]
+
+# Media type, ending of the file's name, and who writes it.
+FORMATS: dict[str, tuple[str, str, Callable[[Conversation], Pieces]]] = {
+    "json": ("application/json; charset=utf-8", "json", to_json),
+    "markdown": ("text/markdown; charset=utf-8", "md", to_markdown),
+    "zip": ("application/zip", "zip", to_zip),
+}
 ABANDONED_SECONDS = 30.0  # an export that did not go on for so long has nobody who reads it
-Response = TypeVar("Response", bound=HttpResponseBase)
 
 
 @require_GET
@@ -29,13 +38,13 @@ Response = TypeVar("Response", bound=HttpResponseBase)
 def record_text(request: HttpRequest, owner: Owner, id: UUID, message_id: UUID) -> HttpResponse:
     """All of the text of a record that a frame had to cut."""
     record = get_object_or_404(conversation_of(owner, id).messages, id=message_id)
-    return _sealed(HttpResponse(record.content, content_type="text/plain; charset=utf-8"))
+    return seal(HttpResponse(record.content, content_type="text/plain; charset=utf-8"))
 
 
 @require_GET
 @owned
 def export(request: HttpRequest, owner: Owner, id: UUID) -> HttpResponseBase:
-    """The conversation as a file: `?format=json` (the default) or `markdown`."""
+    """The conversation as a file: `?format=json` (the default), `markdown`, or `zip` with its attachments."""
     row = conversation_of(owner, id)
     try:
         content_type, ending, write = FORMATS[request.GET.get("format", "json")]
@@ -45,9 +54,9 @@ def export(request: HttpRequest, owner: Owner, id: UUID) -> HttpResponseBase:
         pieces = _exports.begin(owner.id, write(row))
     except Busy as error:
         return refused(error.code, error.details, status=429)
-    response = StreamingHttpResponse(pieces, content_type=f"{content_type}; charset=utf-8")
+    response = StreamingHttpResponse(pieces, content_type=content_type)
     response["Content-Disposition"] = f'attachment; filename="conversation-{row.id}.{ending}"'
-    return _sealed(response)
+    return seal(response)
 
 
 class _Exports:
@@ -57,7 +66,7 @@ class _Exports:
         self._lock = threading.Lock()
         self._steps: dict[str, tuple[object, float]] = {}  # the export of each owner, and when it last went on
 
-    def begin(self, owner: str, pieces: Iterator[str]) -> AsyncIterator[str]:
+    def begin(self, owner: str, pieces: Pieces) -> AsyncIterator[str | bytes]:
         """Return the pieces of the owner's export, each made beside the loop. Raises: Busy."""
         name = object()
         with self._lock:
@@ -67,7 +76,7 @@ class _Exports:
             self._steps[owner] = name, time.monotonic()
         return self._pieces(owner, name, pieces)
 
-    async def _pieces(self, owner: str, name: object, pieces: Iterator[str]) -> AsyncIterator[str]:
+    async def _pieces(self, owner: str, name: object, pieces: Pieces) -> AsyncIterator[str | bytes]:
         try:
             while (piece := await in_thread(next, pieces, None)) is not None:
                 with self._lock:
@@ -80,10 +89,3 @@ class _Exports:
 
 
 _exports = _Exports()
-
-
-def _sealed(response: Response) -> Response:
-    """Have a browser that shows a text of people and models run nothing of it."""
-    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
-    response["X-Content-Type-Options"] = "nosniff"
-    return response

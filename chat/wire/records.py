@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from chat.paths import address_of
 from chat.wire.events import Event, Head, Message, MessageBody, Placed, StreamStart, ToolCall, ToolResult
 from chat.wire.values import iso, text_or_none
 
@@ -50,6 +52,11 @@ def stream_start(row: Any) -> StreamStart:
         timestamp=iso(row.created),
     )
     return _with_task(event, row)
+
+
+def attachment(item: Mapping[str, Any]) -> dict[str, Any]:
+    """What is stored of an attachment, with its address."""
+    return {**item, "url": address_of("chat:attachment", item["id"])}
 
 
 def _with_task(event: P, row: Any) -> P:
@@ -99,12 +106,12 @@ def _body(row: Any) -> MessageBody:
         body["usage"] = row.usage
         body["error"] = row.error
         body["tool_calls"] = row.tool_calls
-        body["attachments"] = row.attachments
+        body["attachments"] = [attachment(item) for item in row.attachments]
         body["sources"] = row.sources
         return body
     body["follows"] = text_or_none(row.follows)
     body["client_id"] = row.client_id
-    body["attachments"] = row.attachments
+    body["attachments"] = [attachment(item) for item in row.attachments]
     if row.regenerated:
         body["regenerated"] = True
     if row.request_id:

@@ -56,6 +56,11 @@ def json_text(value: Any) -> str:
     return _UNSEEN.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
+def without_unseen(text: str) -> str:
+    """Leave out what is not seen."""
+    return _UNSEEN.sub("", text)
+
+
 def visible(text: str) -> str:
     """Show what is not seen as `‹U+202E›`: what is agreed to, and a name, is not to look like something else."""
     return _UNSEEN.sub(lambda found: f"‹U+{ord(found[0]):04X}›", text)

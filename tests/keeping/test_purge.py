@@ -130,6 +130,8 @@ def test_a_dry_run_counts_and_changes_nothing(alice):
         "interrupted conversations": 0,
         "dead processes": 0,
         "sign-ins": 0,
+        "uploads never sent": 0,
+        "stray files": 0,
     }
     assert (Conversation.objects.count(), ChatSession.objects.count(), ServerProcess.objects.count()) == (2, 2, 1)
 

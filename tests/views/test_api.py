@@ -33,6 +33,7 @@ CALLS = {  # method and body, where it is not a plain GET
     "records": [("get", None)],
     "record-text": [("get", None)],
     "export": [("get", None)],
+    "attachment": [("get", None)],
 }
 
 
@@ -60,6 +61,7 @@ def conversation(alice) -> Conversation:
 
 def address(name: str, conversation_id: UUID, message_id: UUID | None = None) -> str:
     known = {"conversation_id": conversation_id, "id": conversation_id, "message_id": message_id or uuid4()}
+    known["attachment_id"] = message_id or uuid4()
     pattern = next(pattern for pattern in urls.urlpatterns if pattern.name == name).pattern
     return reverse(f"chat:{name}", kwargs={key: known[key] for key in pattern.converters})
 

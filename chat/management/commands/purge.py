@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import DEFAULT_DB_ALIAS
 
-from chat.keeping import erasure, retention
+from chat.keeping import erasure, files, retention
 
 
 def days(text: str) -> int:
@@ -51,6 +51,8 @@ class Command(BaseCommand):
         return found | {
             "interrupted conversations": retention.orphans().count(),
             "dead processes": retention.dead_processes().count(),
+            "uploads never sent": files.not_sent().count(),
+            "stray files": len(files.strays()),
         }
 
     def delete(self, *, anonymous_days: int, days: int | None, **options: Any) -> dict[str, int]:
@@ -63,4 +65,6 @@ class Command(BaseCommand):
         return found | {
             "interrupted conversations": retention.close_orphans(),
             "dead processes": retention.delete_processes(),
+            "uploads never sent": files.delete_not_sent(),
+            "stray files": files.delete_strays(),
         }
