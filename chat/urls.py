@@ -17,6 +17,7 @@ urlpatterns = [
     path("api/conversations/<uuid:id>/records", api.records, name="records"),
     path("api/conversations/<uuid:id>/records/<uuid:message_id>", downloads.record_text, name="record-text"),
     path("api/attachments/<uuid:attachment_id>", attachments.attachment, name="attachment"),
+    path("api/token", api.token, name="token"),
     path("healthz", health.healthz, name="healthz"),
     path("health", health.health, name="health"),
     path("readyz", health.readyz, name="readyz"),

@@ -11,6 +11,7 @@ from uuid import UUID
 from asgiref.sync import async_to_sync
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.middleware.csrf import get_token
 from django.views.decorators.http import require_GET, require_http_methods
 
 from chat.cluster import announce
@@ -71,6 +72,13 @@ def records(request: HttpRequest, owner: Owner, id: UUID) -> HttpResponse:
         patience = Patience()
         events = [with_html(event, patience) for event in events]
     return JsonResponse({"records": events, "earlier": bool(rows) and rows[0].seq != 1})
+
+
+@require_GET
+@owned
+def token(request: HttpRequest, owner: Owner) -> HttpResponse:
+    """The CSRF token, for a page that was opened before the last sign-in and may not read the cookie."""
+    return JsonResponse({"token": get_token(request)})
 
 
 def _number(request: HttpRequest, name: str, default: int, most: int) -> int:

@@ -89,7 +89,19 @@ def stranger_of(kind: str) -> Client:
 
 
 def test_every_address_of_the_app_is_in_this_table():
-    assert {pattern.name for pattern in urls.urlpatterns} == OPEN_TO_ALL | set(CALLS)
+    assert {pattern.name for pattern in urls.urlpatterns} == OPEN_TO_ALL | set(CALLS) | {"token"}
+
+
+def test_a_token_of_now_is_for_those_who_may_chat(settings, alice):
+    settings.CHAT_ALLOW_ANONYMOUS = False
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(alice)
+    token = browser.get(reverse("chat:token")).json()["token"]
+
+    answer = browser.delete(reverse("chat:conversation-data", args=[uuid4()]), headers={"X-CSRFToken": token})
+
+    assert answer.status_code == 404
+    assert Client().get(reverse("chat:token")).status_code == 401
 
 
 @pytest.mark.parametrize("who", ["another user", "an administrator", "a visitor", "nobody"])

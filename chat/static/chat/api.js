@@ -7,17 +7,53 @@ export class ApiError extends Error {
   }
 }
 
-/** The token as it is now: signing in in another tab makes a new one. Where no script may read it: the page's own. */
-export function csrfToken({ csrf, csrfCookie }) {
-  const entries = document.cookie.split("; ").map((entry) => entry.split("="));
-  return entries.find(([name]) => name === csrfCookie)?.[1] || csrf;
+/** Why it could not be done, as a sentence for people. @param {Error} error  of `Api` */
+export function whyNot({ status }) {
+  if (status === undefined) return "There is no connection to the server.";
+  const known = {
+    401: "The server does not know you any more: sign in, or load the page again.",
+    403: "This page is out of date: load it again, and try once more.",
+    404: "There is no such conversation any more.",
+    429: "That was too often: try again in a minute.",
+  };
+  return known[status] ?? `The server answered with ${status}.`;
+}
+
+/** What the server wants back with each change: signing in and out, in any tab, makes a new one. */
+export class CsrfToken {
+  /** @param {{page: string, csrf: string, csrfCookie: string}} config  `csrf` is of when the page was loaded */
+  constructor({ page, csrf, csrfCookie }) {
+    this.address = `${page}api/token`;
+    this.cookie = csrfCookie;
+    this.known = csrf;
+  }
+
+  /** As it is now, or, where no script may read the cookie, as it was last heard of. */
+  get value() {
+    return this.#ofCookie() ?? this.known;
+  }
+
+  get isReadable() {
+    return this.#ofCookie() !== undefined;
+  }
+
+  /** Ask the server for it. */
+  async renew() {
+    const answer = await fetch(this.address, { credentials: "same-origin", cache: "no-store" });
+    if (answer.ok) this.known = (await answer.json()).token;
+  }
+
+  #ofCookie() {
+    const entries = document.cookie.split("; ").map((entry) => entry.split("="));
+    return entries.find(([name]) => name === this.cookie)?.[1];
+  }
 }
 
 export class Api {
-  /** @param {string} page  address of the chat page, with a slash at its end @param {() => string} csrf  asked at each use */
-  constructor(page, csrf) {
+  /** @param {string} page  address of the chat page, with a slash at its end @param {CsrfToken} token */
+  constructor(page, token) {
     this.root = `${page}api/`;
-    this.csrf = csrf;
+    this.token = token;
   }
 
   /** @returns {Promise<{conversations: object[], more: boolean}>} newest first @param {string} [before]  go on after this conversation */
@@ -42,18 +78,23 @@ export class Api {
   async #ask(method, path, { query = {}, body, keepalive = false } = {}) {
     const given = Object.entries(query).filter(([, value]) => value !== undefined);
     const address = this.root + path + (given.length ? `?${new URLSearchParams(given)}` : "");
-    const headers = {
-      Accept: "application/json",
-      "X-CSRFToken": this.csrf(),
-      ...(body && { "Content-Type": "application/json" }),
-    };
-    const answer = await fetch(address, {
-      method,
-      headers,
-      keepalive,
-      body: body && JSON.stringify(body),
-      credentials: "same-origin",
-    });
+    const send = () =>
+      fetch(address, {
+        method,
+        keepalive,
+        headers: {
+          Accept: "application/json",
+          "X-CSRFToken": this.token.value,
+          ...(body && { "Content-Type": "application/json" }),
+        },
+        body: body && JSON.stringify(body),
+        credentials: "same-origin",
+      });
+    let answer = await send();
+    if (answer.status === 403) {
+      await this.token.renew();
+      answer = await send();
+    }
     if (!answer.ok) throw new ApiError(answer.status);
     return answer.status === 204 ? null : answer.json();
   }

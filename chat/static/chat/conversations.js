@@ -1,5 +1,10 @@
 /** Going from one conversation to another; their list; their older records. */
+import { whyNot } from "chat/api.js";
 import { pendingOf } from "chat/outbox.js";
+
+const STALE = new Set([401, 403]); // what another page load mends
+const READ_MS = 8_000; // two sentences
+const RELOAD_MS = 20_000;
 
 export class Conversations {
   /** @param {object} page  the parts of the page, by name (main.js) */
@@ -32,8 +37,8 @@ export class Conversations {
   async load(before) {
     try {
       this.page.store.dispatch({ type: "page/chats", ...(await this.page.api.conversations({ before })) });
-    } catch {
-      if (before) this.page.toasts.show("The list could not be loaded.");
+    } catch (error) {
+      if (before) this.#tell("The list could not be loaded.", error);
     }
   }
 
@@ -42,7 +47,7 @@ export class Conversations {
   }
 
   async loadEarlier() {
-    const { store, api, follower, toasts } = this.page;
+    const { store, api, follower } = this.page;
     if (store.state.loadingEarlier) return;
     const { id } = store.state.conversation;
     store.dispatch({ type: "page/loading-earlier", loading: true });
@@ -52,9 +57,9 @@ export class Conversations {
         store.dispatch({ type: "page/earlier", id, records, earlier });
         this.page.draw();
       });
-    } catch {
+    } catch (error) {
       store.dispatch({ type: "page/loading-earlier", loading: false });
-      toasts.show("Earlier messages could not be loaded.");
+      this.#tell("Earlier messages could not be loaded.", error);
     }
   }
 
@@ -62,20 +67,25 @@ export class Conversations {
     try {
       await this.page.api.rename(id, title);
       this.page.store.dispatch({ type: "page/renamed", id, title });
-    } catch {
-      this.page.toasts.show("The conversation could not be renamed.");
+    } catch (error) {
+      this.#tell("The conversation could not be renamed.", error);
     }
   }
 
   async remove(id) {
-    const { store, api, sidebar, toasts } = this.page;
+    const { store, api, sidebar } = this.page;
     try {
       await api.remove(id);
       store.dispatch({ type: "page/chat-removed", id });
-    } catch {
-      toasts.show("The conversation could not be deleted.");
+    } catch (error) {
+      this.#tell("The conversation could not be deleted.", error);
     }
     sidebar.forget(id);
     this.page.schedule();
+  }
+
+  #tell(what, error) {
+    const reload = { action: "Load again", onAction: () => location.reload(), ms: RELOAD_MS };
+    this.page.toasts.show(`${what} ${whyNot(error)}`, STALE.has(error.status) ? reload : { ms: READ_MS });
   }
 }

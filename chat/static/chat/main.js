@@ -1,7 +1,7 @@
 /** Puts the page together: its parts, and the one state that they share. */
 import { makeActions } from "chat/actions.js";
 import { Announcer } from "chat/announce.js";
-import { Api, csrfToken } from "chat/api.js";
+import { Api, CsrfToken } from "chat/api.js";
 import { Composer } from "chat/composer.js";
 import { Connection } from "chat/connection.js";
 import { Conversations } from "chat/conversations.js";
@@ -74,6 +74,7 @@ const showEnd = () => requestAnimationFrame(() => requestAnimationFrame(() => pa
 
 // ---- The parts ----
 
+const token = new CsrfToken(config);
 const page = {
   config,
   store,
@@ -82,7 +83,7 @@ const page = {
   schedule,
   draw,
   showEnd,
-  api: new Api(config.page, () => csrfToken(config)),
+  api: new Api(config.page, token),
   toasts: new Toasts(find("toasts")),
   announcer: new Announcer(find("says"), find("alerts")),
 };
@@ -147,9 +148,16 @@ find("turns").addEventListener("click", ({ target }) => {
     control.setAttribute("aria-pressed", String(isWrapped));
   }
 });
-document.addEventListener("submit", ({ target }) => {
-  const token = target.querySelector("[name=csrfmiddlewaretoken]");
-  if (token) token.value = csrfToken(config); // of the sign-out
+/** The sign-out takes the token along. */
+document.addEventListener("submit", async (event) => {
+  const field = event.target.querySelector("[name=csrfmiddlewaretoken]");
+  if (!field) return;
+  field.value = token.value;
+  if (token.isReadable) return;
+  event.preventDefault();
+  await token.renew().catch(() => {}); // without a connection the browser's own page says so
+  field.value = token.value;
+  event.target.submit();
 });
 bindThemes(find("themes"));
 bindKeys({
