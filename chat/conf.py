@@ -69,6 +69,12 @@ SETTINGS: dict[str, Setting] = {
     "MAX_STORED_BYTES": Setting(500_000_000, int, "Bytes of one owner's texts; above: limit_reached. 0: no limit.", 0),
     "STORAGE": Setting("chat", str, "Alias in STORAGES for attachments; not there: a folder of the project."),
     "MAX_ATTACHMENT_BYTES": Setting(20_000_000, int, "Bytes of one attachment.", 1),
+    "MAX_TOOL_RESULT_CHARS": Setting(
+        200_000, int, "Longest result of a tool that is stored and shown; the whole is a file to download.", 1000
+    ),
+    "MAX_TOOL_RESULT_TOKENS": Setting(
+        8000, int, "Longest result that a model is given, unless its tool says `_max_result_tokens`.", 1
+    ),
     "FRAMES_PER_SECOND": Setting(20.0, float, "Frames of one connection per second, of any type.", 0.1),
     "FRAMES_BURST": Setting(40, int, "Frames of one connection that may come at once.", 1),
     "MAX_SOCKETS": Setting(10, int, "Connections of one owner; the oldest is closed with 4409.", 1),

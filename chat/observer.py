@@ -93,7 +93,10 @@ class ToolRun:
 
 @dataclass(frozen=True, kw_only=True)
 class ToolOutcome:
+    """How a tool's run ended. `model_chars`: the model gets no more of the result; None: it gets all."""
+
     result: str = ""
+    model_chars: int | None = None
     error: str | None = None
     status: Status = "complete"
     duration_ms: int = 0

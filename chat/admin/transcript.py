@@ -93,7 +93,9 @@ class Entry:
 
     @property
     def text(self) -> Clipped:
-        return Clipped.of(self.record.content)
+        shown = Clipped.of(self.record.content)
+        length = self.record.whole_chars or len(self.record.content)
+        return Clipped(shown.text, length - len(shown.text))
 
     @property
     def reasoning(self) -> Clipped:

@@ -5,16 +5,18 @@ A file is written piece by piece, a few records at a time: a long conversation c
 
 from __future__ import annotations
 
+import io
 import json
 import uuid
 from collections.abc import Iterator
 from typing import Any
 
 from chat.markdown.escaping import fenced, inert, plain
-from chat.models import Conversation, Message
+from chat.models import Attachment, Conversation, Message
 from chat.wire.values import iso, json_text, text_or_none, visible
 
 RECORDS_PER_READ = 20
+PIECE_CHARS = 64 * 1024
 
 
 def to_json(conversation: Conversation) -> Iterator[str]:
@@ -30,7 +32,8 @@ def to_json(conversation: Conversation) -> Iterator[str]:
     yield _pretty(fields).removesuffix("\n}") + ',\n  "records": ['
     between = "\n"
     for record in _records(conversation):
-        yield between + _pretty(record.whole())
+        yield between
+        yield from _whole(record)
         between = ",\n"
     yield "\n  ]\n}\n"
 
@@ -42,6 +45,26 @@ def to_markdown(conversation: Conversation) -> Iterator[str]:
     for record in _transcript(conversation):
         parts = _tool(record) if record.kind == Message.Kind.TOOL else _message(record)
         yield "".join(f"\n{part}\n" for part in parts)
+
+
+def _whole(record: Message) -> Iterator[str]:
+    """The record as its event, with the result that only a file has all of: piece by piece."""
+    event: dict[str, Any] = {**record.whole()}
+    try:
+        file = Attachment.objects.get(id=record.whole_id).open() if record.whole_id else None
+    except (Attachment.DoesNotExist, FileNotFoundError):  # the beginning is what there is
+        file = None
+    if file is None:
+        yield _pretty(event)
+        return
+    del event["truncated"], event["whole_chars"]
+    event["result"] = mark = uuid.uuid4().hex
+    before, after = _pretty(event).split(mark)
+    yield before
+    with file, io.TextIOWrapper(file, encoding="utf-8", newline="") as text:
+        while piece := text.read(PIECE_CHARS):
+            yield json.dumps(piece, ensure_ascii=False)[1:-1]
+    yield after
 
 
 def _records(conversation: Conversation) -> Iterator[Message]:
@@ -78,6 +101,8 @@ def _tool(record: Message) -> Iterator[str]:
     yield fenced(json_text(record.tool_args or {}), "json")
     if record.content:
         yield fenced(record.content)
+    if record.whole_chars:
+        yield f"*These are the first {len(record.content)} of {record.whole_chars} characters.*"
     if record.error:
         yield f"*{plain(str(record.error.get('details', '')))}*"
 

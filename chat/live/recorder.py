@@ -8,6 +8,8 @@ them open in its next snapshot. It is the first lock of all (`docs/architecture.
 
 from __future__ import annotations
 
+import io
+import logging
 import threading
 import uuid
 from collections.abc import Iterator
@@ -18,18 +20,22 @@ from typing import Any
 from django.utils import timezone
 
 from chat.agents.langroid.holdback import HoldBack
+from chat.conf import conf
 from chat.exceptions import Busy, ChatError
+from chat.files import storage
 from chat.live.hold import Hold
 from chat.live.outbox import Outbox
 from chat.live.progress import Progress
 from chat.live.snapshot import Snapshot
 from chat.mends.sqlite import has_place
 from chat.mends.statements import insert
-from chat.models import Conversation, Message
+from chat.models import Attachment, Conversation, Message
 from chat.observer import Failure, LlmOutcome, Place, Status, TaskRun, ToolOutcome, ToolRun, Usage
 from chat.wire import records
 from chat.wire.events import Error, Event, TaskEnd, TaskStart, error_event
 from chat.wire.values import clean, clean_json, visible
+
+logger = logging.getLogger(__name__)
 
 SNAPSHOT_SECONDS = 1.0  # an agent that waits longer for the database to store a record is not asked
 
@@ -154,9 +160,19 @@ class Recorder:
     def tool_ended(self, tool_call_id: str, outcome: ToolOutcome) -> None:
         self._hold.check()
         row = self._open[tool_call_id]
-        row.content, row.status, row.duration_ms = clean(outcome.result), outcome.status, outcome.duration_ms
+        row.status, row.duration_ms, row.model_chars = outcome.status, outcome.duration_ms, outcome.model_chars
         row.error = {"details": clean(outcome.error)} if outcome.error else None
-        self._append(row)
+        result = clean(outcome.result)
+        row.content = result[: conf.MAX_TOOL_RESULT_CHARS]
+        if len(result) == len(row.content):
+            return self._append(row)
+        row.whole_chars, whole = len(result), _written(result, name=f"{row.tool_name}.txt")
+        try:
+            self._append(row, whole=whole)
+        except BaseException:
+            if whole:
+                storage.remove(whole.path)
+            raise
 
     def task_started(self, task: TaskRun) -> None:
         self._hold.check()
@@ -205,10 +221,18 @@ class Recorder:
         with self._progress.lock:
             self._open[str(row.id)] = row
 
-    def _append(self, row: Message, *then: Event) -> None:
-        """Number and store a record, and send it, with what is told after it."""
+    def _append(self, row: Message, *then: Event, whole: storage.Stored | None = None) -> None:
+        """Number and store a record, with the file that has `whole` of it, and send it, with what is told after it."""
         with self.storing:
             with self._hold.transaction() as conversation:
+                if whole:
+                    row.whole_id = Attachment.objects.add(
+                        whole,
+                        owner=conversation.owner,
+                        name=f"{row.tool_name}.txt",
+                        conversation=conversation,
+                        turn=row.turn,
+                    ).id
                 conversation.append(row)
             self.send(row, *then)
 
@@ -282,6 +306,15 @@ def _task_end(start: TaskStart, *, status: str, usage: dict[str, Any] | None = N
     if usage is not None:
         event["usage"] = usage
     return event
+
+
+def _written(text: str, *, name: str) -> storage.Stored | None:
+    """Keep a long text in a file; None where that cannot be done. The turn goes on without it."""
+    try:
+        return storage.write(io.BytesIO(text.encode()), name=name)
+    except Exception:  # too large, a full disk, or whatever the storage raises
+        logger.exception("the whole of a long result could not be kept")
+        return None
 
 
 def _usage_of(usage: Usage) -> dict[str, Any] | None:

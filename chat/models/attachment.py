@@ -29,18 +29,22 @@ class AttachmentManager(models.Manager["Attachment"]):
         stored = storage.write(file, name=name)
         try:
             with transaction.atomic():
-                return self.create(
-                    name=name,
-                    media_type=stored.type,
-                    size_bytes=stored.size_bytes,
-                    sha256=stored.sha256,
-                    path=stored.path,
-                    **owner.fields,
-                    **fields,
-                )
+                return self.add(stored, owner=owner, name=name, **fields)
         except BaseException:
             storage.remove(stored.path)
             raise
+
+    def add(self, stored: storage.Stored, *, owner: Owner, name: str, **fields: Any) -> Attachment:
+        """Store the row of a file that is written already."""
+        return self.create(
+            name=safe_name(name),
+            media_type=stored.type,
+            size_bytes=stored.size_bytes,
+            sha256=stored.sha256,
+            path=stored.path,
+            **owner.fields,
+            **fields,
+        )
 
 
 class Attachment(models.Model):

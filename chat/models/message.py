@@ -76,6 +76,9 @@ class Message(models.Model):
     tool_name = models.CharField(max_length=200, blank=True, default="")
     tool_args = models.JSONField(null=True, blank=True)
     caller_id = models.UUIDField(null=True, blank=True)  # the model call that asked for it
+    whole_chars = models.PositiveIntegerField(null=True, blank=True)  # of a result that `content` only begins
+    whole_id = models.UUIDField(null=True, blank=True)  # of the attachment that has all of it
+    model_chars = models.PositiveIntegerField(null=True, blank=True)  # the model was given no more of `content`
 
     class Meta:
         ordering = ["conversation", "seq"]
@@ -113,8 +116,11 @@ class Message(models.Model):
 
     @property
     def size_bytes(self) -> int:
-        """What its texts take in the database."""
-        return len(f"{self.content}{self.reasoning}".encode(errors="replace"))
+        """What its texts take in the database; with the file of a long result, about so much."""
+        stored = len(f"{self.content}{self.reasoning}".encode(errors="replace"))
+        if not self.whole_id or not self.whole_chars:
+            return stored
+        return stored + stored * self.whole_chars // max(1, len(self.content))
 
     @property
     def is_answer(self) -> bool:
@@ -140,6 +146,8 @@ class Message(models.Model):
     @property
     def _url(self) -> dict[str, str]:
         """Where all of a long text is."""
+        if self.whole_chars:
+            return {"url": address_of("chat:attachment", self.whole_id)} if self.whole_id else {}
         if len(self.content) + len(self.reasoning) < LONG_CHARS:
             return {}
         return {"url": address_of("chat:record-text", self.conversation_id, self.id)}
@@ -148,5 +156,5 @@ class Message(models.Model):
 # What may change when the checkpoint of something in progress becomes a record.
 OUTCOME = (
     *("seq", "status", "content", "reasoning", "finish_reason", "duration_ms", "usage", "error"),
-    *("tool_calls", "sources"),
+    *("tool_calls", "sources", "whole_chars", "whole_id", "model_chars"),
 )

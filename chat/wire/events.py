@@ -82,6 +82,8 @@ class ToolResult(Placed):
     status: str
     duration_ms: int | None
     timestamp: str
+    whole_chars: NotRequired[int]  # of a result that is stored cut
+    model_chars: NotRequired[int]  # of it, or of what is stored, the model was given no more
     truncated: NotRequired[bool]
     url: NotRequired[str]
 

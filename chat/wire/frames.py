@@ -32,7 +32,7 @@ def shorten(record: Event) -> Event:
 
     A record with long texts has the `url` of all of it. `html` was cut at a block boundary before and stays.
     """
-    if fits(encode(record)):
+    if not _is_hopeless(record) and fits(encode(record)):
         return record
     holder = {**record.get("message", record), "truncated": True}
     for name in ("tool_args", "sources", "answer"):
@@ -46,8 +46,15 @@ def shorten(record: Event) -> Event:
     return {**record, "message": holder} if "message" in record else holder
 
 
+def _is_hopeless(record: Event) -> bool:
+    """True where a text alone is too long, which need not be encoded to be known."""
+    texts = record.get("message", record)
+    return any(len(texts[name]) > MAX_FRAME_BYTES for name in ("content", "result") if isinstance(texts.get(name), str))
+
+
 def _cut(text: str, limit_bytes: int) -> str:
     """A prefix whose JSON has at most so many bytes."""
+    text = text[:limit_bytes]
     while text and (size := size_of(encode(text))) > limit_bytes:
         text = text[: int(len(text) * min(limit_bytes / size, 0.99))]
     return text

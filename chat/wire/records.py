@@ -83,6 +83,11 @@ def _tool_result(row: Any) -> ToolResult:
         status=row.status,
         duration_ms=row.duration_ms,
     )
+    if row.whole_chars is not None:
+        event["whole_chars"] = row.whole_chars
+        event["truncated"] = True
+    if row.model_chars is not None:
+        event["model_chars"] = row.model_chars
     return _with_task(event, row)
 
 

@@ -94,6 +94,11 @@ def result_text(content: str, error: str | None, status: str) -> str:
     return content or error or ("" if status == "complete" else f"[{status}]")
 
 
+def given(text: str, chars: int) -> str:
+    """What a model is given of a result of which it gets no more than so many characters."""
+    return f"{text[:chars]}\n\n[The result was too long. These are its first {chars} characters.]"
+
+
 def result_messages(calls: Sequence[Call], *, native: bool) -> list[LLMMessage]:
     """What the model gets back for these calls."""
     if native:
@@ -107,7 +112,8 @@ def result_messages(calls: Sequence[Call], *, native: bool) -> list[LLMMessage]:
 
 def _call(record: Message) -> Call:
     error = (record.error or {}).get("details")
-    text = result_text(record.content, error, record.status)
+    shown = record.content if record.model_chars is None else given(record.content, record.model_chars)
+    text = result_text(shown, error, record.status)
     return Call(str(record.id), record.tool_name, record.tool_args or {}, text)
 
 

@@ -43,6 +43,7 @@ WATCH = Mend(
         Needs(BASE, "Agent.handle_message_async", takes="msg"),
         Needs(BASE, "Agent.handle_tool_message", takes="tool chat_doc"),
         Needs(BASE, "Agent.handle_tool_message_async", takes="tool chat_doc"),
+        Needs(BASE, "Agent._maybe_truncate_result", takes="result max_tokens"),
         Needs(BASE, "Agent.has_tool_message_attempt", takes="msg"),
         Needs(BASE, "Agent._get_one_tool_message", takes="tool_candidate_str is_json from_llm"),
         Needs(CHAT_AGENT, "ChatAgent.get_tool_messages", takes="msg"),

@@ -77,7 +77,9 @@ class ToolCall:
     fault: str | None = None  # why it must not run: it came incomplete
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     is_run: bool = False
-    result: str = ""
+    result: str = ""  # what its model is given of it
+    whole: str | None = None  # a longer one, of which the model is given only the beginning
+    model_chars: int | None = None  # of that
 
     def is_for(self, tool: ToolMessage) -> bool:
         if tool.id:

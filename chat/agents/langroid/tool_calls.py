@@ -20,7 +20,7 @@ from langroid.agent.tools.orchestration import AgentDoneTool, DoneTool, FinalRes
 from langroid.mytypes import Entity
 from pydantic import ValidationError
 
-from chat.agents.langroid import loops, mends
+from chat.agents.langroid import loops, mends, tool_results
 from chat.agents.langroid.history import Call, calls_natively, result_messages, result_text
 from chat.agents.langroid.scope import Scope, ToolCall, TurnStopped, Watch, is_cancellation, override
 from chat.agents.provider import failures
@@ -43,11 +43,9 @@ def handle_tool_message(
         return _refuse(now, agent, tool)
     call = now.span.take(tool)
     if call is None:  # not a model's call: what a tool returned, or a step of Langroid's own
-        return _run(original, now, agent, tool, chat_doc)
+        return _unasked(now, agent, tool, _run(original, now, agent, tool, chat_doc))
     with _tool_run(now, agent, call):
-        result = _run(original, now, agent, tool, chat_doc)
-        call.result = _text_of(result)
-        return _told(now, result)
+        return _told(now, agent, tool, call, _run(original, now, agent, tool, chat_doc))
     return call.result  # the tool has failed
 
 
@@ -60,11 +58,9 @@ async def handle_tool_message_async(
         return _refuse(now, agent, tool)
     call = now.span.take(tool)
     if call is None:
-        return await _run_async(original, now, agent, tool, chat_doc)
+        return _unasked(now, agent, tool, await _run_async(original, now, agent, tool, chat_doc))
     with _tool_run(now, agent, call):
-        result = await _run_async(original, now, agent, tool, chat_doc)
-        call.result = _text_of(result)
-        return _told(now, result)
+        return _told(now, agent, tool, call, await _run_async(original, now, agent, tool, chat_doc))
     return call.result
 
 
@@ -87,8 +83,16 @@ async def _run_async(original: Any, now: Scope, agent: Agent, tool: ToolMessage,
         raise LimitReached(f"It gave no result in {seconds:g} seconds.") from error
 
 
-def _told(now: Scope, result: Any) -> Any:
+def _unasked(now: Scope, agent: Agent, tool: ToolMessage, result: Any) -> Any:
+    """What comes of a result that nobody is told of; inside a tool's run it may become a part of that one's."""
+    return result if now.tool else tool_results.bounded(agent, tool, result).result
+
+
+def _told(now: Scope, agent: Agent, tool: ToolMessage, call: ToolCall, result: Any) -> Any:
     """What the task gets of a tool's result. Nothing at all would end its turn, which few tasks mean."""
+    bounded = tool_results.bounded(agent, tool, result)
+    result, call.whole, call.model_chars = bounded.result, bounded.whole, bounded.chars
+    call.result = _text_of(result)
     task = now.span.task
     if result is None and (task is None or Entity.AGENT.value not in task.done_if_no_response):
         return NOTHING
@@ -257,7 +261,11 @@ def _started(now: Scope, agent: Agent, call: ToolCall) -> None:
 
 
 def _ended(now: Scope, call: ToolCall, *, status: Status, error: str | None, duration_ms: int = 0) -> None:
-    outcome = ToolOutcome(result=call.result, error=error, status=status, duration_ms=duration_ms)
+    shown = call.result if call.whole is None else call.whole
+    outcome = ToolOutcome(
+        result=shown, model_chars=call.model_chars, error=error, status=status, duration_ms=duration_ms
+    )
+    call.whole = None
     call.result = result_text(call.result, error, status)
     now.observer.tool_ended(call.id, outcome)
 

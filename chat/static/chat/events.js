@@ -58,6 +58,8 @@
  * @property {string} status
  * @property {number|null} duration_ms
  * @property {string} timestamp
+ * @property {number} [whole_chars]  of a result that is stored cut
+ * @property {number} [model_chars]  the model was given no more characters of it
  * @property {boolean} [truncated]
  * @property {string} [url]
  */

@@ -69,12 +69,25 @@ function toolDetails(tool, actions) {
   if (tool.status === "running") return args.length ? args : [el("p", { class: "card-note" }, "No arguments.")];
   const failed = tool.error ? [labelled("Error", longText(tool.error, "error"), actions, tool.error)] : [];
   const result = tool.result ? [labelled("Result", longText(tool.result), actions, tool.result)] : [];
-  const whole =
-    tool.truncated && tool.url
-      ? [el("p", { class: "card-note" }, el("a", { href: tool.url }, "Open the whole result"))]
-      : [];
-  const parts = [...args, ...failed, ...result, ...whole];
+  const parts = [...args, ...failed, ...result, ...wholeResult(tool), ...givenToModel(tool)];
   return parts.length ? parts : [el("p", { class: "card-note" }, "No arguments and no result.")];
+}
+
+/** Where all of a result is that is shown cut. */
+function wholeResult({ truncated, whole_chars: chars, url }) {
+  if (!truncated) return [];
+  if (!chars) return url ? [el("p", { class: "card-note" }, el("a", { href: url }, "Open the whole result"))] : [];
+  const size = counted(chars, "character");
+  if (!url) return [el("p", { class: "card-note" }, `This is the beginning. The rest of ${size} was not kept.`)];
+  return [
+    el("p", { class: "card-note" }, el("a", { href: `${url}?download=1` }, `Download the whole result (${size})`)),
+  ];
+}
+
+/** How much of a long result the model has seen. */
+function givenToModel({ model_chars: chars }) {
+  if (chars === undefined || chars === null) return [];
+  return [el("p", { class: "card-note" }, `The model was given the first ${counted(chars, "character")}.`)];
 }
 
 function labelled(label, content, actions, text) {
