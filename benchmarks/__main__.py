@@ -218,6 +218,18 @@ def creation(arguments: argparse.Namespace) -> Result:
     return found
 
 
+def testing(arguments: argparse.Namespace) -> Result:
+    """A turn in a test with `chat.testing`."""
+    seen = processes.run("testing", count=arguments.count)
+    found = {
+        "first_ms": seen["first_seconds"] * 1000,
+        "median_ms": statistics.median(seen["seconds"]) * 1000,
+        "worst_ms": max(seen["seconds"]) * 1000,
+    }
+    table([("a turn in a test", ""), *((name, f"{value:.1f}") for name, value in found.items())])
+    return found
+
+
 # -- growth ------------------------------------------------------------------------------------------------------------
 
 
@@ -286,6 +298,10 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
 
     command = commands.add_parser("creation", help=creation.__doc__)
     command.set_defaults(run=creation)
+    command.add_argument("--count", type=int, default=20)
+
+    command = commands.add_parser("testing", help=testing.__doc__)
+    command.set_defaults(run=testing)
     command.add_argument("--count", type=int, default=20)
 
     command = commands.add_parser("history", help=history.__doc__)

@@ -107,7 +107,7 @@ class ChatConsumer(LeanConsumer):
         is_compatible = speaks_compatible(self.scope, options)
         if is_compatible:
             self._profile = Compatible(language=settings.LANGUAGE_CODE)
-        self.owner = await identify(self.scope, self.address, browser_session_of(options) if is_compatible else "")
+        self.owner = await self.identify(browser_session_of(options) if is_compatible else "")
         await this_process.start()
         if this_process.is_draining:
             raise Refused(CLOSE_RESTART, Busy("The server is restarting.", retry_ms=2000))
@@ -134,6 +134,10 @@ class ChatConsumer(LeanConsumer):
         this_process.connections.join(self)
         await self._greet_page(feed)
         self.hear()  # not before `connection` is sent
+
+    async def identify(self, browser_session: str) -> Owner:
+        """Find out who connects. Raises: Refused."""
+        return await identify(self.scope, self.address, browser_session)
 
     def _check_room(self) -> None:
         if this_process.is_full(self.conversation_id):

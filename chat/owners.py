@@ -35,6 +35,7 @@ class Owner:
     name: str = "anonymous"
     session_key: str = ""  # the HTTP session that signed the user in
     session_hash: str = ""  # changes with the password
+    is_local: bool = False  # named by this process itself (`local.py`): there is no sign-in to lose
 
     @property
     def filter(self) -> Q:
@@ -130,7 +131,7 @@ def still_valid(owners: set[Owner]) -> set[Owner]:
     from django.contrib.auth import get_user_model
 
     visitors = {owner for owner in owners if owner.user_id is None}
-    valid = visitors if conf.ALLOW_ANONYMOUS else set()
+    valid = visitors if conf.ALLOW_ANONYMOUS else {owner for owner in visitors if owner.is_local}
     if signed_in := owners - visitors:
         users = get_user_model()._default_manager.in_bulk({owner.user_id for owner in signed_in})
         hashes = {pk: user.get_session_auth_hash() for pk, user in users.items() if user.is_active}
@@ -138,9 +139,13 @@ def still_valid(owners: set[Owner]) -> set[Owner]:
         valid |= {
             owner
             for owner in signed_in
-            if hashes.get(owner.user_id) == owner.session_hash and owner.session_key in sessions
+            if owner.user_id in hashes and (owner.is_local or _is_signed_in(owner, hashes, sessions))
         }
     return valid
+
+
+def _is_signed_in(owner: Owner, hashes: Mapping[Any, str], sessions: set[str]) -> bool:
+    return hashes[owner.user_id] == owner.session_hash and owner.session_key in sessions
 
 
 def _existing_sessions(keys: set[str]) -> set[str]:

@@ -21,7 +21,8 @@ BEGIN, END = "<!-- drawn by scripts/architecture.py -->\n", "<!-- end of the dra
 
 # From the top down. The names of one line do not import each other.
 FLOORS = [
-    "apps management routing urls",
+    "apps management routing urls testing",
+    "local",
     "consumers views admin checks templatetags",
     "connection",
     "cluster keeping",

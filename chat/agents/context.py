@@ -40,7 +40,7 @@ class AgentContext:
         from chat.agents.mock_model import MockConfig
 
         config = llm_config(**changes)
-        if isinstance(config, MockConfig) and "MOCK_TOKENS_PER_SECOND" in self.settings:
+        if isinstance(config, MockConfig) and config.tokens_per_second and "MOCK_TOKENS_PER_SECOND" in self.settings:
             config.tokens_per_second = self.settings["MOCK_TOKENS_PER_SECOND"]
         return config
 

@@ -15,7 +15,7 @@ from langroid.language_models.base import LLMConfig, RetryParams
 from langroid.language_models.openai_gpt import OpenAIGPTConfig
 from langroid.language_models.provider_params import DUMMY_API_KEY
 
-from chat.agents.mock_model import MockConfig, Script, echo
+from chat.agents.mock_model import MockConfig, Script, echo, stand_in
 from chat.agents.provider.request import Silence
 from chat.conf import conf
 
@@ -29,6 +29,8 @@ def llm_config(*, mock: Script = echo, **changes: Any) -> LLMConfig:
     `changes` are fields of Langroid's `OpenAIGPTConfig` that differ. Without a key, a base or a model that names its
     server (`ollama/…`), and with `CHAT_MOCK_MODEL`, it is the mock model, which answers what `mock` says.
     """
+    if script := stand_in.get():
+        return MockConfig(script=script, stream=conf.STREAM, tokens_per_second=0)
     if uses_mock_model():
         return MockConfig(script=mock, stream=conf.STREAM)
     fields: dict[str, Any] = {

@@ -3,7 +3,10 @@
     MockConfig(script=lambda messages: Reply("Four.", reasoning="Two and two."))
 
 It takes the place of a real model where none is configured. Langroid's own MockLM sees the last message only, and does
-not stream. Like that one it has no native tool calls: a script writes them as JSON, `call("square", n=3)`.
+not stream. A script writes tool calls as JSON, `call("square", n=3)`; those of `Reply.calls` come as the agent has
+them: native where it offers its tools to the model, else as JSON in the text.
+
+A conversation of `stand_ins` has its script in the place of every model of its agents: `chat.testing`.
 """
 
 from __future__ import annotations
@@ -11,7 +14,9 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import uuid
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,9 +27,11 @@ setup.import_langroid()
 
 from langroid.language_models.base import (  # noqa: E402
     LanguageModel,
+    LLMFunctionCall,
     LLMMessage,
     LLMResponse,
     LLMTokenUsage,
+    OpenAIToolCall,
     Role,
     StreamEventType,
 )
@@ -35,6 +42,7 @@ from pydantic_settings import SettingsConfigDict  # noqa: E402
 from chat.agents.provider.request import RequestAborted, pause  # noqa: E402
 
 _TOKEN = re.compile(r"\s*(?:\w{1,6}|[^\w\s])|\s+\Z")
+HANGING_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
@@ -43,9 +51,15 @@ class Reply:
 
     text: str
     reasoning: str = ""
+    calls: tuple[tuple[str, dict[str, Any]], ...] = ()  # tools, with their arguments
+    hangs: bool = False  # after its text it says nothing more, and does not end: a stop ends it
 
 
 Script = Callable[[Sequence[LLMMessage]], Reply | str]
+
+
+stand_ins: dict[str, Script] = {}  # by conversation
+stand_in: ContextVar[Script | None] = ContextVar("chat_stand_in", default=None)  # of the agent's thread
 
 
 def call(tool: str, **args: Any) -> str:
@@ -90,7 +104,7 @@ class MockModel(MockLM):
 
     def chat(self, messages: str | list[LLMMessage], *args: Any, **kwargs: Any) -> LLMResponse:
         """Answer. A stop, or an exception of the listener, ends the answer; its text is kept, as in OpenAIGPT."""
-        answer = _Completion(self.config, messages)
+        answer = _Completion(self.config, messages, native=bool(kwargs.get("tools")))
         streamer: Any = self.config.streamer  # its type takes no kind of token
         try:
             for token, event, seconds in answer.tokens():
@@ -103,7 +117,7 @@ class MockModel(MockLM):
         return answer.response(finish_reason="stop")
 
     async def achat(self, messages: str | list[LLMMessage], *args: Any, **kwargs: Any) -> LLMResponse:
-        answer = _Completion(self.config, messages)
+        answer = _Completion(self.config, messages, native=bool(kwargs.get("tools")))
         streamer: Any = self.config.streamer_async
         try:
             for token, event, seconds in answer.tokens():
@@ -125,11 +139,14 @@ class MockModel(MockLM):
 class _Completion:
     """One answer while it is given."""
 
-    def __init__(self, config: MockConfig, messages: str | list[LLMMessage]) -> None:
+    def __init__(self, config: MockConfig, messages: str | list[LLMMessage], *, native: bool) -> None:
         if isinstance(messages, str):
             messages = [LLMMessage(role=Role.USER, content=messages)]
         reply = config.script(messages)
         self._reply = Reply(reply) if isinstance(reply, str) else reply
+        written = [] if native else [call(name, **args) for name, args in self._reply.calls]
+        self._text = "\n".join(filter(None, [self._reply.text, *written]))
+        self._calls = self._reply.calls if native else ()
         self._seconds = 1 / config.tokens_per_second if config.tokens_per_second else 0.0
         self._prompt_tokens = sum(len((message.content or "").split()) + 3 for message in messages)
         self._count = 0
@@ -140,24 +157,33 @@ class _Completion:
         seconds = 8 * self._seconds
         for text, event in (
             (self._reply.reasoning, StreamEventType.REASONING),
-            (self._reply.text, StreamEventType.TEXT),
+            (self._text, StreamEventType.TEXT),
         ):
             for token in _TOKEN.findall(text):
                 yield token, event, seconds
                 ends_sentence = token.strip() in (".", "!", "?", ":")
                 seconds = self._seconds * (4 if ends_sentence else 0.6 + 0.05 * len(token))
+        if self._reply.hangs:
+            yield "", StreamEventType.TEXT, HANGING_SECONDS
 
     def said(self, token: str, event: StreamEventType) -> None:
         self._said[event] += token
         self._count += 1
 
     def response(self, finish_reason: str | None) -> LLMResponse:
+        calls = [_native(name, args) for name, args in self._calls] if finish_reason else []
         return LLMResponse(
+            oai_tool_calls=calls or None,
             message=self._said[StreamEventType.TEXT],
             reasoning=self._said[StreamEventType.REASONING],
             finish_reason=finish_reason,
             usage=LLMTokenUsage(prompt_tokens=self._prompt_tokens, completion_tokens=self._count),
         )
+
+
+def _native(name: str, args: dict[str, Any]) -> OpenAIToolCall:
+    function = LLMFunctionCall(name=name, arguments=args)
+    return OpenAIToolCall(id=f"call_{uuid.uuid4().hex}", type="function", function=function)
 
 
 def _make_by_config() -> None:

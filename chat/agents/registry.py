@@ -34,6 +34,7 @@ from chat.agents import site_model  # noqa: F401  (its changes of Langroid)
 from chat.agents.context import AgentContext, Asker
 from chat.agents.langroid import loops
 from chat.agents.langroid.scope import current
+from chat.agents.mock_model import stand_in, stand_ins
 from chat.conf import AgentSpec
 from chat.exceptions import AgentUnavailable, new_incident
 from chat.observer import AgentGone, Answer, Question
@@ -46,6 +47,7 @@ def build(spec: AgentSpec, context: AgentContext) -> Task:
 
     Raises: AgentUnavailable, from the cause, which is in the log under its incident.
     """
+    stand_in.set(stand_ins.get(context.conversation_id))
     try:
         made = import_string(spec.factory)(replace(context, agent=spec.name, asker=_as_who_asks(context.asker)))
         return _root_task(loops.run(made) if inspect.iscoroutine(made) else made, spec)

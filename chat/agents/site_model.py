@@ -20,13 +20,17 @@ from langroid.language_models.openai_gpt import OpenAIGPTConfig
 from langroid.language_models.provider_params import DUMMY_API_KEY
 
 from chat.agents.llm import llm_config, uses_mock_model
-from chat.agents.mock_model import MockConfig
+from chat.agents.mock_model import MockConfig, stand_in
 from chat.conf import conf
 
 
 def _give_model(config: AgentConfig) -> None:
     """Fill in what the author of this config has left to defaults."""
     llm = config.llm
+    if (script := stand_in.get()) and llm is not None:
+        if not (isinstance(llm, MockConfig) and llm.script is script):
+            vars(config)["llm"] = llm_config()
+        return
     if type(llm) is not OpenAIGPTConfig:
         return
     if "llm" not in config.model_fields_set and _is_langroids(type(config)):

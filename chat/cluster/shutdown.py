@@ -35,6 +35,7 @@ def drain_before_exit(loop: asyncio.AbstractEventLoop, drain: Drain) -> None:
             if signal.getsignal(signum) != signal.SIG_IGN:
                 signal.signal(signum, _drain_first(loop, drain, signum))
     else:
+        atexit.unregister(_drain_at_exit)  # of a loop before this one
         atexit.register(_drain_at_exit, loop, drain)
 
 
@@ -59,6 +60,8 @@ def _drain_first(loop: asyncio.AbstractEventLoop, drain: Drain, signum: int) -> 
 
 
 def _drain_at_exit(loop: asyncio.AbstractEventLoop, drain: Drain) -> None:
+    if not loop.is_running():
+        return
     try:
         asyncio.run_coroutine_threadsafe(drain(0), loop).result(1.5)
     except Exception:
