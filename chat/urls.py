@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from chat.views import api, attachments, downloads, health, page
+from chat.views import api, attachments, downloads, health, page, socket
 
 app_name = "chat"
 urlpatterns = [
     path("", page.page, name="page"),
     path("c/<uuid:conversation_id>/", page.page, name="conversation"),
-    re_path(r"^ws/chat/?$", page.socket, name="socket"),
+    re_path(r"^ws/chat/?$", socket.socket, name="socket"),
     path("api/conversations", api.conversations, name="conversations"),
     path("api/conversations/<uuid:id>", api.conversation, name="conversation-data"),
     path("api/conversations/<uuid:id>/export", downloads.export, name="export"),

@@ -33,7 +33,7 @@ FLOORS = [
     "agents/provider",
     "models",
     "files",
-    "assets owners addresses observer wire markdown layers redis_layer",
+    "assets owners addresses origins observer wire markdown layers redis_layer",
     "mends",
     "conf exceptions sources clock paths",
 ]

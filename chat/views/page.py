@@ -117,10 +117,3 @@ def _sign_in_url() -> str:
     except (NoReverseMatch, Resolver404):
         return ""
     return address
-
-
-@require_safe
-def socket(request: HttpRequest) -> HttpResponse:
-    """Tell who asks for the socket as if it were a page: a proxy that does not pass on the upgrade, or WSGI."""
-    text = "Here is a WebSocket. If a browser asked for one: the proxy before this server does not pass on the upgrade."
-    return HttpResponse(f"{text}\n", status=426, content_type="text/plain", headers={"Upgrade": "websocket"})

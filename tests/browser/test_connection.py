@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
 
 import pytest
 from playwright.sync_api import Page, WebSocketRoute, expect
 
-from tests import programs
-from tests.browser.chat import ANSWER_MS, Chat
+from tests import nginx, programs
+from tests.browser.chat import ANSWER_MS, Chat, check
 from tests.browser.conftest import watch
 from tests.faults.store import Store
 from tests.servers import Server
@@ -70,6 +71,94 @@ def test_a_server_that_dies_in_mid_answer_leaves_what_was_written(page: Page, ow
     kept = chat.replies.last.locator(".prose").inner_text()
     assert kept.startswith(written)
     expect(chat.replies.last).to_contain_text("Interrupted")
+
+
+def test_a_proxy_without_sockets_is_told_and_what_to_look_at(page: Page, server, tmp_path):
+    with nginx.before(server.port, tmp_path) as url:
+        page.goto(url)
+        chat = Chat(page, url)
+        banner = page.locator("#banner")
+        expect(banner).to_contain_text("live connection", timeout=ANSWER_MS)
+        expect(banner).to_contain_text("Upgrade and Connection")
+        chat.say("hello")
+        expect(banner).to_contain_text("One message waits here.")
+        check(page, "no socket opens")
+    upgrade = 'proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade";'
+    with nginx.before(server.port, tmp_path, upgrade) as url:
+        Chat(page, url).open()
+        expect(banner).to_be_hidden()
+
+
+def test_a_server_that_is_away_is_no_trouble_of_sockets(page: Page, own_server):
+    chat = Chat(page, own_server.url).open()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    own_server.stop()
+    programs.wait_until(lambda: page.wait_for_timeout(100) or any("origin=" in url for url in asked))
+    expect(page.locator("#banner")).to_contain_text("No connection", timeout=ANSWER_MS)
+    own_server.start(migrate=False)
+    chat.connected()
+
+
+FULL = """() => {
+    const fill = (storage, size) => {
+        try { for (;;) storage.setItem(`fill ${storage.length}`, "x".repeat(size)); } catch {}
+        return size > 1 && fill(storage, Math.floor(size / 8));
+    };
+    fill(localStorage, 2 ** 20);
+    fill(sessionStorage, 2 ** 20);
+}"""
+
+
+def test_a_full_storage_is_told_and_no_draft_is_lost_by_going_elsewhere(chat):
+    chat.say("[[tokens=2]]")
+    chat.answered()
+    chat.page.evaluate(FULL)
+    chat.field.fill("a draft")
+    banner = chat.page.locator("#banner")
+    expect(banner).to_contain_text("storage for this site is full")
+    check(chat.page, "full storage")
+    chat.page.get_by_role("link", name="New chat").click()
+    expect(chat.field).to_have_value("")
+    chat.page.locator(".chat").click()
+    expect(chat.field).to_have_value("a draft")
+    asked = []
+    chat.page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    chat.page.reload()
+    assert asked == ["beforeunload"]
+
+
+@pytest.fixture
+def forbidding(context, tmp_path):
+    """A page of a browser whose user has forbidden cookies and storage."""
+    settings = {"profile": {"default_content_setting_values": {"cookies": 2}}}
+    (tmp_path / "Default").mkdir()
+    (tmp_path / "Default" / "Preferences").write_text(json.dumps(settings))
+    kind, path = context.browser.browser_type, programs.require("chromium")
+    own = kind.launch_persistent_context(tmp_path, executable_path=path, args=["--no-sandbox"])
+    faults: list[str] = []
+    page = own.new_page()
+    watch(page, faults)
+    yield page
+    own.close()
+    assert faults == []
+
+
+def test_without_cookies_and_storage_the_page_says_so_and_loses_nothing(forbidding: Page, server):
+    chat = Chat(forbidding, server.url).open()
+    banner = forbidding.locator("#banner")
+    expect(banner).to_contain_text("cookies or storage are blocked")
+    check(forbidding, "blocked storage")
+    chat.say('hello [[text="one"]]')
+    chat.answered()
+    chat.field.fill("a draft")
+    banner.get_by_role("button", name="Dismiss").click()
+    expect(banner).to_be_hidden()
+    expect(chat.field).to_have_value("a draft")
+    asked = []
+    forbidding.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    forbidding.reload()
+    assert asked == ["beforeunload"]
 
 
 class Network:
@@ -218,7 +307,13 @@ def test_signing_in_and_out(page: Page, context, server):
     expect(chat.field).to_have_value("a draft")
 
 
-HIDDEN_COOKIES = 'Object.defineProperty(document, "cookie", { get: () => "" })'
+HIDDEN_COOKIE = """
+    const real = Object.getOwnPropertyDescriptor(Document.prototype, "cookie");
+    Object.defineProperty(document, "cookie", {
+        get: () => real.get.call(document).replace(/csrftoken=\\w+/, ""),
+        set: (cookie) => real.set.call(document, cookie),
+    });
+"""
 
 
 @pytest.fixture
@@ -242,7 +337,7 @@ def sign_in(page: Page, url: str, name: str) -> None:
 def test_after_another_sign_in_elsewhere_the_first_tab_does_all_as_before(cookies, page: Page, context, server, ann):
     """Signing in makes a new CSRF token; the page of the first tab has an old one in it."""
     if cookies == "hidden":
-        page.add_init_script(HIDDEN_COOKIES)
+        page.add_init_script(HIDDEN_COOKIE)
     sign_in(page, server.url, ann)
     chat = Chat(page, server.url)
     chat.say("hello")

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import { forgetPending, pendingOf, pendingOfNew, savePending } from "chat/outbox.js";
+import { hasUnkept, onTrouble } from "chat/storage.js";
 import { Storage } from "./storage.mjs";
 
 beforeEach(() => (globalThis.sessionStorage = new Storage()));
@@ -44,8 +45,27 @@ test("what is no JSON in the storage is as if nothing were there", () => {
   assert.deepEqual(pendingOf("a"), { id: "a", ticket: "", items: [] });
 });
 
-test("a storage that is full keeps nothing and breaks nothing", () => {
+test("what a full storage does not take is kept as long as the page, and said once", () => {
+  const told = [];
+  onTrouble((problem) => told.push(problem));
   globalThis.sessionStorage = new Storage({ isFull: true });
   savePending(state("a", "", "m1"));
-  assert.deepEqual(ids(pendingOf("a")), []);
+  savePending(state("a", "", "m1", "m2"));
+  assert.deepEqual([ids(pendingOf("a")), hasUnkept(), told], [["m1", "m2"], true, ["full"]]);
+  savePending(state("a", ""));
+  assert.deepEqual([ids(pendingOf("a")), hasUnkept()], [[], false]);
+});
+
+test("a browser that forbids its storage has one as long as the page", () => {
+  const told = [];
+  onTrouble((problem) => told.push(problem));
+  const forbidden = () => {
+    throw new DOMException("forbidden", "SecurityError");
+  };
+  Object.defineProperty(globalThis, "sessionStorage", { get: forbidden, configurable: true });
+  savePending(state("a", "", "m1"));
+  assert.deepEqual([ids(pendingOf("a")), hasUnkept(), told], [["m1"], true, ["blocked"]]);
+  savePending(state("a", ""));
+  Object.defineProperty(globalThis, "sessionStorage", { value: new Storage(), writable: true });
+  assert.deepEqual([ids(pendingOf("a")), hasUnkept()], [[], false]);
 });

@@ -35,7 +35,7 @@ from django.core.management import get_commands
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from tests import programs, servers
+from tests import nginx, programs, servers
 from tests.client import Client
 from tests.pace import assert_within
 from tests.project.test_docs import known_variables
@@ -45,22 +45,6 @@ ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 UNITS = sorted((DEPLOY / "systemd").iterdir())
 MIB = 2**20
-
-# What a distribution's own nginx.conf has, for a proxy that keeps everything in one folder.
-MAIN = """
-daemon off;
-pid nginx.pid;
-worker_processes 1;
-{user}
-events {{ worker_connections 1024; }}
-http {{
-    include {mime_types};
-    log_format upstream "$upstream_addr $status $request_uri";
-    access_log access.log upstream;
-    client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;
-    include site.conf;
-}}
-"""
 
 
 def command_of_unit() -> list[str]:
@@ -141,7 +125,7 @@ class Site:
         lines = (self.folder / "access.log").read_text().splitlines()
         return {line.split()[0] for line in lines if line.split()[1] == str(status) and path in line}
 
-    def write_proxy(self, program: str) -> list[str]:
+    def write_proxy(self) -> list[str]:
         """Write nginx's configuration; return the command that runs it."""
         template = string.Template((DEPLOY / "nginx.conf.template").read_text())
         first, second = self.processes
@@ -155,16 +139,11 @@ class Site:
             "STATIC": str(first.data_dir / "static"),
         }
         assert set(values) == set(re.findall(r"\$\{(\w+)\}", template.template))
-        (self.folder / "site.conf").write_text(template.safe_substitute(values))
-        types = next(path for path in ("/etc/nginx/mime.types", "/usr/share/nginx/mime.types") if Path(path).is_file())
-        user = "user root;" if os.getuid() == 0 else ""  # the folders of pytest are closed to others
-        (self.folder / "nginx.conf").write_text(MAIN.format(user=user, mime_types=types))
-        return [program, "-p", str(self.folder), "-c", "nginx.conf", "-e", "error.log"]
+        return nginx.write(self.folder, template.safe_substitute(values))
 
 
 @pytest.fixture(scope="module")
 def site(stub, tmp_path_factory) -> Iterator[Site]:
-    nginx = programs.require("nginx")
     folder, data = tmp_path_factory.mktemp("nginx"), tmp_path_factory.mktemp("data")
     (data / "secret").write_text("0123456789abcdefghij" * 3)
     with (
@@ -191,7 +170,7 @@ def site(stub, tmp_path_factory) -> Iterator[Site]:
         site = Site(folder, free_port(), free_port(), processes, database.url, tls)
         processes[0].manage("migrate", "--verbosity", "0")
         processes[0].manage("collectstatic", "--noinput", "--verbosity", "0")
-        command = site.write_proxy(nginx)
+        command = site.write_proxy()
         subprocess.run([*command, "-t"], check=True, capture_output=True)
         site.proxy = subprocess.Popen(command, cwd=folder)
         try:

@@ -86,6 +86,10 @@ export function makeActions(page) {
       connection.close();
       connection.open();
     },
+    dismissUnkept() {
+      store.dispatch({ type: "page/unkept", problem: "" });
+      page.composer.focus();
+    },
     dismissNotice() {
       store.dispatch({ type: "page/notice", notice: null });
       page.composer.focus();

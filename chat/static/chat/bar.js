@@ -83,7 +83,7 @@ function pillOf(link, now) {
 }
 
 /** @returns {{key: string, kind: string, icon: string, text: string, links?: [string, string][], buttons?: [string, string][]}|null} */
-function bannerOf({ link, pending, notice }, now, { signIn }) {
+function bannerOf({ link, pending, notice, trouble, unkept }, now, { signIn }) {
   if (link.phase === "closed" && link.code === SIGN_IN) {
     return {
       key: "sign-in",
@@ -110,11 +110,21 @@ function bannerOf({ link, pending, notice }, now, { signIn }) {
       text: notice.details,
       buttons: [["Dismiss", "dismissNotice"]],
     };
-  if (link.phase === "open" || link.phase === "closed" || now - link.since < QUIET_MS) return null;
+  if (link.phase === "open" || link.phase === "closed" || now - link.since < QUIET_MS) return unkeptOf(unkept);
   const queued = pending.length
     ? ` ${pending.length === 1 ? "One message waits" : `${pending.length} messages wait`} here.`
     : "";
   if (!navigator.onLine) return { key: "offline", kind: "warn", icon: "offline", text: `You are offline.${queued}` };
+  if (trouble)
+    return {
+      key: "trouble",
+      kind: "err",
+      icon: "offline",
+      text:
+        "The server is there, but the live connection that answers come over cannot be opened." +
+        `${queued} For whoever runs this site: ${trouble}`,
+      buttons: [["Try again", "reconnect"]],
+    };
   return {
     key: "lost",
     kind: "warn",
@@ -123,3 +133,15 @@ function bannerOf({ link, pending, notice }, now, { signIn }) {
     buttons: [["Retry now", "reconnect"]],
   };
 }
+
+const UNKEPT = {
+  blocked:
+    "This browser keeps nothing for this site: cookies or storage are blocked. " +
+    "Drafts end with this page, and so do conversations without an account.",
+  full: "This browser's storage for this site is full. What you type is kept as long as this page is open.",
+};
+
+const unkeptOf = (problem) =>
+  problem
+    ? { key: problem, kind: "warn", icon: "alert", text: UNKEPT[problem], buttons: [["Dismiss", "dismissUnkept"]] }
+    : null;

@@ -2,7 +2,7 @@
 import { directionOf } from "chat/direction.js";
 import { setAttribute, setText } from "chat/dom.js";
 import { fillingsOf } from "chat/registries.js";
-import { keep } from "chat/storage.js";
+import { keep, kept } from "chat/storage.js";
 
 /**
  * @typedef {object} Look  What the composer shows of the page's state, and its slots with it.
@@ -47,13 +47,13 @@ export class Composer {
   /** Show the draft of another conversation. @param {string[]} sent  texts on their way, which are no drafts any more */
   open(conversation, sent = []) {
     this.conversation = conversation;
-    const draft = localStorage.getItem(draftKey(conversation)) ?? "";
+    const draft = kept("localStorage", draftKey(conversation)) ?? "";
     this.setText(sent.includes(draft) ? "" : draft);
   }
 
   /** The server has what was sent: from now on only what is in the field is a draft. */
   accepted(conversation) {
-    if (conversation !== this.conversation) keep(localStorage, draftKey(this.conversation), null);
+    if (conversation !== this.conversation) keep("localStorage", draftKey(this.conversation), null);
     this.conversation = conversation;
     this.saveDraft();
   }
@@ -68,7 +68,7 @@ export class Composer {
   }
 
   saveDraft() {
-    keep(localStorage, draftKey(this.conversation), this.field.value || null);
+    keep("localStorage", draftKey(this.conversation), this.field.value || null);
   }
 
   /** @param {Look} look */

@@ -27,7 +27,7 @@ export class Connection {
    * @param {object} options
    * @param {() => import("chat/protocol.js").Target} options.target  asked at each attempt
    * @param {(frame: object) => void} options.onFrame
-   * @param {(link: {phase: "connecting"|"waiting"|"closed", retryAt?: number, code?: number}) => void} options.onLink
+   * @param {(link: {phase: "connecting"|"waiting"|"closed", retryAt?: number, code?: number, unopened?: number}) => void} options.onLink
    */
   constructor({ target, onFrame, onLink }) {
     this.target = target;
@@ -35,6 +35,7 @@ export class Connection {
     this.onLink = onLink;
     this.socket = null;
     this.attempt = 0;
+    this.unopened = 0; // sockets in a row that did not even open
     this.byeMs = null;
     addEventListener("online", () => this.retryNow());
     addEventListener("offline", () => this.socket && this.#ping());
@@ -52,6 +53,7 @@ export class Connection {
     this.silence = setTimeout(() => this.#lost(socket, 1006), OPENING_MS);
     socket.onopen = () => {
       this.openedAt = Date.now();
+      this.unopened = 0;
       this.#heard();
     };
     socket.onmessage = ({ data }) => this.#receive(data);
@@ -113,6 +115,7 @@ export class Connection {
 
   #lost(socket, code) {
     if (socket !== this.socket) return;
+    if (!this.openedAt) this.unopened += 1;
     const steady = this.openedAt && Date.now() - this.openedAt > STEADY_MS;
     this.#leave();
     if (FINAL_CODES.has(code)) return this.onLink({ phase: "closed", code });
@@ -121,7 +124,7 @@ export class Connection {
     this.attempt += 1;
     this.byeMs = null;
     this.retry = setTimeout(() => this.open(), delay);
-    this.onLink({ phase: "waiting", retryAt: Date.now() + delay, code });
+    this.onLink({ phase: "waiting", retryAt: Date.now() + delay, code, unopened: this.unopened });
   }
 
   #leave() {

@@ -3,7 +3,7 @@
  *
  * @typedef {{before: import("chat/state.js").State, state: import("chat/state.js").State, event: object}} Change
  * @typedef {object} Page  what effects work with: `store`, `connection`, `composer`, `outbox`, `router`, `toasts`,
- *   `announcer`, `showEnd`, `flush`
+ *   `announcer`, `socketTrouble`, `showEnd`, `flush`
  */
 import { liveMessage } from "chat/log.js";
 import { NOT_FOUND, syncFrame } from "chat/protocol.js";
@@ -12,6 +12,7 @@ import { pathOf } from "chat/transcript.js";
 
 const MOST_TURNS = 400; // on the page; then all but the last of them are let go, and load again on the way up
 const KEPT_TURNS = 100;
+const UNOPENED = 3; // sockets that did not open, before HTTP is asked why
 const CAUGHT_UP_MS = 10_000; // after a longer break the page says that it is complete again
 
 /** Of the part of the state that `pick` gives. */
@@ -64,6 +65,13 @@ export const EFFECTS = [
     name: "connect again after a missing record",
     when: ({ before, state }) => state.log.gap && !before.log.gap,
     run: ({ connection }) => connection.open(),
+  },
+  {
+    name: "find out why no socket opens",
+    when: ({ event, state: { link } }) =>
+      event.type === "page/link" && link.phase === "waiting" && link.unopened >= UNOPENED,
+    run: ({ socketTrouble, store }) =>
+      socketTrouble().then((trouble) => store.dispatch({ type: "page/trouble", trouble })),
   },
   {
     name: "ask for a message with a missing chunk",

@@ -1,4 +1,6 @@
 /** Keys that work anywhere on the page, and the list of them. */
+import { keep, kept } from "chat/storage.js";
+
 const SINGLE_KEYS = "chat.single-keys"; // localStorage: "off" where the user does not want them
 
 const find = (id) => document.getElementById(id);
@@ -9,8 +11,8 @@ const isCovered = () => document.querySelector("dialog[open], [popover]:popover-
 export function bindKeys(actions) {
   const dialog = find("keys");
   const single = find("single-keys");
-  single.checked = localStorage.getItem(SINGLE_KEYS) !== "off";
-  single.addEventListener("change", () => localStorage.setItem(SINGLE_KEYS, single.checked ? "on" : "off"));
+  single.checked = kept("localStorage", SINGLE_KEYS) !== "off";
+  single.addEventListener("change", () => keep("localStorage", SINGLE_KEYS, single.checked ? "on" : "off"));
   find("keys-open").addEventListener("click", () => {
     find("menu").hidePopover();
     dialog.showModal();

@@ -12,9 +12,11 @@ import { Router } from "chat/router.js";
 import { Follower } from "chat/scroll.js";
 import { Sidebar } from "chat/sidebar.js";
 import { initialState, isBusy } from "chat/state.js";
+import { hasUnkept, onTrouble, tryCookies } from "chat/storage.js";
 import { Store } from "chat/store.js";
 import { bindThemes } from "chat/theme.js";
 import { Toasts } from "chat/toasts.js";
+import { socketTrouble } from "chat/trouble.js";
 import { View } from "chat/view.js";
 
 const NEAR_START_PX = 600; // from here on earlier messages are loaded
@@ -83,6 +85,7 @@ const page = {
   schedule,
   draw,
   showEnd,
+  socketTrouble: () => socketTrouble(config.socket),
   api: new Api(config.page, token),
   toasts: new Toasts(find("toasts")),
   announcer: new Announcer(find("says"), find("alerts")),
@@ -159,6 +162,9 @@ document.addEventListener("submit", async (event) => {
   field.value = token.value;
   event.target.submit();
 });
+onTrouble((problem) => store.dispatch({ type: "page/unkept", problem }));
+tryCookies();
+addEventListener("beforeunload", (event) => hasUnkept() && event.preventDefault()); // the browser asks whether to leave
 bindThemes(find("themes"));
 bindKeys({
   stop: () => page.composer.isStoppable && actions.stop(),

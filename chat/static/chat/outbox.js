@@ -2,14 +2,14 @@
  * What the user sent and the server has not accepted, kept over a reload of the tab. Each item is sent until it is
  * accepted, always with the same id: the server runs it once.
  */
-import { keep } from "chat/storage.js";
+import { keep, kept } from "chat/storage.js";
 
 const KEY = "chat.outbox";
 
 /** @returns {Record<string, {ticket: string, items: import("chat/state.js").Pending[]}>} by conversation; "" is one without id */
 function load() {
   try {
-    return JSON.parse(sessionStorage.getItem(KEY)) ?? {};
+    return JSON.parse(kept("sessionStorage", KEY)) ?? {};
   } catch {
     return {};
   }
@@ -44,5 +44,5 @@ export function forgetPending(conversation) {
 
 function store(changes) {
   const entries = Object.entries({ ...load(), ...changes }).filter(([, stored]) => stored);
-  keep(sessionStorage, KEY, entries.length ? JSON.stringify(Object.fromEntries(entries)) : null);
+  keep("sessionStorage", KEY, entries.length ? JSON.stringify(Object.fromEntries(entries)) : null);
 }

@@ -10,7 +10,7 @@
  * @property {{code: string, details: string}} [error]  with "failed"
  *
  * @typedef {object} State
- * @property {{phase: "connecting"|"open"|"waiting"|"closed", retryAt: number, since: number, code: number}} link
+ * @property {{phase: "connecting"|"open"|"waiting"|"closed", retryAt: number, since: number, code: number, unopened?: number}} link
  *   `since`: since when it is not open
  * @property {{id: string, ticket: string, title: string, agent: {key: string, name: string}|null, stored: boolean}} conversation
  * @property {{state: "idle"|"running"|"waiting"|"stopping", turn: string|null, queued: string[], agent: string}} status
@@ -29,6 +29,8 @@
  * @property {number} unseen  answers that came while the reader was not
  * @property {number} idleSeq  newest record when the agent was last said to be idle
  * @property {{code: string, details: string, incident?: string}|null} notice  an error that belongs to no message
+ * @property {""|"full"|"blocked"} unkept  why the browser keeps nothing, until the user has read it
+ * @property {string} trouble  why no socket opens, for whoever runs the site; "" while that is not known
  * @property {{items: object[], more: boolean}} chats  the owner's conversations, newest first
  */
 import { emptyLog, events as logEvents, prepend, settle, trim } from "chat/log.js";
@@ -58,6 +60,8 @@ export function initialState({ id = "", ticket = "", title = "", newAgent = "", 
     idleSeq: 0,
     loadingEarlier: false,
     notice: null,
+    unkept: "",
+    trouble: "",
     chats: { items: [], more: false },
   };
 }
@@ -111,6 +115,7 @@ const handlers = {
       log: fresh ? snapshot : { ...state.log, head: event.head ?? null, gap: false },
       shadow: fresh ? held : state.shadow,
       target: event.seq,
+      trouble: "",
       replayed: !event.seq || (!fresh && state.log.newest >= event.seq),
       ask: null,
     };
@@ -162,6 +167,7 @@ const handlers = {
   "page/open": (state, event, now) => ({
     ...initialState({ ...event, now }),
     chats: state.chats,
+    unkept: state.unkept,
     newAgent: state.newAgent,
     own: state.own,
   }),
@@ -178,6 +184,8 @@ const handlers = {
   "page/sent": (state, { id }) => changePending(state, id, { state: "sent", error: undefined }),
   "page/retry": (state, { id }) => changePending(state, id, { state: "queued", error: undefined }),
   "page/cancel": (state, { id }) => withoutPending(state, id),
+  "page/unkept": (state, { problem }) => ({ ...state, unkept: problem }),
+  "page/trouble": (state, { trouble }) => (state.link.phase === "open" ? state : { ...state, trouble }),
   "page/notice": (state, { notice }) => ({ ...state, notice }),
 
   "page/follows": (state, { follows }) =>
