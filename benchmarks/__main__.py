@@ -11,6 +11,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -258,6 +259,30 @@ def history(arguments: argparse.Namespace) -> Result:
     return found
 
 
+# -- the page ----------------------------------------------------------------------------------------------------------
+
+
+def page(arguments: argparse.Namespace) -> Result:
+    """A browser with a long conversation: until it stands there, and the page's long tasks while an answer comes."""
+    from benchmarks import page as browser  # needs Playwright
+
+    shape = {"loaded": arguments.loaded, "tokens": arguments.tokens, "tps": arguments.tps, "trace": arguments.trace}
+    with ExitStack() as stack:
+        api_base = stack.enter_context(processes.stub(arguments.tokens, arguments.tps))
+        server = stack.enter_context(processes.chat_server(arguments.server, api_base))
+        conversation, cookies = browser.store(server, arguments.turns)
+        browser.bundle(server)
+        found: Result = processes.run("page", url=server.url, conversation=conversation, cookies=cookies, **shape)
+    rows = [("", "value"), ("opened after", f"{found['open_seconds']:.2f} s")]
+    rows += [("turns on the page", str(found["turns"])), ("elements", str(found["nodes"]))]
+    rows += [("answer / ideal", f"{found['answer_seconds'] / found['ideal_seconds']:.2f}")]
+    rows += [("tasks over 50 ms", f"{len(found['long_tasks'])}, longest {max(found['long_tasks'], default=0)} ms")]
+    table(rows)
+    for task in found.get("longest", []):
+        print(task)
+    return found
+
+
 # -- the command -------------------------------------------------------------------------------------------------------
 
 
@@ -312,6 +337,14 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     command.add_argument("--html", action="store_true")
     command.add_argument("--baseline", action="store_true", help="the bare Langroid task as well")
     command.add_argument("--setting", action="append", default=[], metavar="NAME=VALUE")
+
+    command = commands.add_parser("page", help=page.__doc__)
+    command.set_defaults(run=page)
+    command.add_argument("--turns", type=int, default=2000, help="of the conversation")
+    command.add_argument("--loaded", type=int, default=300, help="of those on the page while the answer comes")
+    command.add_argument("--tokens", type=int, default=1000, help="of the answer")
+    command.add_argument("--tps", type=int, default=100, help="tokens per second")
+    command.add_argument("--trace", action="store_true", help="what the longest tasks were spent on")
     return parser.parse_args(words)
 
 

@@ -91,7 +91,7 @@ export const EFFECTS = [
   {
     name: "let go of old turns, where nobody reads them",
     when: ({ before, state }) =>
-      isBusy(before) && !isBusy(state) && state.follows && pathOf(state.log).length > MOST_TURNS,
+      state.follows && !isBusy(state) && (isBusy(before) || !before.follows) && pathOf(state.log).length > MOST_TURNS,
     run: ({ store }) => store.dispatch({ type: "page/trim", count: KEPT_TURNS }),
   },
   {

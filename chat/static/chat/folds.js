@@ -1,5 +1,5 @@
 /** What the parts of a reply are made of: avatars, folds, marks of a state. */
-import { el, icon, setAttribute, setIcon, setText } from "chat/dom.js";
+import { button, el, icon, newDomId, setAttribute, setIcon, setText } from "chat/dom.js";
 import { hue, initials } from "chat/format.js";
 
 /** A rounded square with initials, or the agent's image. */
@@ -20,6 +20,50 @@ export class Fold {
   /** @param {boolean} isOpen  unless the user chose otherwise */
   suggest(isOpen) {
     if (!this.touched && this.root.open !== isOpen) this.root.open = isOpen;
+  }
+}
+
+const MANY_CHARS = 4_000;
+const MANY_LINES = 60;
+
+/** @param {string} text */
+export const isLong = (text) => text.length > MANY_CHARS || text.split("\n", MANY_LINES + 1).length > MANY_LINES;
+
+/**
+ * Keeps a long content low until it is asked for, or something in it is: all of it is there, so the browser's search and
+ * Tab find their way in, and what they find is scrolled to.
+ */
+export class Cut {
+  /** @param {HTMLElement} content */
+  constructor(content) {
+    this.content = content;
+    content.id ||= newDomId("cut");
+    this.text = el("span");
+    this.button = button({ class: "quiet cut-button", "aria-controls": content.id, hidden: true }, "", "");
+    this.button.append(icon("down"), this.text);
+    this.button.addEventListener("click", () => this.#choose(!this.isOpen));
+    content.addEventListener("scroll", () => this.#choose(true));
+  }
+
+  /** @param {boolean} isCut  unless the user chose otherwise */
+  suggest(isCut) {
+    if (!this.isChosen) this.#show(isCut, !isCut);
+  }
+
+  #choose(isOpen) {
+    const top = this.content.getBoundingClientRect().top;
+    this.isChosen = true;
+    this.#show(true, isOpen);
+    this.content.scrollTop = 0;
+    if (!isOpen && top < 0) this.content.scrollIntoView({ block: "start" });
+  }
+
+  #show(hasButton, isOpen) {
+    this.isOpen = isOpen;
+    this.button.hidden = !hasButton;
+    setText(this.text, isOpen ? "Show less" : "Show all");
+    setAttribute(this.button, "aria-expanded", isOpen ? "true" : "false");
+    setAttribute(this.content, "data-cut", !isOpen);
   }
 }
 

@@ -20,6 +20,11 @@ export function clockTime(iso, now = new Date()) {
   return dateFormat(options).format(date);
 }
 
+function numberFormat(options) {
+  const key = JSON.stringify(options);
+  return formats.get(key) ?? formats.set(key, new Intl.NumberFormat(language(), options)).get(key);
+}
+
 /** "12 ms", "0.4 s", "5.2 s", "42 s", "3 min 5 s" @param {number} ms */
 export function duration(ms) {
   if (ms < 100) return `${Math.round(ms)} ms`;
@@ -31,7 +36,7 @@ export function duration(ms) {
 /** "1,204" below ten thousand, then "12K" */
 export function figure(number) {
   const options = number < 10_000 ? {} : { notation: "compact", maximumFractionDigits: 1 };
-  return new Intl.NumberFormat(language(), options).format(number);
+  return numberFormat(options).format(number);
 }
 
 /** "1,204 tokens", "about 1,200 tokens" where nobody has counted them */
@@ -44,11 +49,7 @@ export function tokenCount(tokens, isEstimated) {
 export function money(dollars) {
   if (dollars < 0.00005) return "";
   const digits = dollars < 0.1 ? 4 : 2;
-  return new Intl.NumberFormat(language(), {
-    style: "currency",
-    currency: "USD",
-    maximumFractionDigits: digits,
-  }).format(dollars);
+  return numberFormat({ style: "currency", currency: "USD", maximumFractionDigits: digits }).format(dollars);
 }
 
 /** "1 step", "6 steps" */

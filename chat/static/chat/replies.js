@@ -42,7 +42,11 @@ export class ReplyView {
     this.context = context;
     this.reply = reply;
     this.#head(reply, context);
-    this.parts.update(reply.parts, context);
+    const { isLast } = reply;
+    this.parts.update(
+      reply.parts.map((part) => ({ ...part, isLast })),
+      context,
+    );
     setAttribute(this.root, "aria-busy", reply.isBusy ? "true" : null);
     this.waiting.show(reply.isBusy && !reply.isWaiting && !isShowingProgress(reply.parts));
     this.nothing.hidden = !reply.isUnanswered;

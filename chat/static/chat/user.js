@@ -1,6 +1,7 @@
 /** The user's message, and the field in its place while it is edited. */
 import { branchSwitch } from "chat/branches.js";
 import { button, el, icon, iconButton, newDomId, setAttribute, setText } from "chat/dom.js";
+import { Cut, isLong } from "chat/folds.js";
 import { clockTime } from "chat/format.js";
 
 export class UserView {
@@ -8,6 +9,7 @@ export class UserView {
     this.titleId = newDomId("user");
     this.title = el("h2", { class: "hidden", id: this.titleId });
     this.bubble = el("div", { class: "bubble", dir: "auto" });
+    this.cut = new Cut(this.bubble);
     this.note = el("p", { class: "note", hidden: true });
     this.copy = iconButton("Copy message", "copy", {
       onclick: ({ currentTarget }) => this.context.actions.copy(this.message.content, currentTarget),
@@ -21,6 +23,7 @@ export class UserView {
       { class: "user", tabindex: "-1", "aria-labelledby": this.titleId },
       this.title,
       this.bubble,
+      this.cut.button,
       this.note,
       this.row,
     );
@@ -32,6 +35,7 @@ export class UserView {
     const time = clockTime(item.message.timestamp);
     setText(this.title, time ? `You said, ${time}` : "You said");
     setText(this.bubble, item.message.content);
+    this.cut.suggest(isLong(item.message.content));
     setText(this.time, time);
     setAttribute(this.time, "datetime", item.message.timestamp);
     const isQueued = item.kind === "user" && context.state.status.queued.includes(item.turn.id);

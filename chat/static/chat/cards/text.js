@@ -1,6 +1,6 @@
 /** The text of one answer: its reasoning, its blocks, how it ended, what it cites. */
 import { button, el, icon, setAttribute, setText } from "chat/dom.js";
-import { Fold } from "chat/folds.js";
+import { Cut, Fold, isLong } from "chat/folds.js";
 import { duration } from "chat/format.js";
 import { Blocks } from "chat/html.js";
 import { parts } from "chat/registries.js";
@@ -18,10 +18,14 @@ class TextPart {
     this.prose = el("div", { class: "prose", dir: "auto" });
     this.isPlain = false;
     this.blocks = new Blocks(this.prose);
-    this.root = el("div", { class: "part text" }, this.prose);
+    this.cut = new Cut(this.prose);
+    this.root = el("div", { class: "part text" }, this.prose, this.cut.button);
   }
 
-  update({ message }, context) {
+  /** What somebody saw being written, and what stands last, is shown whole. */
+  update({ message, isLast }, context) {
+    this.isFollowed ||= message.writing;
+    this.cut.suggest(!isLast && !this.isFollowed && isLong(message.content));
     if (message === this.message) return;
     this.message = message;
     this.#reasoning(message);
