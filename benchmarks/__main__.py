@@ -108,6 +108,47 @@ def _print_stream(best: Result, arguments: argparse.Namespace) -> None:
     table(rows)
 
 
+# -- newcomers ---------------------------------------------------------------------------------------------------------
+
+
+def newcomers(arguments: argparse.Namespace) -> Result:
+    """N new conversations begin at the same time, and then go on: what a first turn costs beside a later one."""
+    arguments.turns = 1
+    shape = {"turns": 1, "tokens": arguments.tokens, "tps": arguments.tps}
+    shape |= {"sessions": arguments.sessions, "spread_seconds": arguments.spread}
+    switches = dict(pair.split("=", 1) for pair in arguments.setting)
+    rounds: list[Result] = []
+    with processes.stub(arguments.tokens, arguments.tps) as api_base:
+        for round in range(arguments.repeat):
+            floor = processes.run("baseline", kind="httpx", api_base=api_base, **shape)
+            with processes.chat_server(arguments.server, api_base, **switches) as server:
+                plan = {"url": server.ws_url, "pid": server.process.pid, "html": arguments.html, **shape}
+                seen = processes.run("load", newcomers=True, **plan)
+            runs = {"httpx": floor, "first turns": seen["first"], "later turns": seen["later"]}
+            rounds.append({name: summary(run, arguments) for name, run in runs.items()})
+            _print_newcomers(rounds[-1])
+            print(f"round {round + 1} of {arguments.repeat} done", file=sys.stderr)
+    return {"all": rounds, "lost": sum(run["lost"] for runs in rounds for run in runs.values())}
+
+
+def _print_newcomers(runs: Result) -> None:
+    rows: list[Sequence[str]] = [("", "CPU s/1000", "x httpx", "first ms p50/p99", "gap ms p99", "last/ideal", "lost")]
+    floor = runs["httpx"]["cpu_per_1000"]
+    for name, run in runs.items():
+        figures = (f"{run['cpu_per_1000']:.3f}", f"{run['cpu_per_1000'] / floor:.2f}")
+        first = f"{run['first_p50'] * 1000:.0f}/{run['first_p99'] * 1000:.0f}"
+        rows.append(
+            (name, *figures, first, f"{run['gap_p99'] * 1000:.0f}", f"{run['last_over_ideal']:.2f}", str(run["lost"]))
+        )
+    table(rows)
+    new, old = runs["first turns"], runs["later turns"]
+    ratios = (
+        f"{what} {new[key] / old[key]:.2f}"
+        for what, key in (("CPU", "cpu_per_1000"), ("first token p50", "first_p50"), ("p99", "first_p99"))
+    )
+    print(f"first over later: {', '.join(ratios)}")
+
+
 # -- the knee ----------------------------------------------------------------------------------------------------------
 
 
@@ -302,6 +343,16 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     command.add_argument("--html", action="store_true", help="the page's mode: answers arrive rendered")
     command.add_argument("--repeat", type=int, default=1, help="rounds; the one with the least CPU is shown")
     command.add_argument("--baseline", nargs="*", default=BASELINES, choices=BASELINES)
+    command.add_argument("--setting", action="append", default=[], metavar="NAME=VALUE", help="of the environment")
+
+    command = commands.add_parser("newcomers", help=newcomers.__doc__)
+    command.set_defaults(run=newcomers)
+    command.add_argument("--sessions", type=int, default=50)
+    command.add_argument("--tokens", type=int, default=200, help="of each answer")
+    command.add_argument("--tps", type=int, default=50, help="tokens per second of each answer; 0: unpaced")
+    command.add_argument("--spread", type=float, default=1.0, help="sessions start within so many seconds")
+    command.add_argument("--html", action="store_true", help="the page's mode: answers arrive rendered")
+    command.add_argument("--repeat", type=int, default=1, help="rounds, each with a server of its own")
     command.add_argument("--setting", action="append", default=[], metavar="NAME=VALUE", help="of the environment")
 
     command = commands.add_parser("knee", help=knee.__doc__)

@@ -42,6 +42,7 @@ class Plan:
     html: bool = False
     spread_seconds: float = 1.0  # people do not press their keys at the same moment
     warm_turns: int = 1  # of each session, before the measured ones
+    newcomers: bool = False  # measure each session's first turn, then a later one
     idle_seconds: float = 0.0  # watch so long at the end what idle connections cost
     question_words: int = 8
     windows: tuple[tuple[int, int], ...] = ()  # first and last turn: the server's CPU per turn in between
@@ -159,6 +160,10 @@ async def load(plan: Plan) -> dict[str, Any]:
     }
     if plan.windows:
         result["windows"] = await windows(plan, pages[0])
+    elif plan.newcomers:
+        result |= {"first": await measured(plan, pages)}
+        await asyncio.sleep(SETTLE_SECONDS)
+        result |= {"later": await measured(plan, pages)}
     elif plan.turns:
         for _ in range(plan.warm_turns):
             await asyncio.gather(*(page.ask(5, 0) for page in pages))

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import uuid
 
+from django.db import IntegrityError, transaction
+
 from chat.actions.accepted import Accepted, by_client_id, owned
 from chat.actions.answer import store_answer
 from chat.actions.limits import (
     check_limits,
 )
 from chat.conf import agents
-from chat.exceptions import Conflict
+from chat.exceptions import Conflict, NotFound
 from chat.mends.locks import brief_transaction
+from chat.mends.statements import insert
 from chat.models import Conversation, Message
 from chat.owners import Owner
 
@@ -25,8 +28,7 @@ def accept_message(
     `new_agent` allows the conversation to be made if it has no row yet. The same `client_id` again returns the first
     message. Raises: NotFound, Conflict, Busy, RateLimited.
     """
-    greeting = _create(owner, id, new_agent) if new_agent else []
-    conversation = owned(owner, id)
+    conversation, greeting = _opened(owner, id, new_agent)
     if client_id and (known := by_client_id.first(id, client_id)):
         if known.content != content:
             raise Conflict("A message with this id, but another text, was accepted before.")
@@ -39,13 +41,25 @@ def accept_message(
     return Accepted(conversation=conversation, records=(*greeting, message), message=message, turn=message.id)
 
 
-def _create(owner: Owner, id: uuid.UUID, agent_key: str) -> list[Message]:
-    """Make the conversation's row if there is none; return the agent's greeting as a record."""
-    defaults = {"agent_key": agent_key, **owner.fields}
-    conversation, is_new = Conversation.objects.get_or_create(id=id, defaults=defaults)
+def _opened(owner: Owner, id: uuid.UUID, new_agent: str | None) -> tuple[Conversation, list[Message]]:
+    """Return the owner's conversation, made if need be, and its first records. Raises: NotFound."""
+    try:
+        return owned(owner, id), []
+    except NotFound:
+        if new_agent is None:
+            raise
+        return _create(owner, id, new_agent)
+
+
+def _create(owner: Owner, id: uuid.UUID, agent_key: str) -> tuple[Conversation, list[Message]]:
+    """Make the conversation, with the agent's greeting as a record, unless another page is faster. Raises: NotFound."""
+    conversation = Conversation(id=id, agent_key=agent_key, **owner.fields)
+    try:
+        with transaction.atomic():
+            insert(conversation)
+    except IntegrityError:
+        return owned(owner, id), []
     spec = agents()[agent_key]
-    if not (is_new and spec.greeting):
-        return []
-    greeting = Message(kind=Message.Kind.ASSISTANT, content=spec.greeting, agent=spec.name)
-    conversation.append(greeting)
-    return [greeting]
+    greeting = [Message(kind=Message.Kind.ASSISTANT, content=spec.greeting, agent=spec.name)] if spec.greeting else []
+    conversation.append(*greeting)
+    return conversation, greeting

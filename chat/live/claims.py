@@ -15,7 +15,7 @@ from django.db.models import QuerySet
 from chat.clock import Now
 from chat.exceptions import NotFound
 from chat.mends.locks import brief_transaction
-from chat.mends.statements import update
+from chat.mends.statements import insert, update
 from chat.models import ChatSession, Conversation, Message, ServerProcess
 
 CHECKPOINT_SECONDS = 0.5  # longest wait for somebody else's lock
@@ -28,7 +28,7 @@ class Claim:
     conversation: Conversation
     session: ChatSession | None  # None: no turn waits, and the conversation is nobody's
     closed: tuple[Message, ...]  # what a dead owner left open, now records
-    queued: tuple[uuid.UUID, ...]
+    queued: tuple[Message, ...]  # the turns that no agent has begun, oldest first
 
 
 @brief_transaction()
@@ -45,21 +45,34 @@ def claim(id: uuid.UUID, process: ServerProcess) -> Claim | uuid.UUID:
     owner = conversation.owner_process_id
     if owner and owner != process.id and ServerProcess.is_alive(owner):
         return owner
-    closed = tuple(conversation.close_open(Message.Status.INTERRUPTED))
-    reasons = ChatSession.EndReason
-    conversation.release(reasons.REPLACED if owner == process.id else reasons.LOST)  # one of ours may still be leaving
-    queued = tuple(turn.id for turn in conversation.queued)
+    closed = () if _is_at_rest(conversation) else _take_over(conversation, process)
+    queued = tuple(conversation.queued)
     if not queued:
         return Claim(conversation=conversation, session=None, closed=closed, queued=())
     conversation.raise_fence(process)
-    session = ChatSession.objects.create(
+    session = ChatSession(
         conversation=conversation,
         user_id=conversation.user_id,
         agent_key=conversation.agent_key,
         process=process,
         fence=conversation.fence,
     )
+    insert(session)
     return Claim(conversation=conversation, session=session, closed=closed, queued=queued)
+
+
+def _is_at_rest(conversation: Conversation) -> bool:
+    """True if nobody owns it and nothing is open, as with each new one."""
+    return conversation.owner_process_id is None and conversation.state == Conversation.State.IDLE
+
+
+def _take_over(conversation: Conversation, process: ServerProcess) -> tuple[Message, ...]:
+    """Close what a dead owner has left, or an agent of ours that is still leaving; return the new records."""
+    reasons = ChatSession.EndReason
+    reason = reasons.REPLACED if conversation.owner_process_id == process.id else reasons.LOST
+    closed = conversation.close_open(Message.Status.INTERRUPTED)
+    conversation.release(reason)
+    return tuple(closed)
 
 
 @brief_transaction(seconds=CHECKPOINT_SECONDS)

@@ -99,7 +99,8 @@ class AgentSession:
         self._abort: Callable[[], object] | None = None
         name = self.spec.name if self.spec else conversation.agent_key
         self._hold = Hold(conversation.id, conversation.fence)
-        self._progress = Progress(self.outbox, conversation.owner, agent=name, queued=list(claimed.queued))
+        queued = [turn.id for turn in claimed.queued]
+        self._progress = Progress(self.outbox, conversation.owner, agent=name, queued=queued)
         self._recorder = Recorder(self._hold, self._progress, self.outbox, agent=name)
         self._questions = Questions(self._hold, self._progress, halted=lambda: self.halted)
         self._turns = Turns(
@@ -110,6 +111,7 @@ class AgentSession:
             self.outbox,
             self.record,
             agent=name,
+            first=claimed.queued[0],
             give_way=lambda: self.close(ChatSession.EndReason.REPLACED),
         )
 

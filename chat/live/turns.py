@@ -39,13 +39,18 @@ class Turns:
         record: ChatSession,
         *,
         agent: str,
+        first: Message,
         give_way: Callable[[], None],
     ) -> None:
-        """`agent`: the root agent's name; `give_way`: end the session, whose agent remembers another transcript."""
+        """`agent`: the root agent's name; `first`: the turn that waits, for which the session was started.
+
+        `give_way`: end the session, whose agent remembers another transcript.
+        """
         self._hold, self._progress, self._recorder, self._questions = hold, progress, recorder, questions
         self._outbox = outbox
         self._record = record
         self._agent = agent
+        self._first = first
         self._give_way = give_way
         self._inbox: Inbox[uuid.UUID | None] = Inbox(INBOX_CAPACITY)
         self._remembers: Any = NO_AGENT  # the turn with which the agent's memory ends
@@ -81,12 +86,15 @@ class Turns:
     # -- the agent's side -------------------------------------------------------------------------------------------
 
     def history(self) -> list[Message]:
-        """The transcript before the first turn that waits. Read without the lock: nothing moves before that turn."""
-        with self._hold.transaction() as conversation:
-            waiting = conversation.queued
-        self._remembers = waiting[0].follows if waiting else conversation.head
+        """The transcript before the first turn. Read without the lock: nothing moves before a turn that waits.
+
+        If that one was stopped meanwhile, `_begin` finds that the agent lacks it.
+        """
+        self._remembers = self._first.follows
+        if self._first.seq == 1:
+            return []  # nothing was said before
         with connected():
-            return conversation.records_to(self._remembers)
+            return Conversation(id=self._hold.conversation_id).records_to(self._remembers)
 
     def fail_waiting(self, failure: Failure) -> None:
         """End every turn that waits: the next agent would fare no better, and be started for ever."""

@@ -36,6 +36,7 @@ TESTED = {
     "httpx2": "2.16.2",
     "langroid": "0.69.16",
     "openai": "3.54.0",
+    "pydantic-settings": "2.16.3",
     "python-dotenv": "1.2.4",
     "tiktoken": "0.14.0",
 }

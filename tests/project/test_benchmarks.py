@@ -37,6 +37,18 @@ def test_a_small_run_loses_nothing_and_writes_its_figures(mode, tmp_path):
     assert all(run["cpu_per_1000"] > 0 for run in best.values())
 
 
+def test_first_turns_are_measured_beside_later_ones(tmp_path):
+    done = bench(
+        *("--json", str(tmp_path / "figures.json"), "newcomers", "--sessions", "2", "--tokens", "30"),
+        *("--tps", "0", "--spread", "0"),
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    (runs,) = json.loads((tmp_path / "figures.json").read_text())["all"]
+    assert set(runs) == {"httpx", "first turns", "later turns"}
+    assert "first over later: CPU" in done.stdout
+
+
 def test_the_knee_is_where_answers_begin_to_come_late(monkeypatch, capsys):
     late = {20: 1.0, 40: 1.1, 80: 1.3}
     run = {"gap_p99": 0.2, "first_p99": 0.1, "cpu_per_1000": 0.2, "cpu_share": 0.5, "lost": 0}

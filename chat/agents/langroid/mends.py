@@ -260,6 +260,19 @@ TOOL_DEFAULTS = Mend(
     without="an agent takes five times as long to make",
 )
 
+CONFIGS = Mend(
+    name="configs without a search",
+    place="chat/agents/langroid/configs.py",
+    packages=("pydantic-settings",),
+    needs=(
+        Needs("pydantic_settings", "BaseSettings"),
+        Needs("pydantic_settings.main", "BaseSettings.__init__", takes="_env_file _secrets_dir _cli_parse_args"),
+        Needs("pydantic_settings.main", "BaseSettings.settings_customise_sources"),
+        Needs("pydantic_settings.main", "BaseSettings._settings_build_values", takes="sources init_kwargs"),
+    ),
+    without="a new session's agent takes seven times as long to make",
+)
+
 TOKEN_COUNTS = Mend(
     name="tokens by length",
     place=SETUP,
@@ -306,6 +319,7 @@ MENDS = (
         SITE_MODEL,
         CLIENTS,
         TOOL_DEFAULTS,
+        CONFIGS,
         TOKEN_COUNTS,
         MOCK_MODEL,
         DOTENV,

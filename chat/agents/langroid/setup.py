@@ -213,6 +213,7 @@ def _prepare() -> None:
         mends.STDOUT: _keep_stdout,
         mends.REWIND: _rewind_to_what_is_gone,
         mends.TOOL_DEFAULTS: _make_tools_once,
+        mends.CONFIGS: _make_configs_quickly,
         mends.TOKEN_COUNTS: _count_tokens_by_length,
     }.items():
         if mend.holds:
@@ -474,6 +475,12 @@ def _make_tools_once() -> None:
         return copy.deepcopy(values[f])
 
     ToolMessage.default_value = classmethod(default_value)  # type: ignore[method-assign, assignment]  # patched
+
+
+def _make_configs_quickly() -> None:
+    from chat.agents.langroid import configs  # imports pydantic
+
+    configs.make_quickly()
 
 
 BYTES_PER_TOKEN = 4  # of English; three bytes, that is one character, of Chinese are most of a token
