@@ -75,6 +75,8 @@ SETTINGS: dict[str, Setting] = {
     "MAX_TOOL_RESULT_TOKENS": Setting(
         8000, int, "Longest result that a model is given, unless its tool says `_max_result_tokens`.", 1
     ),
+    "MAX_OWNER_FILE_BYTES": Setting(1_000_000_000, int, "Bytes of one owner's attachments; 0: no limit.", 0),
+    "MAX_SITE_FILE_BYTES": Setting(0, int, "Bytes of all attachments; 0: no limit.", 0),
     "FRAMES_PER_SECOND": Setting(20.0, float, "Frames of one connection per second, of any type.", 0.1),
     "FRAMES_BURST": Setting(40, int, "Frames of one connection that may come at once.", 1),
     "MAX_SOCKETS": Setting(10, int, "Connections of one owner; the oldest is closed with 4409.", 1),

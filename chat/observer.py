@@ -10,12 +10,13 @@ been abandoned each of them raises `AgentGone`, which nothing on the way may swa
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, Literal, Protocol
 
 Status = Literal["complete", "stopped", "interrupted", "error", "rejected"]
 FinishReason = Literal["stop", "length", "tool", "filtered", "cut"]
 Basis = Literal["reported", "estimated"]
+PartKind = Literal["text", "image", "audio", "pdf", "file", "table", "json", "diff"]
 QuestionKind = Literal["text", "choice", "approval", "file"]
 
 
@@ -103,6 +104,19 @@ class ToolOutcome:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Part:
+    """Something that an agent shows beside its words."""
+
+    kind: PartKind
+    name: str = ""
+    alt: str = ""  # of an image: what it shows, for those who do not see it
+    text: str = ""  # Markdown: of a text all of it, else what stands in its place where it cannot be shown
+    fields: dict[str, Any] = field(default_factory=dict)  # by its kind: `docs/protocol.md`
+    file: BinaryIO | None = None  # all of it, to be kept as an attachment
+    file_name: str = ""  # of the attachment, where it has not the part's
+
+
+@dataclass(frozen=True, kw_only=True)
 class TaskRun:
     """A sub-agent's task that starts to run (never the root task)."""
 
@@ -182,6 +196,9 @@ class Observer(Protocol):
 
     def tool_ended(self, tool_call_id: str, outcome: ToolOutcome) -> None:
         """Exactly one for each `tool_started`, whatever happened."""
+
+    def show(self, part: Part, place: Place) -> None:
+        """Show something in its place, beside what is said. Raises: TooLarge, LimitReached, of its file."""
 
     def task_started(self, task: TaskRun) -> None: ...
 

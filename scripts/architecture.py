@@ -31,7 +31,7 @@ FLOORS = [
     "agents",
     "agents/langroid",
     "agents/provider",
-    "models",
+    "models parts",
     "files",
     "assets owners addresses origins observer wire markdown layers redis_layer",
     "mends",

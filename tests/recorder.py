@@ -29,6 +29,7 @@ from chat.observer import (
     Answer,
     Failure,
     LlmOutcome,
+    Part,
     Place,
     Question,
     TaskRun,
@@ -124,6 +125,9 @@ class Recorder:
         self.said.append(("tool", tool_call_id))
         error = f" [{outcome.error}]" if outcome.error else ""
         self._note(f"tool_end {self.name(tool_call_id, 't')} {outcome.status}{error}: {outcome.result}")
+
+    def show(self, part: Part, place: Place) -> None:
+        self.lines.append(f"show {part.kind} {part.name}")
 
     def task_started(self, task: TaskRun) -> None:
         under = f" under {self.name(task.parent_id, '?')}" if task.parent_id else ""

@@ -12,6 +12,7 @@ PATTERNS += ["done_if_tool", "typed", "done_sequence", "single_round", "done_if_
 PATTERNS += ["addressing", "recipient", "rewinding", "structured"]
 CHAT_AGENTS |= {name: {"FACTORY": f"tests.pattern_agents.{name}"} for name in PATTERNS}
 CHAT_AGENTS["endless"]["LIMITS"] = {"MODEL_CALLS": 10}
+CHAT_AGENTS |= {name: {"FACTORY": f"tests.part_agents.{name}"} for name in ("shows", "shows_at_once")}
 CHAT_AGENTS["assistant"] = {"FACTORY": "chat.demo.agents.assistant", "NAME": "Assistant", "STARTERS": ["Hello"]}
 CHAT_DEFAULT_AGENT = globals().get("CHAT_DEFAULT_AGENT") or "plain"
 CHAT_TURNS_PER_MINUTE = globals().get("CHAT_TURNS_PER_MINUTE", 10_000)

@@ -7,14 +7,14 @@ import uuid
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from django.db.models import BigIntegerField, Exists, F, Func, IntegerField, OuterRef, Q, QuerySet, Subquery
+from django.db.models import BigIntegerField, Exists, F, Func, IntegerField, OuterRef, Q, QuerySet, Subquery, Sum
 
 from chat.clock import Now
 from chat.conf import conf
 from chat.exceptions import Busy, LimitReached, RateLimited
 from chat.mends.locks import lock_name
 from chat.mends.statements import STAND_INS, Prepared
-from chat.models import Conversation, Message, ServerProcess
+from chat.models import Attachment, Conversation, Message, ServerProcess
 from chat.models.message import OPEN_TURN
 from chat.owners import Owner
 
@@ -65,6 +65,18 @@ def _check_quota(now: Row) -> None:
     most, most_bytes = conf.MAX_RECORDS, conf.MAX_STORED_BYTES
     if (most and (now.record_count or 0) >= most) or (most_bytes and (now.byte_count or 0) >= most_bytes):
         raise LimitReached("You have stored as much as you may. Delete conversations that you no longer need.")
+
+
+def check_files(owner: Owner, size_bytes: int) -> None:
+    """Whether there is room for another file. Inside the transaction that stores its row. Raises: LimitReached."""
+    lock_name(f"chat files {owner.id}")
+    mine, all = Attachment.objects.for_owner(owner), Attachment.objects.all()
+    for files, most, who in (
+        (mine, conf.MAX_OWNER_FILE_BYTES, "You have"),
+        (all, conf.MAX_SITE_FILE_BYTES, "This site has"),
+    ):
+        if most and (files.aggregate(sum=Sum("size_bytes"))["sum"] or 0) + size_bytes > most:
+            raise LimitReached(f"{who} no room for more files. Delete conversations that are no longer needed.")
 
 
 def _running_elsewhere(owner: Owner, conversation: Conversation) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from chat.observer import Answer, Question, QuestionKind
+from chat.observer import Answer, Part, Question, QuestionKind
 
 if TYPE_CHECKING:
     from langroid.language_models.base import LLMConfig
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from chat.models import Message
 
 Asker = Callable[[Question], Answer | None]
+Shower = Callable[[Part], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,7 @@ class AgentContext:
     resources: dict[str, Any] = field(default_factory=dict)  # yours to fill: lives with the conversation's session here
     agent: str = ""  # the agent's name, as people see it
     asker: Asker | None = None  # `Observer.ask` of the session
+    shower: Shower | None = None  # `Observer.show` of the session, at the place of the calling thread
 
     def llm(self, **changes: Any) -> LLMConfig:
         """Return the configuration of this site's model, see `llm_config`.
@@ -43,6 +45,21 @@ class AgentContext:
         if isinstance(config, MockConfig) and config.tokens_per_second and "MOCK_TOKENS_PER_SECOND" in self.settings:
             config.tokens_per_second = self.settings["MOCK_TOKENS_PER_SECOND"]
         return config
+
+    def show(self, thing: Any, *, name: str = "", alt: str = "") -> None:
+        """Show something in the chat, in order with what is said. From any tool, sub-agent, thread or coroutine.
+
+        A text is Markdown, or a diff; a DataFrame or a list of rows is a table; bytes, or a `Path`, are an image
+        (PNG, JPEG, GIF, WebP), audio, a PDF, or a file to be saved; a figure of Matplotlib or Plotly is an image;
+        all other values of JSON can be unfolded. `alt` says what an image shows. It is kept with the conversation.
+
+        Raises: TypeError for what cannot be shown; TooLarge, LimitReached; FileNotFoundError and its like of a path.
+        """
+        from chat.parts.things import part_of  # imports Pillow
+
+        part = part_of(thing, name=name, alt=alt)
+        if self.shower is not None:
+            self.shower(part)
 
     def ask(
         self,

@@ -50,6 +50,12 @@ class Progress:
         """True while no turn runs and none waits."""
         return self.turn is None and not self.queued
 
+    @property
+    def next_turn(self) -> uuid.UUID | None:
+        """The turn that waits to be begun."""
+        with self.lock:
+            return self.queued[0] if self.queued else None
+
     def status(self) -> Status:
         waits = self.state == Conversation.State.IDLE and self.queued
         return Status(

@@ -19,10 +19,13 @@ from typing import Any
 
 from django.utils import timezone
 
+from chat.actions.limits import check_files
 from chat.agents.langroid.holdback import HoldBack
 from chat.conf import conf
 from chat.exceptions import Busy, ChatError
 from chat.files import storage
+from chat.files.names import safe_name
+from chat.files.storage import Stored
 from chat.live.hold import Hold
 from chat.live.outbox import Outbox
 from chat.live.progress import Progress
@@ -30,7 +33,7 @@ from chat.live.snapshot import Snapshot
 from chat.mends.sqlite import has_place
 from chat.mends.statements import insert
 from chat.models import Attachment, Conversation, Message
-from chat.observer import Failure, LlmOutcome, Place, Status, TaskRun, ToolOutcome, ToolRun, Usage
+from chat.observer import Failure, LlmOutcome, Part, Place, Status, TaskRun, ToolOutcome, ToolRun, Usage
 from chat.wire import records
 from chat.wire.events import Error, Event, TaskEnd, TaskStart, error_event
 from chat.wire.values import clean, clean_json, visible
@@ -198,6 +201,31 @@ class Recorder:
         self._append(row, _error_frame(failure, str(row.id)))
         self._progress.tally.is_answered = True
 
+    # -- what is shown ------------------------------------------------------------------------------------------------
+
+    def show(self, part: Part, place: Place) -> None:
+        """Store what an agent shows: its file first, then in one transaction the file's row and the record."""
+        self._hold.check()
+        row = self._row(str(uuid.uuid4()), Message.Kind.ASSISTANT, place)
+        row.turn = row.turn or self._progress.next_turn  # a factory shows something: the turn that waits for it
+        row.status, row.content = Message.Status.COMPLETE, part.text
+        stored = storage.write(part.file, name=_file_name(part)) if part.file else None
+        try:
+            with self.storing:
+                with self._hold.transaction() as conversation:
+                    attached = self._attach(conversation, stored, _file_name(part), row.turn) if stored else None
+                    row.parts = [_part(part, attached)]
+                    conversation.append(row)
+                self.send(row)
+        except BaseException:
+            if stored:
+                storage.remove(stored.path)
+            raise
+
+    def _attach(self, conversation: Conversation, stored: Stored, name: str, turn: uuid.UUID | None) -> Attachment:
+        check_files(conversation.owner, stored.size_bytes)
+        return Attachment.objects.add(stored, owner=conversation.owner, name=name, conversation=conversation, turn=turn)
+
     # -- records ----------------------------------------------------------------------------------------------------
 
     def _row(self, id: str, kind: str, place: Place) -> Message:
@@ -292,6 +320,16 @@ class Recorder:
     def _open_answers(self) -> list[uuid.UUID]:
         with self._progress.lock:
             return [row.id for row in self._open.values() if row.kind == Message.Kind.ASSISTANT]
+
+
+def _file_name(part: Part) -> str:
+    return safe_name(part.file_name or part.name)
+
+
+def _part(part: Part, attached: Attachment | None) -> dict[str, Any]:
+    """The part as it is stored; its address is added where the record becomes an event."""
+    stored = {"kind": part.kind, "name": visible(clean(part.name)), "alt": visible(clean(part.alt)), **part.fields}
+    return stored | ({"attachment": attached.description()} if attached else {})
 
 
 def _task_end(start: TaskStart, *, status: str, usage: dict[str, Any] | None = None) -> TaskEnd:

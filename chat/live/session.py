@@ -48,6 +48,7 @@ from chat.observer import (
     Answer,
     Failure,
     LlmOutcome,
+    Part,
     Place,
     Question,
     Status,
@@ -335,6 +336,7 @@ class AgentSession:
             resources=self.resources,
             agent=spec.name,
             asker=self.ask,
+            shower=self._show_here,
         )
 
     def _refuse(self, error: BaseException) -> None:
@@ -429,6 +431,15 @@ class AgentSession:
     @off_loop
     def tool_ended(self, tool_call_id: str, outcome: ToolOutcome) -> None:
         self._recorder.tool_ended(tool_call_id, outcome)
+
+    @off_loop
+    def show(self, part: Part, place: Place) -> None:
+        self._recorder.show(part, place)
+
+    def _show_here(self, part: Part) -> None:
+        from chat.agents.langroid.scope import here
+
+        self.show(part, here(self, self.record.agent_key if self.spec is None else self.spec.name))
 
     @off_loop
     def task_started(self, task: TaskRun) -> None:

@@ -25,8 +25,7 @@ class AttachmentManager(models.Manager["Attachment"]):
 
         Raises: TooLarge, and what the storage raises.
         """
-        name = safe_name(name)
-        stored = storage.write(file, name=name)
+        stored = storage.write(file, name=safe_name(name))
         try:
             with transaction.atomic():
                 return self.add(stored, owner=owner, name=name, **fields)

@@ -13,7 +13,7 @@ from chat.observer import Answer
 from chat.paths import address_of
 from chat.wire import records
 from chat.wire.events import Event, ToolCall
-from chat.wire.frames import shorten
+from chat.wire.frames import encode, shorten
 
 LONG_CHARS = 16_000  # a text from here on may be cut in some frame
 OPEN_TURN = Q(kind="user", request_id=None, ended=None)  # of messages: turns that have not ended
@@ -117,7 +117,8 @@ class Message(models.Model):
     @property
     def size_bytes(self) -> int:
         """What its texts take in the database; with the file of a long result, about so much."""
-        stored = len(f"{self.content}{self.reasoning}".encode(errors="replace"))
+        parts = encode(self.parts) if self.parts else ""
+        stored = len(f"{self.content}{self.reasoning}{parts}".encode(errors="replace"))
         if not self.whole_id or not self.whole_chars:
             return stored
         return stored + stored * self.whole_chars // max(1, len(self.content))

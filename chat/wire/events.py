@@ -64,6 +64,7 @@ class MessageBody(Placed):
     error: NotRequired[dict[str, Any] | None]
     tool_calls: NotRequired[list[str]]
     sources: NotRequired[list[Any]]
+    parts: NotRequired[list[Any]]  # what is shown beside words; `content` stands for it where it cannot be
     # one that no frame holds
     truncated: NotRequired[bool]
     url: NotRequired[str]

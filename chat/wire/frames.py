@@ -38,7 +38,7 @@ def shorten(record: Event) -> Event:
     for name in ("tool_args", "sources", "answer"):
         if size_of(encode(holder.get(name))) > 8 * 1024:
             holder[name] = [] if name == "sources" else {}
-    budget = MAX_FRAME_BYTES - 40 * 1024 - size_of(encode(holder.get("html", "")))
+    budget = MAX_FRAME_BYTES - 40 * 1024 - size_of(encode([holder.get("html", ""), holder.get("parts")]))
     for name in ("content", "result", "error", "reasoning"):
         if isinstance(holder.get(name), str):
             holder[name] = _cut(holder[name], max(budget, 0))

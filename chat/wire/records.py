@@ -59,6 +59,10 @@ def attachment(item: Mapping[str, Any]) -> dict[str, Any]:
     return {**item, "url": address_of("chat:attachment", item["id"])}
 
 
+def _part(part: Mapping[str, Any]) -> dict[str, Any]:
+    return {**part, "attachment": attachment(part["attachment"])} if "attachment" in part else dict(part)
+
+
 def _with_task(event: P, row: Any) -> P:
     if row.depth:
         event["task"] = row.task
@@ -113,6 +117,8 @@ def _body(row: Any) -> MessageBody:
         body["tool_calls"] = row.tool_calls
         body["attachments"] = [attachment(item) for item in row.attachments]
         body["sources"] = row.sources
+        if row.parts:
+            body["parts"] = [_part(part) for part in row.parts]
         return body
     body["follows"] = text_or_none(row.follows)
     body["client_id"] = row.client_id

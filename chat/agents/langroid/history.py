@@ -56,14 +56,15 @@ def install(task: Task, records: Iterable[Message]) -> None:
     """Replace the message history of the root agent by what `records` say, in their order.
 
     Only what happened at depth 0 counts; sub-agents start empty. Answers to questions are not messages: they are in the
-    results of the tools that asked. A turn that failed or was stopped keeps its user message and the text that there
-    was. The history ends without open tool calls: the next user message is a plain one.
+    results of the tools that asked. Nor is what an agent showed beside its words. A turn that failed or was stopped
+    keeps its user message and the text that there was. The history ends without open tool calls: the next user message
+    is a plain one.
     """
     agent = task.agent
     messages: list[LLMMessage] = []
     step: _Step | None = None
     for record in records:
-        if record.depth or record.request_id:
+        if record.depth or record.request_id or record.parts:
             continue
         match record.kind:
             case "user":

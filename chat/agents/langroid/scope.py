@@ -272,6 +272,15 @@ class Scope:
 current: ContextVar[Scope | None] = ContextVar("chat_scope", default=None)
 
 
+def here(observer: Observer, agent: str) -> Place:
+    """Where this thread is in the observer's run; `agent`, the root, where nothing says so."""
+    now = current.get()
+    if now is None or now.observer is not observer:
+        return Place(agent=agent)
+    place = now.span.place(now.span.agent)
+    return replace(place, parent_id=now.tool) if now.tool else place
+
+
 def override(cls: type, name: str = "", *, mend: Mend = WATCH) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Replace the class's method `name` (else: of the function's name) where an observer watches.
 

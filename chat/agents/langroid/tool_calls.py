@@ -20,7 +20,7 @@ from langroid.agent.tools.orchestration import AgentDoneTool, DoneTool, FinalRes
 from langroid.mytypes import Entity
 from pydantic import ValidationError
 
-from chat.agents.langroid import loops, mends, tool_results
+from chat.agents.langroid import loops, mends, shown_results, tool_results
 from chat.agents.langroid.history import Call, calls_natively, result_messages, result_text
 from chat.agents.langroid.scope import Scope, ToolCall, TurnStopped, Watch, is_cancellation, override
 from chat.agents.provider import failures
@@ -90,7 +90,7 @@ def _unasked(now: Scope, agent: Agent, tool: ToolMessage, result: Any) -> Any:
 
 def _told(now: Scope, agent: Agent, tool: ToolMessage, call: ToolCall, result: Any) -> Any:
     """What the task gets of a tool's result. Nothing at all would end its turn, which few tasks mean."""
-    bounded = tool_results.bounded(agent, tool, result)
+    bounded = tool_results.bounded(agent, tool, shown_results.shown(now, result))
     result, call.whole, call.model_chars = bounded.result, bounded.whole, bounded.chars
     call.result = _text_of(result)
     task = now.span.task

@@ -36,6 +36,7 @@
  * @property {object|null} [error]
  * @property {string[]} [tool_calls]
  * @property {any[]} [sources]
+ * @property {any[]} [parts]  what is shown beside words; `content` stands for it where it cannot be
  * @property {boolean} [truncated]  no frame holds it: `url` has all of it
  * @property {string} [url]
  */

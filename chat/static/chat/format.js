@@ -39,6 +39,13 @@ export function figure(number) {
   return numberFormat(options).format(number);
 }
 
+/** "512 B", "12 kB", "3.4 MB" @param {number} count */
+export function bytes(count) {
+  if (count < 1000) return `${count} B`;
+  const [value, unit] = count < 999_500 ? [count / 1000, "kB"] : [count / 1e6, "MB"];
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${unit}`;
+}
+
 /** "1,204 tokens", "about 1,200 tokens" where nobody has counted them */
 export function tokenCount(tokens, isEstimated) {
   if (!isEstimated) return `${figure(tokens)} tokens`;

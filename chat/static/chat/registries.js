@@ -26,6 +26,12 @@ class Registry {
 /** Components for the parts of a reply, by the kind that `transcript.js` gives them. */
 export const parts = new Registry("text");
 
+/**
+ * What shows a part of a message (`parts`), by its kind.
+ * @type {Registry} of functions: (part: object) => Element
+ */
+export const shown = new Registry("file");
+
 /** Components for one tool call, by the tool's name. `ANY_TOOL` is the card of all others. */
 export const ANY_TOOL = "*";
 export const tools = new Registry(ANY_TOOL);

@@ -6,7 +6,8 @@
  * @typedef {{kind: "text", key: string, message: Message}} TextPart
  * @typedef {{kind: "tools", key: string, tools: object[]}} ToolsPart  tool calls in a row
  * @typedef {{kind: "task", key: string, task: object, parts: Part[], steps: number, tokens: number, isEstimated: boolean, cost: number, activity: string}} TaskPart
- * @typedef {TextPart|ToolsPart|TaskPart} Part
+ * @typedef {{kind: "shown", key: string, message: Message}} ShownPart  what an agent shows beside its words
+ * @typedef {TextPart|ToolsPart|TaskPart|ShownPart} Part
  * @typedef {{kind: "reply", key: string, agent: string, time: string, parts: Part[], tokens: number, isEstimated: boolean, cost: number, durationMs: number, text: string}} Reply
  * @typedef {{kind: "answer", key: string, message: Message}} Answer  of the user, inside a turn
  * @typedef {{index: number, count: number, previous: string|null, next: string|null, isReply: boolean}} Branch
@@ -58,6 +59,9 @@ const isVisible = (message) =>
   Boolean(message.content.trim() || message.reasoning || message.error) ||
   message.blocks.some(Boolean) ||
   !["complete", undefined].includes(message.status);
+
+/** Whether it has more than words to show; its words only stand in for that. */
+const isShown = ({ parts }) => Boolean(parts?.some(({ kind }) => kind !== "text"));
 
 /** The turns from the first that the page has to `head`. */
 function pathTo(head, starts) {
@@ -127,16 +131,16 @@ function placeInTasks(turn) {
   return places;
 }
 
-/** A task stands right after the tool call that started it, and that where the first of the two was seen. */
+/** What a tool call has made (a task, something shown) stands right after it, and that where the first was seen. */
 function rank(items) {
   const tools = new Map(items.filter(({ kind }) => kind === "tool").map((item) => [item.entry.id, item]));
   for (const item of items) item.rank = item.order;
   for (const item of items) {
-    const caller = item.kind === "task" && tools.get(item.entry.parent_id);
+    const caller = item.kind !== "tool" && tools.get(item.entry.parent_id);
     if (caller) caller.rank = Math.min(caller.rank, item.order);
   }
   for (const item of items) {
-    const caller = item.kind === "task" && tools.get(item.entry.parent_id);
+    const caller = item.kind !== "tool" && tools.get(item.entry.parent_id);
     if (!caller) continue;
     item.rank = caller.rank;
     caller.order = Math.min(caller.order, item.order - 0.5);
@@ -168,7 +172,8 @@ function segments(turn, turnId) {
 function partsOf(items, places) {
   const parts = [];
   for (const { kind, entry } of items) {
-    if (kind === "message" && isVisible(entry)) parts.push({ kind: "text", key: entry.id, message: entry });
+    if (kind === "message" && isShown(entry)) parts.push({ kind: "shown", key: entry.id, message: entry });
+    else if (kind === "message" && isVisible(entry)) parts.push({ kind: "text", key: entry.id, message: entry });
     if (kind === "task") parts.push(taskPart(entry, places));
     if (kind !== "tool") continue;
     const last = parts.at(-1);

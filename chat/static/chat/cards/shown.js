@@ -1,0 +1,69 @@
+/** What an agent shows beside its words: pictures, sound, files. Tables, JSON and diffs have files of their own. */
+import { el, icon } from "chat/dom.js";
+import { bytes } from "chat/format.js";
+import { parts, shown } from "chat/registries.js";
+
+class ShownPart {
+  constructor() {
+    this.root = el("div", { class: "part shown-parts" });
+  }
+
+  update({ message }) {
+    if (message === this.message) return;
+    const isSame = JSON.stringify(message.parts) === JSON.stringify(this.message?.parts);
+    this.message = message;
+    if (isSame) return; // a record that comes again must not fold up what was unfolded
+    this.root.replaceChildren(...message.parts.map((part) => shown.of(part.kind)(part)));
+  }
+}
+
+/** The line below what is shown: its name, what there is to say of it, and where all of it is. */
+export function caption({ kind, name, attachment }, ...notes) {
+  const size = attachment && bytes(attachment.size);
+  const title = el("bdi", { class: "shown-name" }, name || attachment?.name || "");
+  const said = [...notes, size].filter(Boolean).join(" · ");
+  return el(
+    "figcaption",
+    { class: "shown-caption" },
+    kind === "pdf" ? el("a", { href: attachment.url, target: "_blank", rel: "noopener" }, title) : title,
+    said && el("span", { class: "card-figures" }, said),
+    attachment && download(attachment),
+  );
+}
+
+function download({ name, url }) {
+  return el(
+    "a",
+    { class: "shown-download", href: `${url}?download=1`, download: name, "aria-label": `Download ${name}` },
+    icon("download"),
+  );
+}
+
+const figure = (part, ...children) => el("figure", { class: "shown", "data-kind": part.kind }, ...children);
+
+shown.register("image", (part) => {
+  const { attachment, width, height, alt, name } = part;
+  const image = el("img", { src: attachment.url, width, height, alt: alt || name, loading: "lazy" });
+  const link = el("a", { class: "shown-image", href: attachment.url, target: "_blank", rel: "noopener" }, image);
+  return figure(part, link, caption(part));
+});
+
+shown.register("audio", (part) => {
+  const { attachment, name } = part;
+  const player = el("audio", { controls: true, preload: "none", src: attachment.url, "aria-label": name });
+  return figure(part, player, caption(part));
+});
+
+function fileCard(part) {
+  const line = caption(part);
+  line.prepend(icon("file"));
+  return figure(part, line);
+}
+
+shown.register("pdf", fileCard);
+shown.register("file", fileCard);
+
+// Beside other parts: alone it is the message's own text.
+shown.register("text", ({ text }) => el("p", { dir: "auto" }, text ?? ""));
+
+parts.register("shown", ShownPart);

@@ -1,0 +1,98 @@
+"""What agents show beside their words, on the page: seen, sorted, unfolded, saved, and accessible in every look."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.chat import ANSWER_MS, Chat, check
+from tests.browser.test_states import LOOKS
+from tests.part_things import picture
+
+KINDS = ["image", "table", "long_table", "json", "diff", "audio", "pdf", "svg"]
+
+
+@pytest.fixture
+def shows(page: Page, server) -> Chat:
+    chat = Chat(page, server.url).open()
+    page.locator("input[name=agent][value=shows]").check()
+    chat.connected()
+    return chat
+
+
+def show(chat: Chat, *kinds: str) -> None:
+    before = chat.replies.count()
+    for what in kinds:
+        chat.say(f'[[tool=show args={json.dumps({"what": what})} then.text="Here is the {what}."]]')
+        before += 1
+        chat.answered(before)
+
+
+def test_each_kind_is_accessible_and_inside_its_edges(shows):
+    show(shows, *KINDS)
+    shows.page.locator(".shown details:not([open]) > summary").first.click()
+    for name, (media, width, direction) in LOOKS.items():
+        shows.page.emulate_media(**{"color_scheme": "light", "forced_colors": "none", "reduced_motion": None} | media)
+        shows.page.set_viewport_size({"width": width, "height": 720})
+        shows.page.evaluate(f"() => document.documentElement.dir = '{direction}'")
+        check(shows.page, name)
+
+
+def test_an_image_is_seen_with_its_words_before_and_after_a_reload(shows):
+    show(shows, "image")
+    for _ in range(2):
+        image = shows.page.locator(".shown img")
+        expect(image).to_have_attribute("alt", "as it is")
+        image.scroll_into_view_if_needed()
+        shows.page.wait_for_function("() => document.querySelector('.shown img').naturalWidth === 320")
+        assert shows.page.locator(".reply .part").first.get_attribute("class") == "part"  # the tool stands before it
+        shows.page.reload()
+        shows.connected()
+
+
+def test_a_table_is_sorted_by_its_columns(shows):
+    show(shows, "table")
+    cells = shows.page.locator(".shown-table td:first-child")
+    assert cells.all_text_contents() == ["Rome", "Paris", "Łódź"]
+    millions = shows.page.get_by_role("button", name="Millions")
+    millions.click()
+    assert cells.all_text_contents() == ["Paris", "Rome", "Łódź"]
+    expect(shows.page.locator("th[aria-sort=ascending]")).to_have_text("Millions")
+    millions.click()
+    assert cells.all_text_contents() == ["Rome", "Paris", "Łódź"]
+    shows.page.get_by_role("button", name="City").press("Enter")
+    assert cells.all_text_contents() == ["Łódź", "Paris", "Rome"]
+
+
+def test_a_file_is_saved_under_its_name(shows):
+    show(shows, "long_table", "svg")
+    expect(shows.page.locator(".shown-caption").first).to_contain_text("200 of 5,000 rows")
+    for at, (name, part) in enumerate([("a long_table.csv", b"City,Millions"), ("a svg.svg", b"<svg")]):
+        with shows.page.expect_download() as saved:
+            shows.page.locator(".shown-download").nth(at).click()
+        assert saved.value.suggested_filename == name
+        with open(saved.value.path(), "rb") as file:
+            assert file.read().startswith(part)
+
+
+def test_json_is_unfolded_level_by_level(shows):
+    show(shows, "json")
+    json_view = shows.page.locator(".json")
+    expect(json_view).to_contain_text("works1 item")
+    expect(json_view).not_to_contain_text("1843")
+    for _ in range(2):
+        json_view.locator("details:not([open]) > summary").first.click()
+    expect(json_view).to_contain_text("1843")
+
+
+def test_what_is_shown_is_seen_at_once_in_a_second_page(shows, context):
+    shows.say("[[tokens=1]]")
+    shows.answered()
+    other = context.new_page()
+    other.goto(shows.page.url)
+    Chat(other, "").connected()
+    show(shows, "image")
+    expect(other.locator(".shown img")).to_have_attribute("width", "320", timeout=ANSWER_MS)
+    assert picture()

@@ -1,0 +1,86 @@
+"""Agents that show things beside their words, for end-to-end tests. Their model is `tests/stub_llm.py`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import langroid as lr
+from langroid.agent.chat_document import ChatDocMetaData, ChatDocument
+from langroid.mytypes import Entity
+from langroid.parsing.file_attachment import FileAttachment
+
+from chat.agents import AgentContext
+from chat.agents.llm import llm_config
+from tests.part_things import THINGS
+
+
+def shows(context: AgentContext) -> lr.ChatAgent:
+    """Tools that show: `show` from where it is told to, `give` as its result."""
+
+    class Show(lr.ToolMessage):
+        request: str = "show"
+        purpose: str = "To show <what> from <where>."
+        what: str = "image"
+        where: str = "here"
+        times: int = 1
+
+        def handle(self) -> str:
+            def show() -> None:
+                for _ in range(self.times):
+                    context.show(THINGS[self.what], name=f"a {self.what}", alt="as it is")
+
+            async def show_later() -> None:
+                await asyncio.sleep(0)
+                show()
+
+            if self.where == "thread":
+                thread = threading.Thread(target=show)
+                thread.start()
+                thread.join()
+            elif self.where == "coroutine":
+                asyncio.run(show_later())
+            elif self.where == "sub-agent":
+                helper = lr.ChatAgent(lr.ChatAgentConfig(name="Helper", **config))
+                helper.enable_message(Show)
+                order = f'[[tool=show args={{"what":"{self.what}"}} then.text="DONE"]]'
+                lr.Task(helper, interactive=False, name="Helper").run(order, turns=4)
+            else:
+                show()
+            return "shown"
+
+    class Give(lr.ToolMessage):
+        request: str = "give"
+        purpose: str = "To give back <what>."
+        what: str = "table"
+
+        def handle(self) -> Any:
+            if self.what == "files":
+                file = FileAttachment(content=THINGS["image"], filename="seen.png", mime_type="image/png")
+                metadata = ChatDocMetaData(sender=Entity.AGENT)
+                return ChatDocument(content="one file", files=[file], metadata=metadata)
+            return THINGS[self.what]
+
+    class Die(lr.ToolMessage):
+        request: str = "show_and_die"
+        purpose: str = "To show something and end the process."
+
+        def handle(self) -> str:
+            context.show(THINGS["image"], name="last words.png")
+            Path(os.environ["DATA_DIR"], "shown").touch()
+            threading.Event().wait(30)
+            return "never"
+
+    config: dict[str, Any] = {"llm": llm_config(), "use_functions_api": True, "use_tools": False}
+    agent = lr.ChatAgent(lr.ChatAgentConfig(name="Shows", **config))
+    agent.enable_message([Show, Give, Die])
+    return agent
+
+
+def shows_at_once(context: AgentContext) -> lr.ChatAgent:
+    """Shows something while it is made."""
+    context.show({"made": True}, name="the factory")
+    return lr.ChatAgent(lr.ChatAgentConfig(name="At once", llm=llm_config()))

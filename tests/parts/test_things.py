@@ -1,0 +1,256 @@
+"""What an agent shows becomes a part: which kind, how much of it, and nothing that could run."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+import types
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy
+import pandas
+import pytest
+from PIL import Image
+from pydantic import BaseModel
+
+from chat.exceptions import BadFrame, TooLarge
+from chat.files import images
+from chat.parts.things import part_of, part_of_result
+from chat.wire.frames import encode
+
+DIFF = "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n"
+
+
+def picture(format: str = "PNG", size: tuple[int, int] = (40, 20), **options) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", size, "teal").save(file, format, **options)
+    return file.getvalue()
+
+
+class Person(BaseModel):
+    name: str
+    born: int
+
+
+@dataclass
+class Point:
+    x: float
+    y: float
+
+
+@pytest.mark.parametrize(
+    ("thing", "kind"),
+    [
+        ("**hello**", "text"),
+        (DIFF, "diff"),
+        ("--- a title\nno diff", "text"),
+        (picture(), "image"),
+        (bytearray(picture("JPEG")), "image"),
+        (picture("GIF"), "image"),
+        (picture("WEBP"), "image"),
+        (Image.new("CMYK", (2, 2)), "image"),
+        (b"%PDF-1.7", "pdf"),
+        (b"ID3\x04", "audio"),
+        (b"<svg onload='x()'></svg>", "file"),
+        (b"<!doctype html>", "file"),
+        (b"PK\x03\x04", "file"),
+        (pandas.DataFrame({"a": [1]}), "table"),
+        (pandas.Series([1, 2], name="a"), "table"),
+        ([{"a": 1}, {"b": 2}], "table"),
+        ([(1, 2), (3, 4)], "table"),
+        ([Person(name="Ada", born=1815)], "table"),
+        ([Point(1, 2)], "table"),
+        ({"a": [1]}, "json"),
+        ([1, 2, 3], "json"),
+        ([], "json"),
+        (Person(name="Ada", born=1815), "json"),
+        (Point(1, 2), "json"),
+        (None, "json"),
+    ],
+)
+def test_each_thing_has_its_kind(thing, kind):
+    assert part_of(thing).kind == kind
+
+
+def test_a_path_is_its_file_under_its_name(tmp_path: Path):
+    path = tmp_path / "plot.png"
+    path.write_bytes(picture())
+
+    part = part_of(path, alt="a line")
+
+    assert (part.kind, part.name, part.alt) == ("image", "plot.png", "a line")
+    assert (part.fields["width"], part.fields["height"]) == (40, 20)
+
+
+def test_a_path_over_the_limit_is_not_read(tmp_path: Path, settings):
+    settings.CHAT_MAX_ATTACHMENT_BYTES = 10
+    (tmp_path / "big").write_bytes(bytes(11))
+    with pytest.raises(TooLarge):
+        part_of(tmp_path / "big")
+
+
+def test_what_cannot_be_shown_says_so():
+    with pytest.raises(TypeError, match="object of type object"):
+        part_of(object())
+
+
+def test_an_image_has_the_ending_of_its_content():
+    assert part_of(picture("JPEG"), name="photo").name == "photo.jpg"
+
+
+# -- images ------------------------------------------------------------------------------------------------------------
+
+
+def test_an_image_is_written_anew_without_what_is_no_picture():
+    exif = Image.Exif()
+    exif[0x010E] = "taken at home"
+    secret = picture("JPEG", exif=exif, comment=b"a secret") + b"<script>alert(1)</script>"
+
+    part = part_of(secret)
+
+    data = part.file.getvalue()
+    assert data != secret and b"home" not in data and b"secret" not in data and b"script" not in data
+    assert not Image.open(io.BytesIO(data)).getexif()
+
+
+def test_a_photo_is_turned_as_its_camera_says():
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees
+
+    fields = part_of(picture("JPEG", exif=exif)).fields
+
+    assert (fields["width"], fields["height"]) == (20, 40)
+
+
+@pytest.mark.parametrize("format", ["GIF", "WEBP"])
+def test_a_picture_that_moves_goes_on_moving(format):
+    file = io.BytesIO()
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "green", "blue")]
+    frames[0].save(file, format, save_all=True, append_images=frames[1:], duration=80, loop=0)
+
+    image = Image.open(part_of(file.getvalue()).file)
+
+    assert image.n_frames == 3
+
+
+def test_a_bomb_of_pixels_is_refused_before_it_is_unpacked(monkeypatch):
+    monkeypatch.setattr(images, "MAX_PIXELS", 700)
+    with pytest.raises(TooLarge):
+        part_of(picture())
+
+
+@pytest.mark.parametrize("data", [picture()[:60], b"\x89PNG\r\n\x1a\n" + bytes(40), b"GIF89a" + b"\xff" * 30])
+def test_a_broken_image_is_refused(data):
+    with pytest.raises(BadFrame):
+        part_of(data)
+
+
+# -- tables ------------------------------------------------------------------------------------------------------------
+
+
+def rows_of(part) -> list[list[str]]:
+    part.file.seek(0)
+    return list(csv.reader(io.TextIOWrapper(part.file, "utf-8", newline="")))
+
+
+def test_a_table_shows_the_first_rows_and_keeps_them_all():
+    part = part_of(pandas.DataFrame({"n": range(1000)}), name="Numbers")
+
+    assert len(part.fields["rows"]) == 200 and part.fields["total"] == 1000
+    assert len(rows_of(part)) == 1001
+    assert part.file_name == "Numbers.csv"
+
+
+def test_a_table_of_long_cells_fits_into_a_frame():
+    part = part_of([{"text": "x" * 5000, "n": 1}] * 500)
+
+    assert 0 < len(part.fields["rows"]) < 200
+    assert len(encode(part.fields)) < 100_000
+    assert len(rows_of(part)[1][0]) == 5000
+
+
+def test_cells_are_what_json_can_say():
+    frame = pandas.DataFrame(
+        {"a": [numpy.int64(1), 2], "b": [float("nan"), float("inf")], "c": [pandas.NaT, pandas.Timestamp("2026-01-02")]}
+    )
+    rows = part_of(frame).fields["rows"]
+
+    assert rows == [[1, None, None], [2, None, "2026-01-02 00:00:00"]]
+
+
+def test_an_integer_beyond_a_browser_s_is_a_text():
+    assert part_of([{"n": 2**60}]).fields["rows"] == [[str(2**60)]]
+
+
+def test_an_index_with_a_meaning_is_a_column():
+    frame = pandas.DataFrame({"n": [1, 2]}, index=pandas.Index(["a", "b"], name="key"))
+
+    assert part_of(frame).fields["columns"] == ["key", "n"]
+    assert part_of(frame).fields["rows"] == [["a", 1], ["b", 2]]
+
+
+def test_a_text_that_a_spreadsheet_would_run_is_disarmed():
+    part = part_of([{"a": "=HYPERLINK(1)", "b": "-3", "c": "@x", "d": -3}])
+
+    assert rows_of(part)[1] == ["'=HYPERLINK(1)", "-3", "'@x", "-3"]
+
+
+def test_a_table_is_told_in_words_where_it_cannot_be_shown():
+    part = part_of([{"a|b": "x|y\nz"}] * 30, name="T")
+
+    lines = part.text.splitlines()
+    assert lines[0] == "**T** (30 rows)" and lines[2] == "| a\\|b |" and lines[4] == "| x\\|y z |"
+    assert len(lines) == 14
+
+
+# -- figures, json, results --------------------------------------------------------------------------------------------
+
+
+def test_long_json_is_cut_on_the_page_and_whole_as_a_file():
+    part = part_of({"text": "x" * 100_000}, name="big")
+
+    assert len(part.fields["text"].encode()) <= 65_536 and part.file_name == "big.json"
+    assert len(part.file.getvalue()) > 100_000
+
+
+class Figure:
+    def savefig(self, file, format, dpi, bbox_inches):
+        Image.new("RGB", (64, 48)).save(file, format)
+
+
+def test_a_figure_of_matplotlib_is_an_image(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", types.SimpleNamespace(Figure=Figure))
+
+    part = part_of(Figure(), alt="a line")
+
+    assert (part.kind, part.name, part.fields["width"]) == ("image", "figure.png", 64)
+
+
+class BaseFigure:
+    data: tuple = ()
+
+    def to_image(self, **_):
+        raise ValueError("no browser")
+
+    def to_dict(self):
+        return {"data": []}
+
+
+class Trace(dict):
+    name = "sales"
+
+
+def test_a_figure_of_plotly_that_cannot_be_drawn_is_its_data(monkeypatch):
+    monkeypatch.setitem(sys.modules, "plotly.basedatatypes", types.SimpleNamespace(BaseFigure=BaseFigure))
+    monkeypatch.setattr(BaseFigure, "data", (Trace(x=[1, 2], y=[3, 4]),))
+
+    part = part_of(BaseFigure())
+
+    assert part.kind == "table" and part.fields["rows"] == [["sales", 1, 3], ["sales", 2, 4]]
+
+
+@pytest.mark.parametrize("result", ["text", {"a": 1}, 3, None, [], ["a"], [1, 2], object()])
+def test_what_a_tool_gives_back_of_other_kinds_is_not_shown_by_itself(result):
+    assert part_of_result(result) is None
