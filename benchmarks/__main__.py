@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import load, processes
+from tests import programs
 from tests.servers import Server
 
 BASELINES = ("httpx", "sdk", "agent", "task")
@@ -324,6 +326,25 @@ def page(arguments: argparse.Namespace) -> Result:
     return found
 
 
+# -- the search --------------------------------------------------------------------------------------------------------
+
+
+def search(arguments: argparse.Namespace) -> Result:
+    """How long a search takes among many messages: SQLite, and PostgreSQL where it is installed."""
+    found: Result = {}
+    for database in arguments.database:
+        with ExitStack() as servers:
+            if database == "postgresql":
+                os.environ["DATABASE_URL"] = servers.enter_context(programs.postgres_server()).url
+            else:
+                os.environ.pop("DATABASE_URL", None)
+            found[database] = seen = processes.run("search", messages=arguments.messages)
+        print(f"{database}, {seen['messages']} messages; indexing {seen['index_us_per_message']:.0f} us a message")
+        rows = [(name, f"{t['median_ms']:.1f}", f"{t['worst_ms']:.1f}") for name, t in seen["queries"].items()]
+        table([("", "median ms", "worst ms"), *rows])
+    return found
+
+
 # -- the command -------------------------------------------------------------------------------------------------------
 
 
@@ -396,6 +417,11 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     command.add_argument("--tokens", type=int, default=1000, help="of the answer")
     command.add_argument("--tps", type=int, default=100, help="tokens per second")
     command.add_argument("--trace", action="store_true", help="what the longest tasks were spent on")
+
+    command = commands.add_parser("search", help=search.__doc__)
+    command.set_defaults(run=search)
+    command.add_argument("--messages", type=int, default=100_000)
+    command.add_argument("--database", nargs="+", default=("sqlite", "postgresql"), choices=("sqlite", "postgresql"))
     return parser.parse_args(words)
 
 

@@ -13,9 +13,11 @@ class ChatConfig(AppConfig):
     def ready(self) -> None:
         from chat import checks
         from chat.keeping import erasure, files
+        from chat.search import index
         from chat.views import sign_in
 
         checks.register()
         erasure.install()
         files.install()
+        index.install()
         sign_in.install()

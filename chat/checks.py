@@ -5,6 +5,7 @@
     E011       CHAT_TRUSTED_PROXIES
     W001       unknown CHAT_* names                    W002       a channel layer that loses messages
     W003       SQLite that refuses writes              W004       messages that fit into no frame
+    W005       SQLite without FTS5: no search
     E013       a database that the chat does not know  E014       a router that sends its tables elsewhere
     W010-W011, E012  doors that stand open in production (`check --deploy`)
     E020       a package without what the chat stands on
@@ -37,6 +38,7 @@ from chat.agents.provider import mends as of_provider
 from chat.conf import AGENT_KEYS, SETTINGS, Limits, conf
 from chat.mends import known
 from chat.mends.mend import TESTED, Mend, untested
+from chat.search.index import has_fts5
 from chat.wire.codes import MAX_COMMAND_BYTES
 
 SHOWN_CHARS = 60  # of a bad value
@@ -53,6 +55,7 @@ def register() -> None:
     checks.register(check_channel_layer, "chat")
     checks.register(check_sqlite, "chat")
     checks.register(check_database, "chat")
+    checks.register(check_search, "chat")
     checks.register(check_mends, "chat")
     checks.register(check_open_doors, "chat", deploy=True)
 
@@ -266,6 +269,15 @@ def check_database(**_: Any) -> list[CheckMessage]:
         hint = "Have the router answer 'default' for the app label 'chat', for reading too: a replica may be behind."
         found.append(_error("E014", problem, hint))
     return found
+
+
+def check_search(**_: Any) -> list[CheckMessage]:
+    """SQLite can keep the index of the search. Asked of the library, not of the database: it may not be there yet."""
+    if connections[DEFAULT_DB_ALIAS].vendor != "sqlite" or has_fts5():
+        return []
+    problem = "SQLite was built without FTS5: conversations cannot be searched."
+    hint = "With a Python or system that brings it: `manage.py migrate` makes the index."
+    return [_warning("W005", problem, hint)]
 
 
 MENDS = (*known.MENDS, *of_provider.MENDS, *of_langroid.MENDS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from chat.views import api, attachments, downloads, health, page, socket
+from chat.views import api, attachments, downloads, health, page, search, socket
 
 app_name = "chat"
 urlpatterns = [
@@ -18,6 +18,7 @@ urlpatterns = [
     path("api/conversations/<uuid:id>/records/<uuid:message_id>", downloads.record_text, name="record-text"),
     path("api/attachments/<uuid:attachment_id>", attachments.attachment, name="attachment"),
     path("api/token", api.token, name="token"),
+    path("api/search", search.search, name="search"),
     path("healthz", health.healthz, name="healthz"),
     path("health", health.health, name="health"),
     path("readyz", health.readyz, name="readyz"),

@@ -28,7 +28,7 @@ FLOORS = [
     "cluster keeping",
     "live",
     "actions demo",
-    "agents",
+    "agents search",
     "agents/langroid",
     "agents/provider",
     "models parts",

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -53,10 +53,11 @@ def free_port() -> int:
     """Return a TCP port of this machine that nothing uses just now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        port: int = probe.getsockname()[1]
+        return port
 
 
-def wait_until(ready: Callable[[], bool], process: subprocess.Popen | None = None) -> None:
+def wait_until(ready: Callable[[], bool], process: subprocess.Popen[bytes] | None = None) -> None:
     """Wait until `ready`.
 
     Raises:
@@ -66,7 +67,7 @@ def wait_until(ready: Callable[[], bool], process: subprocess.Popen | None = Non
     deadline = time.monotonic() + START_SECONDS
     while not ready():
         if process and process.poll() is not None:
-            raise RuntimeError(f"{process.args} ended with {process.returncode}")
+            raise RuntimeError(f"{process.args!r} ended with {process.returncode}")
         if time.monotonic() > deadline:
             raise TimeoutError(f"not ready after {START_SECONDS} s: {ready}")
         time.sleep(0.02)
@@ -93,7 +94,7 @@ class Server:
 
     url: str
     port: int
-    process: subprocess.Popen
+    process: subprocess.Popen[bytes]
 
 
 @contextlib.contextmanager
@@ -120,7 +121,9 @@ def postgres_server(port: int | None = None) -> Iterator[Server]:
     with tempfile.TemporaryDirectory(prefix="postgres-", dir="/tmp", ignore_cleanup_errors=True) as folder:
         if account:
             os.chown(folder, account.pw_uid, account.pw_gid)
-        identity = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if account else {}
+        identity: dict[str, Any] = (
+            {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if account else {}
+        )
         data = f"{folder}/data"
         subprocess.run(
             [initdb, "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"],
@@ -153,7 +156,7 @@ def _unprivileged() -> pwd.struct_passwd:
     _missing("PostgreSQL does not run as root, and there is no other account")
 
 
-def end(process: subprocess.Popen, number: int = signal.SIGTERM) -> None:
+def end(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> None:
     """End `process`, also one that is stopped or does not listen."""
     process.send_signal(signal.SIGCONT)
     process.send_signal(number)

@@ -8,6 +8,7 @@ from django.db import transaction
 
 from chat.models import Attachment, Conversation, TakenAlong
 from chat.owners import Owner
+from chat.search.find import forget
 
 
 @transaction.atomic
@@ -17,6 +18,7 @@ def take_along(visitor: Owner, user: Any) -> list[str]:
     ids = list(mine.select_for_update().values_list("id", flat=True))
     Conversation.objects.filter(id__in=ids).update(user=user, visitor="")
     Attachment.objects.for_owner(visitor).update(user=user, visitor="")
+    forget(ids)
     whose = {"visitor": visitor.visitor, "user_id": user.pk, "user_name": user.get_username()}
     TakenAlong.objects.bulk_create(TakenAlong(conversation_id=id, **whose) for id in ids)
     return [str(id) for id in ids]

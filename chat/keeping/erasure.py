@@ -2,8 +2,9 @@
 
 SQLite marks the space of a deleted row as free and keeps its bytes. `secure_delete` overwrites them, but for pieces of
 rows that it had moved between pages before (3.40.1: 18 of 143,000 deleted marks were left in a file of 4.9 MB).
-`VACUUM` writes the file anew without them, and the write-ahead log holds old pages until it is truncated. So every
-connection overwrites, and after a deletion a thread of the process does the other two: once for all that was deleted
+`VACUUM` writes the file anew without them, and the write-ahead log holds old pages until it is truncated; the index of
+the search keeps words of what it has forgotten until its pages are merged. So every connection overwrites, and after a
+deletion a thread of the process does the others: once for all that was deleted
 meanwhile, and never waiting for a lock, as who waits to truncate the log shuts out every writer. What it cannot do, and
 the file that is too large for it, `purge` does.
 
@@ -25,6 +26,8 @@ from django.db import Error, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.db.models.signals import post_delete
+
+from chat.search.index import index_of
 
 logger = logging.getLogger(__name__)
 
@@ -145,6 +148,7 @@ class Cleaning:
         try:
             with connection.cursor() as cursor, _impatient(cursor):
                 if not self._is_written_anew and (self._max_bytes is None or _bytes_of(cursor) <= self._max_bytes):
+                    index_of(connection).compact()
                     cursor.execute("VACUUM")
                 self._is_written_anew = True
                 cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")

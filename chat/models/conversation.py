@@ -70,6 +70,7 @@ class Conversation(models.Model):
     newest_seq = models.PositiveIntegerField(default=0)
     size_bytes = models.PositiveBigIntegerField(default=0, db_default=0, editable=False)  # of its records' texts
     read_seq = models.PositiveIntegerField(default=0)
+    indexed_seq = models.PositiveIntegerField(default=0, db_default=0, editable=False)  # up to it search knows it
     head = models.UUIDField(null=True, blank=True)  # the turn with which the current transcript ends
     state = models.CharField(max_length=10, choices=State, default=State.IDLE)
     question = models.JSONField(null=True, blank=True)  # the open input_request

@@ -49,6 +49,14 @@ def test_first_turns_are_measured_beside_later_ones(tmp_path):
     assert "first over later: CPU" in done.stdout
 
 
+def test_the_search_is_measured(tmp_path):
+    done = bench("--json", str(tmp_path / "figures.json"), "search", "--messages", "400", "--database", "sqlite")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    queries = json.loads((tmp_path / "figures.json").read_text())["sqlite"]["queries"]
+    assert len(queries) >= 5 and all(times["worst_ms"] > 0 for times in queries.values())
+
+
 def test_the_knee_is_where_answers_begin_to_come_late(monkeypatch, capsys):
     late = {20: 1.0, 40: 1.1, 80: 1.3}
     run = {"gap_p99": 0.2, "first_p99": 0.1, "cpu_per_1000": 0.2, "cpu_share": 0.5, "lost": 0}

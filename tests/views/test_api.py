@@ -34,6 +34,7 @@ CALLS = {  # method and body, where it is not a plain GET
     "record-text": [("get", None)],
     "export": [("get", None)],
     "attachment": [("get", None)],
+    "search": [("get", None)],
 }
 
 
@@ -114,7 +115,7 @@ def test_what_is_someone_else_s_answers_like_what_does_not_exist(conversation, s
         theirs = call(browser, method, address(name, conversation.id, message), body)
         nobodys = call(browser, method, address(name, uuid4()), body)
         assert (theirs.status_code, nobodys.status_code) in [(404, 404), (401, 401), (200, 200)]
-        assert theirs.status_code != 200 or name == "conversations"
+        assert theirs.status_code != 200 or name in ("conversations", "search")
         assert TITLE not in theirs.content.decode() and "first" not in theirs.content.decode()
         if theirs["Content-Type"] == "application/json":
             assert theirs.json() == nobodys.json()
@@ -140,6 +141,8 @@ def test_what_was_deleted_is_gone_for_its_owner_too(client, conversation, name):
         answer = call(client, method, address(name, id, message), body)
         if name == "conversations":
             assert answer.json()["conversations"] == []
+        elif name == "search":
+            assert answer.json()["hits"] == answer.json()["titles"] == []
         else:
             assert answer.status_code == 404
 
@@ -214,6 +217,18 @@ def test_what_is_no_title_is_refused(client, conversation, body):
     assert (answer.status_code, answer.json()["error"]) == (400, "bad_frame")
     conversation.refresh_from_db()
     assert conversation.title == TITLE
+
+
+# -- search ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_search_tells_where_what_was_found_stands(client, conversation):
+    found = client.get("/api/search?q=firs").json()
+    (hit,) = found["hits"]
+    assert (hit["conversation"], hit["seq"], hit["sender"], hit["title"]) == (str(conversation.id), 1, "user", TITLE)
+    assert hit["passage"] == [["first", True]] and hit["current"] and found["complete"] and found["has_index"]
+    assert [row["title"] for row in client.get("/api/search?q=secret").json()["titles"]] == [TITLE]
+    assert client.get("/api/search?q=%00%22" + "x" * 5000).json()["hits"] == []
 
 
 # -- lists -------------------------------------------------------------------------------------------------------------

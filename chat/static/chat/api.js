@@ -66,6 +66,11 @@ export class Api {
     return this.#ask("GET", `conversations/${conversation}/records`, { query: { before, limit, html: 1 } });
   }
 
+  /** @returns {Promise<{hits: object[], titles: object[], complete: boolean, has_index: boolean}>} the newest first */
+  search(query, signal) {
+    return this.#ask("GET", "search", { query: { q: query }, signal });
+  }
+
   rename(conversation, title) {
     return this.#ask("PATCH", `conversations/${conversation}`, { body: { title } });
   }
@@ -75,13 +80,14 @@ export class Api {
     return this.#ask("DELETE", `conversations/${conversation}`, { keepalive: true });
   }
 
-  async #ask(method, path, { query = {}, body, keepalive = false } = {}) {
+  async #ask(method, path, { query = {}, body, keepalive = false, signal } = {}) {
     const given = Object.entries(query).filter(([, value]) => value !== undefined);
     const address = this.root + path + (given.length ? `?${new URLSearchParams(given)}` : "");
     const send = () =>
       fetch(address, {
         method,
         keepalive,
+        signal,
         headers: {
           Accept: "application/json",
           "X-CSRFToken": this.token.value,

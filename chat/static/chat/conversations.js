@@ -46,20 +46,23 @@ export class Conversations {
     return this.load(this.page.store.state.chats.items.at(-1)?.id);
   }
 
-  async loadEarlier() {
+  /** @returns {Promise<boolean>} whether they came */
+  async loadEarlier({ limit } = {}) {
     const { store, api, follower } = this.page;
-    if (store.state.loadingEarlier) return;
+    if (store.state.loadingEarlier) return false;
     const { id } = store.state.conversation;
     store.dispatch({ type: "page/loading-earlier", loading: true });
     try {
-      const { records, earlier } = await api.records(id, { before: store.state.log.oldest });
+      const { records, earlier } = await api.records(id, { before: store.state.log.oldest, limit });
       follower.keep(document.getElementById("turns").firstElementChild, () => {
         store.dispatch({ type: "page/earlier", id, records, earlier });
         this.page.draw();
       });
+      return true;
     } catch (error) {
       store.dispatch({ type: "page/loading-earlier", loading: false });
       this.#tell("Earlier messages could not be loaded.", error);
+      return false;
     }
   }
 

@@ -7,7 +7,7 @@ const find = (id) => document.getElementById(id);
 const isTyping = ({ target }) => target.closest("input, textarea, select, [contenteditable]") !== null;
 const isCovered = () => document.querySelector("dialog[open], [popover]:popover-open") !== null;
 
-/** @param {{stop: () => void, leaveAnswer: () => boolean, openNew: () => void}} actions */
+/** @param {{stop: () => void, leaveAnswer: () => boolean, openNew: () => void, search: () => void}} actions */
 export function bindKeys(actions) {
   const dialog = find("keys");
   const single = find("single-keys");
@@ -27,6 +27,9 @@ export function bindKeys(actions) {
     } else if ((ctrlKey || metaKey) && shiftKey && key.toLowerCase() === "o") {
       event.preventDefault();
       actions.openNew();
+    } else if ((ctrlKey || metaKey) && !shiftKey && !altKey && key.toLowerCase() === "k") {
+      event.preventDefault();
+      actions.search();
     } else if (altKey && (key === "ArrowUp" || key === "ArrowDown")) {
       event.preventDefault();
       step(key === "ArrowUp" ? -1 : 1);

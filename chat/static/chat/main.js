@@ -6,10 +6,12 @@ import { Composer } from "chat/composer.js";
 import { Connection } from "chat/connection.js";
 import { Conversations } from "chat/conversations.js";
 import { follow } from "chat/effects.js";
+import { Jump } from "chat/jump.js";
 import { bindKeys } from "chat/keys.js";
 import * as outbox from "chat/outbox.js";
 import { Router } from "chat/router.js";
 import { Follower } from "chat/scroll.js";
+import { Search } from "chat/search.js";
 import { Sidebar } from "chat/sidebar.js";
 import { initialState, isBusy } from "chat/state.js";
 import { hasUnkept, onTrouble, tryCookies } from "chat/storage.js";
@@ -91,6 +93,7 @@ const page = {
   announcer: new Announcer(find("says"), find("alerts")),
 };
 const actions = makeActions(page);
+page.actions = actions;
 page.flush = actions.flush;
 page.conversations = new Conversations(page);
 page.router = new Router(config.page, (id) => page.conversations.open(id));
@@ -119,6 +122,9 @@ page.sidebar = new Sidebar({
 page.follower = new Follower(find("scroller"), find("column"), find("turns"), (follows) =>
   store.dispatch({ type: "page/follows", follows }),
 );
+
+page.jump = new Jump(page);
+page.search = new Search(page);
 
 // ---- What happens ----
 
@@ -170,6 +176,7 @@ bindKeys({
   stop: () => page.composer.isStoppable && actions.stop(),
   leaveAnswer: actions.leaveAnswer,
   openNew: actions.openNew,
+  search: () => page.search.open(),
 });
 
 const { conversation, pending } = store.state;
@@ -182,3 +189,5 @@ connection.open();
 page.conversations.load();
 if (Number(config.taken)) page.toasts.show("The conversations from before you signed in are yours now.");
 if (isMouse) page.composer.focus();
+const seq = Jump.seqOf(location.hash);
+if (seq && conversation.id) page.jump.to(conversation.id, seq);

@@ -37,6 +37,7 @@ export class Follower {
     this.#set(false);
     change();
     if (anchor?.isConnected) this.scroller.scrollTop += anchor.getBoundingClientRect().top - before;
+    if (this.#distance <= NEAR_END_PX) this.#set(true);
   }
 
   get #distance() {

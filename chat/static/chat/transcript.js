@@ -103,6 +103,17 @@ function newestTip(turn, followers) {
   return tip.id;
 }
 
+/**
+ * The end of the branch in which the record with this number stands, to go there; null where the page lacks it.
+ * @param {import("chat/log.js").Log} log
+ */
+export function newestTipOf({ starts, turns, live }, seq) {
+  const has = ({ messages }) => Object.values(messages).some((message) => message.seq === seq);
+  const inTurn = Object.entries({ ...turns, ...live }).find(([, turn]) => has(turn))?.[0];
+  const start = starts[inTurn] ?? Object.values(starts).find((message) => message.seq === seq);
+  return start ? newestTip(start, groupByFollowed(Object.values(starts))) : null;
+}
+
 /** @param {import("chat/log.js").TurnLog} turn @returns {object[]} its entries with their `kind` */
 function entriesOf({ messages, tools, tasks }) {
   const as = (kind) => (entry) => ({ kind, entry, order: entry.order });

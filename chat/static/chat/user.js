@@ -32,6 +32,7 @@ export class UserView {
   update(item, context) {
     this.context = context;
     this.message = item.message;
+    setAttribute(this.root, "data-seq", item.message.seq);
     const time = clockTime(item.message.timestamp);
     setText(this.title, time ? `You said, ${time}` : "You said");
     setText(this.bubble, item.message.content);

@@ -30,6 +30,7 @@ class TextPart {
     this.message = message;
     this.#reasoning(message);
     this.#text(message);
+    setAttribute(this.root, "data-seq", message.seq);
     setAttribute(this.root, "data-writing", message.writing);
     this.#ending(message, context);
   }
