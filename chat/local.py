@@ -5,22 +5,43 @@
         async for event in socket:
             ...
 
-What a page promises is kept: frames are acknowledged. The owner is given, not found out by cookies: this is for
-programs that are trusted with the database (`manage.py chat`, `chat.testing`).
+`Loop` is where such a page lives in a program that has no event loop. What a page promises is kept: frames are
+acknowledged. The owner is given, not found out by cookies: this is for programs that are trusted with the database
+(`manage.py chat`, `chat.testing`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from typing import Any
+import threading
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from chat.consumers import ChatConsumer
 from chat.owners import Owner
 
 ACK_EVERY = 8  # frames, as the protocol asks at the least
+LONGEST_SECONDS = 60.0  # of what is done on a `Loop`
+T = TypeVar("T")
+
+
+class Loop:
+    """An event loop in a thread of its own, where live sessions are at home."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name="chat-loop")
+        self._thread.start()
+
+    def do(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do it on the loop, and wait until it is done."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(LONGEST_SECONDS)
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(LONGEST_SECONDS)
 
 
 class LocalConsumer(ChatConsumer):

@@ -22,6 +22,7 @@ BEGIN, END = "<!-- drawn by scripts/architecture.py -->\n", "<!-- end of the dra
 # From the top down. The names of one line do not import each other.
 FLOORS = [
     "apps management routing urls testing",
+    "terminal",
     "local",
     "consumers views admin checks templatetags",
     "connection",

@@ -19,8 +19,8 @@ from scripts.architecture import FLOOR_OF, FLOORS, ROOT, imports, module_of, pac
 PACKAGES = [package for packages in FLOORS for package in packages.split()]
 FILES = [pytest.param(package, path, id=str(path.relative_to(ROOT))) for package, path in sources()]
 LANGROID_PACKAGES = {"agents", "agents/langroid", "agents/provider", "demo"}
-# cluster/shutdown: the end of a server whose loop is not in the main thread. views, admin, testing: sync themselves.
-CROSSES_THREADS = {"live", "cluster/shutdown.py", "views", "admin", "testing"}
+# cluster/shutdown: the end of a server whose loop is not in the main thread. views, admin, local: sync themselves.
+CROSSES_THREADS = {"live", "cluster/shutdown.py", "views", "admin", "local"}
 CROSSINGS = {"async_to_sync", "sync_to_async", "run_coroutine_threadsafe"}
 
 

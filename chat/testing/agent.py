@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
-from chat.local import LocalSocket
+from chat.local import LocalSocket, Loop
 from chat.owners import Owner
 from chat.testing.script import Script
 
-T = TypeVar("T")
 Event = dict[str, Any]
 
 SECONDS = 20.0  # longest wait for what is to come
@@ -21,23 +19,6 @@ SECONDS = 20.0  # longest wait for what is to come
 
 class Refused(AssertionError):
     """The server has refused what the test asked for."""
-
-
-class Loop:
-    """An event loop in a thread of its own, where the live session is at home."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name="chat-testing")
-        self._thread.start()
-
-    def do(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do it on the loop, and wait until it is done."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(SECONDS + 10)
-
-    def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(SECONDS)
 
 
 @dataclass(frozen=True)

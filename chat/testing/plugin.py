@@ -50,7 +50,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def _chat_loop() -> Iterator[Any]:
     from chat.agents import registry  # noqa: F401  (Langroid takes seconds: not of the first test's)
-    from chat.testing.agent import Loop
+    from chat.local import Loop
 
     loop = Loop()
     yield loop
