@@ -1,8 +1,8 @@
 """System checks: wrong settings are named, with the bad value, before anything starts.
 
     E001-E006  CHAT_AGENTS, CHAT_DEFAULT_AGENT         E007-E008  types and minimums of the other settings
-    E009       CHAT_ALLOWED_ORIGINS                    E010       no channel layer
-    E011       CHAT_TRUSTED_PROXIES
+    E009       CHAT_ALLOWED_ORIGINS, CHAT_EMBED_PARENTS   E010       no channel layer
+    E011       CHAT_TRUSTED_PROXIES                    E015       CHAT_EMBED_KEY
     W001       unknown CHAT_* names                    W002       a channel layer that loses messages
     W003       SQLite that refuses writes              W004       messages that fit into no frame
     W005       SQLite without FTS5: no search
@@ -41,8 +41,9 @@ from chat.mends.mend import TESTED, Mend, untested
 from chat.search.index import has_fts5
 from chat.wire.codes import MAX_COMMAND_BYTES
 
+EMBED_KEY_CHARS = 32
 SHOWN_CHARS = 60  # of a bad value
-SECRET = ("API_KEY", "API_BASE")  # a base URL may hold a password
+SECRET = ("API_KEY", "API_BASE", "EMBED_KEY")  # a base URL may hold a password
 SQLITE_OPTIONS = {"transaction_mode": "IMMEDIATE", "init_command": "PRAGMA journal_mode=WAL;"}
 SQLITE_LEAST = (3, 35)
 SQLITE = "django.db.backends.sqlite3"
@@ -50,7 +51,8 @@ SQLITE = "django.db.backends.sqlite3"
 
 def register() -> None:
     """Register all checks. Called when the app is ready."""
-    for check in (check_agents, check_default_agent, check_values, check_origins, check_proxies, check_names):
+    of_settings = (check_agents, check_default_agent, check_values, check_origins, check_embed_key, check_proxies)
+    for check in (*of_settings, check_names):
         checks.register(check, "chat")
     checks.register(check_channel_layer, "chat")
     checks.register(check_sqlite, "chat")
@@ -168,14 +170,23 @@ def _check_message_length() -> list[CheckMessage]:
 
 
 def check_origins(**_: Any) -> list[CheckMessage]:
-    """Each of CHAT_ALLOWED_ORIGINS is an origin: scheme, host, maybe a port, and nothing else."""
-    if not isinstance(conf.ALLOWED_ORIGINS, list | tuple):
-        return []  # E007
+    """What CHAT_ALLOWED_ORIGINS and CHAT_EMBED_PARENTS name are origins: scheme, host, maybe a port, nothing else."""
     return [
-        _error("E009", f"CHAT_ALLOWED_ORIGINS contains {_shown(origin)}: {problem}.", "https://chat.example.org:8443")
-        for origin in conf.ALLOWED_ORIGINS
+        _error("E009", f"CHAT_{name} contains {_shown(origin)}: {problem}.", "https://chat.example.org:8443")
+        for name in ("ALLOWED_ORIGINS", "EMBED_PARENTS")
+        if isinstance(getattr(conf, name), list | tuple)  # else E007
+        for origin in getattr(conf, name)
         if (problem := _problem_of_origin(origin))
     ]
+
+
+def check_embed_key(**_: Any) -> list[CheckMessage]:
+    """CHAT_EMBED_KEY lets whoever has it be anybody: it cannot be guessed."""
+    key = conf.EMBED_KEY
+    if not isinstance(key, str) or not key or len(key) >= EMBED_KEY_CHARS:
+        return []
+    problem = f"CHAT_EMBED_KEY has {len(key)} characters; the least is {EMBED_KEY_CHARS}."
+    return [_error("E015", problem, 'python -c "import secrets; print(secrets.token_urlsafe(32))" makes one.')]
 
 
 def _problem_of_origin(origin: Any) -> str:

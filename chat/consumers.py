@@ -7,6 +7,7 @@ raise out of the consumer.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import uuid
 from typing import Any
@@ -26,9 +27,13 @@ from chat.connection.opening import (
     Refused,
     browser_session_of,
     identify,
+    identify_embedded,
+    is_embedded,
+    no_ticket,
     open_for,
     options_of,
     speaks_compatible,
+    ticket_in,
 )
 from chat.connection.strangers import strangers
 from chat.exceptions import (
@@ -71,6 +76,8 @@ from chat.wire.frames import encode
 
 logger = logging.getLogger(__name__)
 
+TICKET_WAIT_SECONDS = 20.0
+
 
 class ChatConsumer(LeanConsumer):
     """One connection."""
@@ -84,6 +91,7 @@ class ChatConsumer(LeanConsumer):
     is_html = False
     _profile: Compatible | None = None  # of a page that does not speak protocol 1
     address: str | None = None
+    _ticket_wait: asyncio.Task[None] | None = None  # until an embedded page has said who it is
 
     # -- opening and closing ----------------------------------------------------------------------------------------
 
@@ -91,8 +99,20 @@ class ChatConsumer(LeanConsumer):
         self.address = address_of_scope(self.scope)
         self._abuse = Abuse()
         self._accepted = self._is_closed = False
+        options = options_of(self.scope)
+        if is_embedded(options):
+            await self._accept()
+            self._ticket_wait = asyncio.create_task(self._refuse_later(TICKET_WAIT_SECONDS, no_ticket()))
+        else:
+            await self._try_to_open(options)
+
+    async def _refuse_later(self, seconds: float, refusal: Refused) -> None:
+        await asyncio.sleep(seconds)
+        await self._refuse(refusal)
+
+    async def _try_to_open(self, options: dict[str, str], ticket: str | None = None) -> None:
         try:
-            await self._open()
+            await self._open(options, ticket)
         except Refused as refusal:
             await self._refuse(refusal)
         except StopConsumer:
@@ -102,12 +122,16 @@ class ChatConsumer(LeanConsumer):
             logger.exception("a connection failed to open, incident %s", incident)
             await self._refuse(Refused(CLOSE_RESTART, Internal(incident=incident)))
 
-    async def _open(self) -> None:
-        options = options_of(self.scope)
+    async def _open(self, options: dict[str, str], ticket: str | None) -> None:
+        """`ticket`: of an embedded page, which has no cookie."""
         is_compatible = speaks_compatible(self.scope, options)
         if is_compatible:
             self._profile = Compatible(language=settings.LANGUAGE_CODE)
-        self.owner = await self.identify(browser_session_of(options) if is_compatible else "")
+        if ticket is None:
+            session = browser_session_of(options) if is_compatible else ""
+            self.owner = await self.identify(session)
+        else:
+            self.owner = await identify_embedded(ticket, options)
         await this_process.start()
         if this_process.is_draining:
             raise Refused(CLOSE_RESTART, Busy("The server is restarting.", retry_ms=2000))
@@ -168,7 +192,9 @@ class ChatConsumer(LeanConsumer):
             self.groups_left.discard(group)
 
     async def _accept(self) -> None:
-        """Open the socket. Raises: StopConsumer where the page has left meanwhile."""
+        """Open the socket, once. Raises: StopConsumer where the page has left meanwhile."""
+        if self._accepted:
+            return
         self._accepted = True
         try:
             await self.accept()
@@ -178,8 +204,7 @@ class ChatConsumer(LeanConsumer):
 
     async def _refuse(self, refusal: Refused) -> None:
         """A browser cannot read a refused handshake: accept, say why, close."""
-        if not self._accepted:
-            await self._accept()
+        await self._accept()
         error = error_event(refusal.error)
         for event in self._profile.tell(error) if self._profile else [error]:
             await self._write(encode(event))
@@ -192,6 +217,8 @@ class ChatConsumer(LeanConsumer):
             await super().close(code, reason)
 
     async def leave(self) -> None:
+        if self._ticket_wait:
+            self._ticket_wait.cancel()
         feed, self.feed = self.feed, None
         if feed is not None:
             this_process.connections.leave(self)
@@ -213,6 +240,10 @@ class ChatConsumer(LeanConsumer):
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None, **kwargs: Any) -> None:
         """Check a frame and pass it on; whatever is wrong with it is answered, and the socket stays open."""
+        if self._ticket_wait and (ticket := ticket_in(text_data)) is not None:
+            self._ticket_wait.cancel()
+            self._ticket_wait = None
+            return await self._try_to_open(options_of(self.scope), ticket)
         if self.feed is None:
             return
         frame: Frame = {}

@@ -24,6 +24,9 @@ from chat.conf import conf
 
 COOKIE = "chat_visitor"
 COOKIE_SECONDS = 365 * 24 * 3600
+ACCESS = "Chat"  # the scheme of the `Authorization` header of a page that has no cookie
+ACCESS_SALT = "chat.embed.access"
+ACCESS_SECONDS = 24 * 3600  # as long as a page may be open without a new connection
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +38,7 @@ class Owner:
     name: str = "anonymous"
     session_key: str = ""  # the HTTP session that signed the user in
     session_hash: str = ""  # changes with the password
-    is_local: bool = False  # named by this process itself (`local.py`): there is no sign-in to lose
+    is_vouched_for: bool = False  # named by an embedding site (`embed.py`) or this process itself (`local.py`)
 
     @property
     def filter(self) -> Q:
@@ -63,9 +66,16 @@ class Owner:
 
 def owner_of_request(request: HttpRequest) -> Owner | None:
     """Return who makes this HTTP request; None: nobody that may chat (sign in first)."""
+    if has_access(request):
+        return _owner_of_access(request.headers["Authorization"].removeprefix(ACCESS).strip())
     if request.user.is_authenticated:
         return _signed_in(request.user, request.session)
     return _visitor(request.COOKIES)
+
+
+def has_access(request: HttpRequest) -> bool:
+    """Whether the request names its owner itself: no browser does that unasked, and no cookie counts then."""
+    return request.headers.get("Authorization", "").startswith(f"{ACCESS} ")
 
 
 def visitor_of_request(request: HttpRequest) -> Owner | None:
@@ -111,6 +121,23 @@ def visitor_of_session(browser_session: str) -> Owner:
     return Owner(visitor=_digest(f"session {browser_session}"))
 
 
+def embedded_owner(person: str) -> Owner:
+    """The owner that an embedding site names by an id of its own."""
+    return Owner(visitor=_digest(f"embedded {person}"), is_vouched_for=True)
+
+
+def access_of(owner: Owner) -> str:
+    """What the page of an embedded owner puts into its requests' `Authorization: Chat …`."""
+    return signing.dumps(owner.visitor, salt=ACCESS_SALT)
+
+
+def _owner_of_access(access: str) -> Owner | None:
+    try:
+        return Owner(visitor=signing.loads(access, salt=ACCESS_SALT, max_age=ACCESS_SECONDS), is_vouched_for=True)
+    except signing.BadSignature:
+        return None
+
+
 def remember(response: HttpResponse, cookie: str) -> None:
     """Give the visitor the cookie of `new_visitor()`."""
     response.set_cookie(
@@ -131,7 +158,7 @@ def still_valid(owners: set[Owner]) -> set[Owner]:
     from django.contrib.auth import get_user_model
 
     visitors = {owner for owner in owners if owner.user_id is None}
-    valid = visitors if conf.ALLOW_ANONYMOUS else {owner for owner in visitors if owner.is_local}
+    valid = visitors if conf.ALLOW_ANONYMOUS else {owner for owner in visitors if owner.is_vouched_for}
     if signed_in := owners - visitors:
         users = get_user_model()._default_manager.in_bulk({owner.user_id for owner in signed_in})
         hashes = {pk: user.get_session_auth_hash() for pk, user in users.items() if user.is_active}
@@ -139,7 +166,7 @@ def still_valid(owners: set[Owner]) -> set[Owner]:
         valid |= {
             owner
             for owner in signed_in
-            if owner.user_id in hashes and (owner.is_local or _is_signed_in(owner, hashes, sessions))
+            if owner.user_id in hashes and (owner.is_vouched_for or _is_signed_in(owner, hashes, sessions))
         }
     return valid
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from chat.views import api, attachments, downloads, health, page, search, socket
+from chat.views import api, attachments, downloads, embed, health, page, search, socket
 
 app_name = "chat"
 urlpatterns = [
@@ -19,6 +19,9 @@ urlpatterns = [
     path("api/attachments/<uuid:attachment_id>", attachments.attachment, name="attachment"),
     path("api/token", api.token, name="token"),
     path("api/search", search.search, name="search"),
+    path("api/embed/tickets", embed.tickets, name="embed-tickets"),
+    path("embed/launcher.js", embed.launcher, name="embed-launcher"),
+    path("embed/<str:agent>/", embed.page, name="embed"),
     path("healthz", health.healthz, name="healthz"),
     path("health", health.health, name="health"),
     path("readyz", health.readyz, name="readyz"),

@@ -32,7 +32,7 @@ FLOORS = [
     "agents search",
     "agents/langroid",
     "agents/provider",
-    "models parts",
+    "models parts embed",
     "files",
     "assets owners addresses origins observer wire markdown layers redis_layer",
     "mends",

@@ -13,11 +13,13 @@ from django.http import parse_cookie
 
 from chat.conf import AgentSpec, agents, conf, default_agent
 from chat.connection.strangers import strangers
+from chat.embed import read_ticket
 from chat.exceptions import BadFrame, ChatError, NotFound, RateLimited, Unauthorized
 from chat.live.threads import in_thread
 from chat.models import Conversation
-from chat.owners import Owner, has_session, new_visitor, owner_of_cookies, visitor_of_session
+from chat.owners import Owner, access_of, has_session, new_visitor, owner_of_cookies, visitor_of_session
 from chat.wire.codes import CLOSE_ABUSE, CLOSE_NOT_FOUND, CLOSE_RATE, CLOSE_SIGN_IN, VERSION
+from chat.wire.commands import decode
 from chat.wire.events import Connection
 from chat.wire.values import text_or_none, visible
 
@@ -73,6 +75,8 @@ class Opening:
         if conversation is None:
             ticket = (str(self.conversation_id), self.owner.id, self.agent.key)
             event["ticket"] = signing.dumps(ticket, salt=TICKET_SALT)
+        if self.owner.is_vouched_for and self.owner.user_id is None:
+            event["access"] = access_of(self.owner)
         return event
 
 
@@ -116,6 +120,46 @@ def browser_session_of(options: dict[str, str]) -> str:
     """The id that the prototype's page keeps while its tab lives; "" for none, and for what is easily guessed."""
     id = options.get("browser_session_id", "")
     return id if BROWSER_SESSION.fullmatch(id) else ""
+
+
+def is_embedded(options: dict[str, str]) -> bool:
+    """True for a page in another site's frame: its first frame says who it is."""
+    return options.get("embed") == "1" and bool(conf.EMBED_PARENTS)
+
+
+def no_ticket() -> Refused:
+    """The page around the frame has given no ticket in time, or a bad one."""
+    return Refused(CLOSE_SIGN_IN, Unauthorized("The page around the chat has not said who you are."))
+
+
+def ticket_in(frame: str | None) -> str | None:
+    """The ticket of a frame of this type; None for any other frame."""
+    try:
+        content = decode(frame)
+    except ChatError:
+        return None
+    return str(content.get("ticket")) if content.get("type") == "ticket" else None
+
+
+async def identify_embedded(text: str, options: dict[str, str]) -> Owner:
+    """Find out from the ticket who connects, and put into `options` what it opens. Raises: Refused.
+
+    Without `conversation`, or `fresh=1`, the newest one of this person and agent goes on.
+    """
+    ticket = read_ticket(text)
+    if ticket is None:
+        raise no_ticket()
+    options["agent"] = ticket.agent
+    goes_on = "conversation" not in options and options.get("fresh") != "1"
+    if goes_on and (newest := await in_thread(_newest_of, ticket.owner, ticket.agent)):
+        options["conversation"] = str(newest)
+    return ticket.owner
+
+
+def _newest_of(owner: Owner, agent: str) -> uuid.UUID | None:
+    """In an I/O thread."""
+    conversations = Conversation.objects.for_owner(owner).filter(agent_key=agent)
+    return conversations.order_by("-updated").values_list("id", flat=True).first()
 
 
 async def open_for(owner: Owner, options: dict[str, str], *, is_compatible: bool) -> Opening:

@@ -20,6 +20,11 @@ MINUTE_SECONDS = 60.0
 SWEEP_ABOVE = 10_000  # addresses that are remembered, before those of the last minute alone stay
 
 
+def is_stranger(owner: Owner) -> bool:
+    """True for whom nobody vouches: neither an account nor an embedding site."""
+    return owner.user_id is None and not owner.is_vouched_for
+
+
 class _PerMinute:
     """How often something came from each address within the last minute. From any thread."""
 
@@ -69,12 +74,12 @@ class Strangers:
     def check_socket(self, owner: Owner, address: str | None) -> None:
         """A connection opens. On the event loop. Raises: RateLimited."""
         most = conf.MAX_SOCKETS_PER_IP
-        if owner.user_id is None and address and most and this_process.connections.count_from(address) >= most:
+        if is_stranger(owner) and address and most and this_process.connections.count_from(address) >= most:
             raise RateLimited("Too many connections from this address.")
 
     def check_turn(self, owner: Owner, address: str | None, conversation_id: uuid.UUID) -> None:
         """A turn is asked for. On the event loop. Raises: Busy, RateLimited."""
-        if owner.user_id is not None or address is None:
+        if not is_stranger(owner) or address is None:
             return
         most = conf.MAX_RUNNING_VISITOR_TURNS
         if most and self._running(address, besides=conversation_id) >= most:

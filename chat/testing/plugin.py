@@ -76,7 +76,7 @@ def chat_agent(_chat_loop: Any, transactional_db: None, settings: Any) -> Iterat
 
     def make(key: str, *, model: Any = None, user: Any = None) -> AgentUnderTest:
         who = {"visitor": secrets.token_hex(32)} if user is None else {"user_id": user.pk, "name": user.get_username()}
-        owner = Owner(**who, is_local=True)
+        owner = Owner(**who, is_vouched_for=True)
         made.append(AgentUnderTest(_chat_loop, owner, key, None if model is None else Script(model)))
         return made[-1]
 

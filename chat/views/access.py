@@ -8,12 +8,13 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.http import Http404, HttpRequest, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
 from chat.models import Conversation
-from chat.owners import Owner, owner_of_request
+from chat.owners import Owner, has_access, owner_of_request
 
 View = Callable[..., HttpResponseBase]
 
@@ -24,10 +25,13 @@ def owned(view: View) -> View:
     What the view stores it commits itself, also in a project with ATOMIC_REQUESTS: an agent's thread may wait for it.
     """
 
+    @csrf_exempt  # but for a cookie's owner, see below
     @transaction.non_atomic_requests
     @never_cache
     @wraps(view)
     def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not has_access(request) and (forbidden := _needs_token(request)):
+            return forbidden
         owner = owner_of_request(request)
         if owner is None:
             return refused("unauthorized", "Please sign in.", status=401)
@@ -37,6 +41,17 @@ def owned(view: View) -> View:
             return refused("not_found", "There is no such conversation.", status=404)
 
     return checked
+
+
+@csrf_protect
+def _token_is_right(request: HttpRequest) -> HttpResponse:
+    return HttpResponse()
+
+
+def _needs_token(request: HttpRequest) -> HttpResponse | None:
+    """The answer to a request that carries its owner's cookie and not the CSRF token; None: it has all it needs."""
+    answer = _token_is_right(request)
+    return answer if answer.status_code == 403 else None
 
 
 def conversation_of(owner: Owner, id: UUID | str) -> Conversation:

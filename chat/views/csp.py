@@ -7,6 +7,7 @@ django-csp leaves an answer alone that already has a policy.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from typing import TypeVar
 
 from django.http import HttpResponse
@@ -38,9 +39,10 @@ def new_nonce() -> str:
     return secrets.token_urlsafe(16)
 
 
-def protect(response: HttpResponse, nonce: str) -> HttpResponse:
-    """Give `response` the policy, and the headers that go with it."""
-    policy = "; ".join(f"{directive} {sources}" for directive, sources in POLICY.items())
+def protect(response: HttpResponse, nonce: str, *, ancestors: Iterable[str] = ()) -> HttpResponse:
+    """Give `response` the policy, and the headers that go with it. `ancestors`: origins that may show it in a frame."""
+    directives = POLICY | {"frame-ancestors": " ".join(ancestors) or POLICY["frame-ancestors"]}
+    policy = "; ".join(f"{directive} {sources}" for directive, sources in directives.items())
     response["Content-Security-Policy"] = policy.format(nonce=nonce)
     response["Cross-Origin-Opener-Policy"] = "same-origin"
     response["Cross-Origin-Resource-Policy"] = "same-origin"

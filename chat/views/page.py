@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
@@ -72,12 +73,8 @@ def _title(owner: Owner | None, conversation_id: UUID) -> str:
 
 def _context(request: HttpRequest) -> dict[str, Any]:
     theme = request.COOKIES.get(THEME_COOKIE)
-    return {
+    return shown_of(agents().values(), default_agent()) | {
         "theme": theme if theme in THEMES else "",
-        "agents": json.dumps([_public(agent) for agent in agents().values()]),
-        "default_agent": default_agent().key,
-        "max_message_chars": conf.MAX_MESSAGE_CHARS,
-        "socket_path": conf.SOCKET_PATH or reverse("chat:socket").rstrip("/") + "/",
         "csrf_cookie": settings.CSRF_COOKIE_NAME,
         "taken": request.session.pop(TAKEN, 0) if request.user.is_authenticated else 0,
         "account": request.user if request.user.is_authenticated else None,
@@ -85,6 +82,16 @@ def _context(request: HttpRequest) -> dict[str, Any]:
         "sign_out_url": _reverse("logout", "account_logout"),
         "password_url": _reverse("password_change", "account_change_password"),
         "admin_url": _reverse("admin:index") if request.user.is_staff else "",
+    }
+
+
+def shown_of(specs: Iterable[AgentSpec], default: AgentSpec) -> dict[str, Any]:
+    """What the page is told of these agents and of the site, whoever looks at it."""
+    return {
+        "agents": json.dumps([_public(agent) for agent in specs]),
+        "default_agent": default.key,
+        "max_message_chars": conf.MAX_MESSAGE_CHARS,
+        "socket_path": conf.SOCKET_PATH or reverse("chat:socket").rstrip("/") + "/",
     }
 
 

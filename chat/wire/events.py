@@ -129,6 +129,7 @@ class Connection(TypedDict):
     status: Literal["connected"]
     session_id: str
     ticket: NotRequired[str]
+    access: NotRequired[str]
     protocol: int
     seq: int
     head: str | None

@@ -125,7 +125,7 @@ class Killing:
         assert time.monotonic() - answers < BACK_SECONDS, f"back after {time.monotonic() - answers:.1f} s"
         await self._answer_question(page, mark)
         await page.settled(timeout=30)
-        assert page.messages()[-1]["status"] == "complete"
+        assert page.messages()[-1]["status"] == "complete", page.messages()[-1]
 
     async def _answer_question(self, page: Page, mark: int) -> None:
         """A turn that had not begun when the server died may ask now: then it is answered."""

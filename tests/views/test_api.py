@@ -25,7 +25,7 @@ from tests.client import Client as Page
 pytestmark = pytest.mark.django_db(transaction=True)
 
 TITLE = "Secret plan"
-OPEN_TO_ALL = {"socket", "health", "page", "healthz", "readyz"}
+OPEN_TO_ALL = {"embed", "embed-launcher", "embed-tickets", "socket", "health", "page", "healthz", "readyz"}
 CALLS = {  # method and body, where it is not a plain GET
     "conversation": [("get", None)],
     "conversations": [("get", None)],

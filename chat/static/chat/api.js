@@ -33,6 +33,10 @@ export class CsrfToken {
     return this.#ofCookie() ?? this.known;
   }
 
+  get headers() {
+    return { "X-CSRFToken": this.value };
+  }
+
   get isReadable() {
     return this.#ofCookie() !== undefined;
   }
@@ -50,10 +54,13 @@ export class CsrfToken {
 }
 
 export class Api {
-  /** @param {string} page  address of the chat page, with a slash at its end @param {CsrfToken} token */
-  constructor(page, token) {
+  /**
+   * @param {string} page  address of the chat page, with a slash at its end
+   * @param {{headers: Record<string, string>, renew: () => Promise<void>}} who  what says at each request who asks
+   */
+  constructor(page, who) {
     this.root = `${page}api/`;
-    this.token = token;
+    this.who = who;
   }
 
   /** @returns {Promise<{conversations: object[], more: boolean}>} newest first @param {string} [before]  go on after this conversation */
@@ -90,7 +97,7 @@ export class Api {
         signal,
         headers: {
           Accept: "application/json",
-          "X-CSRFToken": this.token.value,
+          ...this.who.headers,
           ...(body && { "Content-Type": "application/json" }),
         },
         body: body && JSON.stringify(body),
@@ -98,7 +105,7 @@ export class Api {
       });
     let answer = await send();
     if (answer.status === 403) {
-      await this.token.renew();
+      await this.who.renew();
       answer = await send();
     }
     if (!answer.ok) throw new ApiError(answer.status);

@@ -6,9 +6,9 @@ const QUIET_MS = 2_000; // a break so short is nobody's business
 const find = (id) => document.getElementById(id);
 
 export class Bar {
-  /** @param {string} site  its name */
-  constructor(site) {
-    this.site = site;
+  /** @param {{site: string, isEmbedded: boolean}} config  in another site's frame the agent is the title */
+  constructor({ site, isEmbedded }) {
+    Object.assign(this, { site, isEmbedded });
     this.pill = find("pill");
     this.pillText = el("span");
     this.pill.append(icon("wait"), this.pillText);
@@ -17,12 +17,12 @@ export class Bar {
   /** @param {import("chat/state.js").State} state @param {{now: number, agent: string, isEmpty: boolean}} extra */
   update({ conversation, ask, link }, { now, agent, isEmpty }) {
     const unnamed = link.code === NOT_FOUND ? "Not found" : conversation.stored ? "Untitled" : "New chat";
-    const title = conversation.title || unnamed;
+    const title = (this.isEmbedded && agent) || conversation.title || unnamed;
     setText(find("title"), title);
     const label = `${ask ? "(?) " : ""}${title} · ${this.site}`;
     if (document.title !== label) document.title = label;
     const chip = find("agent");
-    chip.hidden = !agent || isEmpty;
+    chip.hidden = !agent || isEmpty || this.isEmbedded;
     setText(chip, agent);
     this.#pill(link, now);
   }
@@ -84,6 +84,15 @@ function pillOf(link, now) {
 
 /** @returns {{key: string, kind: string, icon: string, text: string, links?: [string, string][], buttons?: [string, string][]}|null} */
 function bannerOf({ link, pending, notice, trouble, unkept }, now, { signIn }) {
+  if (link.phase === "closed" && link.code === SIGN_IN && !signIn) {
+    return {
+      key: "no ticket",
+      kind: "warn",
+      icon: "user",
+      text: "The page around the chat has not said who you are.",
+      buttons: [["Try again", "reconnect"]],
+    };
+  }
   if (link.phase === "closed" && link.code === SIGN_IN) {
     return {
       key: "sign-in",

@@ -26,11 +26,13 @@ export class Connection {
   /**
    * @param {object} options
    * @param {() => import("chat/protocol.js").Target} options.target  asked at each attempt
+   * @param {() => Promise<object>} [options.introduce]  what a new socket is sent first of all
    * @param {(frame: object) => void} options.onFrame
    * @param {(link: {phase: "connecting"|"waiting"|"closed", retryAt?: number, code?: number, unopened?: number}) => void} options.onLink
    */
-  constructor({ target, onFrame, onLink }) {
+  constructor({ target, introduce, onFrame, onLink }) {
     this.target = target;
+    this.introduce = introduce;
     this.onFrame = onFrame;
     this.onLink = onLink;
     this.socket = null;
@@ -55,6 +57,7 @@ export class Connection {
       this.openedAt = Date.now();
       this.unopened = 0;
       this.#heard();
+      this.introduce?.().then((frame) => socket === this.socket && this.send(frame));
     };
     socket.onmessage = ({ data }) => this.#receive(data);
     socket.onclose = ({ code }) => this.#lost(socket, code);

@@ -104,6 +104,7 @@
  * @property {"connected"} status
  * @property {string} session_id  the conversation
  * @property {string} [ticket]  until it has a row
+ * @property {string} [access]  for HTTP requests of a page in another site's frame
  * @property {number} protocol
  * @property {number} seq  newest record
  * @property {string|null} head  turn that the transcript ends with

@@ -6,9 +6,11 @@ import { Composer } from "chat/composer.js";
 import { Connection } from "chat/connection.js";
 import { Conversations } from "chat/conversations.js";
 import { follow } from "chat/effects.js";
+import { Embed } from "chat/embed.js";
 import { Jump } from "chat/jump.js";
 import { bindKeys } from "chat/keys.js";
 import * as outbox from "chat/outbox.js";
+import { ticketFrame } from "chat/protocol.js";
 import { Router } from "chat/router.js";
 import { Follower } from "chat/scroll.js";
 import { Search } from "chat/search.js";
@@ -25,6 +27,7 @@ const NEAR_START_PX = 600; // from here on earlier messages are loaded
 
 const find = (id) => document.getElementById(id);
 const config = { ...find("app").dataset };
+const embed = config.parents ? new Embed(JSON.parse(config.parents)) : null;
 const isMouse = matchMedia("(hover: hover)").matches;
 
 // ---- The state ----
@@ -49,8 +52,13 @@ const connection = new Connection({
     ticket: store.state.conversation.ticket,
     agent: store.state.newAgent,
     after: store.state.log.newest,
+    embed: embed && { isFresh: embed.isFresh },
   }),
-  onFrame: store.dispatch,
+  introduce: embed && (async () => ticketFrame(await embed.ticket())),
+  onFrame(frame) {
+    embed?.hear(frame);
+    store.dispatch(frame);
+  },
   onLink: (link) => store.dispatch({ type: "page/link", link }),
 });
 
@@ -88,7 +96,7 @@ const page = {
   draw,
   showEnd,
   socketTrouble: () => socketTrouble(config.socket),
-  api: new Api(config.page, token),
+  api: new Api(config.page, embed ?? token),
   toasts: new Toasts(find("toasts")),
   announcer: new Announcer(find("says"), find("alerts")),
 };
@@ -96,7 +104,7 @@ const actions = makeActions(page);
 page.actions = actions;
 page.flush = actions.flush;
 page.conversations = new Conversations(page);
-page.router = new Router(config.page, (id) => page.conversations.open(id));
+page.router = new Router(config.page, (id) => page.conversations.open(id), { isFixed: embed !== null });
 page.composer = new Composer(find("composer"), actions, Number(config.maxChars));
 page.view = new View({
   agents: JSON.parse(config.agents),
@@ -104,9 +112,10 @@ page.view = new View({
   composer: page.composer,
   config: {
     site: config.site,
+    isEmbedded: embed !== null,
     // A new conversation gets its address with its first message.
     get signIn() {
-      return `${config.signIn}?next=${encodeURIComponent(location.pathname)}`;
+      return config.signIn && `${config.signIn}?next=${encodeURIComponent(location.pathname)}`;
     },
   },
 });
@@ -168,7 +177,7 @@ document.addEventListener("submit", async (event) => {
   field.value = token.value;
   event.target.submit();
 });
-onTrouble((problem) => store.dispatch({ type: "page/unkept", problem }));
+if (!embed) onTrouble((problem) => store.dispatch({ type: "page/unkept", problem })); // a frame may keep nothing
 tryCookies();
 addEventListener("beforeunload", (event) => hasUnkept() && event.preventDefault()); // the browser asks whether to leave
 bindThemes(find("themes"));
@@ -186,8 +195,9 @@ page.composer.open(
 );
 draw();
 connection.open();
-page.conversations.load();
+if (embed) embed.bind(actions.openNew);
+else page.conversations.load();
 if (Number(config.taken)) page.toasts.show("The conversations from before you signed in are yours now.");
-if (isMouse) page.composer.focus();
+if (isMouse && !embed) page.composer.focus();
 const seq = Jump.seqOf(location.hash);
 if (seq && conversation.id) page.jump.to(conversation.id, seq);

@@ -17,14 +17,17 @@ export const FINAL_CODES = new Set([SIGN_IN, FORBIDDEN, NOT_FOUND, ELSEWHERE]);
  * @property {string} [ticket]  of a conversation that has no message yet
  * @property {string} [agent]  key of the agent of a new conversation
  * @property {number} [after]  newest record that the page has
+ * @property {{isFresh: boolean}} [embed]  the page is in another site's frame: its first frame is the ticket; `isFresh`: no
+ *   conversation of before goes on
  */
 
 /** @param {Target} target */
-export function socketUrl({ path, conversation, ticket, agent, after }) {
+export function socketUrl({ path, conversation, ticket, agent, after, embed }) {
   const url = new URL(path, location.href);
   url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
   url.search = String(new URLSearchParams({ v: "1", html: "1" }));
-  const optional = { conversation, ticket, agent: conversation ? "" : agent, after };
+  const fresh = embed?.isFresh && !conversation ? 1 : 0;
+  const optional = { conversation, ticket, agent: conversation ? "" : agent, after, embed: embed && 1, fresh };
   for (const [name, value] of Object.entries(optional)) if (value) url.searchParams.set(name, String(value));
   return url.href;
 }
@@ -36,6 +39,7 @@ export const answerFrame = (id, requestId, answer) => ({
   request_id: requestId,
   ...answer,
 });
+export const ticketFrame = (ticket) => ({ type: "ticket", ticket });
 export const commandFrame = (command, fields = {}) => ({ type: "command", command, ...fields });
 export const syncFrame = (messageId) => ({ type: "sync", message_id: messageId });
 

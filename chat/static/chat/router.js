@@ -6,9 +6,11 @@ export class Router {
   /**
    * @param {string} page  address of the chat page, with a slash at its end
    * @param {(id: string) => void} onMove  the user went back or forward to this conversation; "" is a new one
+   * @param {{isFixed?: boolean}} [options]  the page stays at one address
    */
-  constructor(page, onMove) {
+  constructor(page, onMove, { isFixed = false } = {}) {
     this.page = page;
+    this.isFixed = isFixed;
     addEventListener("popstate", () => onMove(ID.exec(location.pathname)?.[1] ?? ""));
   }
 
@@ -28,6 +30,6 @@ export class Router {
   }
 
   #isAt(id) {
-    return location.pathname === this.addressOf(id);
+    return this.isFixed || location.pathname === this.addressOf(id);
   }
 }

@@ -15,7 +15,7 @@ export class View {
    * @param {object} options
    * @param {object[]} options.agents  as the template gives them
    * @param {object} options.actions  what buttons do (actions.js)
-   * @param {{site: string, signIn: string}} options.config
+   * @param {{site: string, isEmbedded: boolean, signIn: string}} options.config
    * @param {import("chat/composer.js").Composer} options.composer
    */
   constructor({ agents, actions, config, composer }) {
@@ -23,7 +23,7 @@ export class View {
     this.byName = new Map(agents.map((agent) => [agent.name, agent]));
     this.byKey = new Map(agents.map((agent) => [agent.key, agent]));
     this.turns = new TurnList(find("turns"));
-    this.bar = new Bar(config.site);
+    this.bar = new Bar(config);
     this.banner = new Banner(actions, config);
     this.welcome = new Welcome(agents, actions);
   }
