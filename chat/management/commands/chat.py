@@ -35,7 +35,7 @@ class Command(BaseCommand):
 
         if not log:
             logging.disable(logging.CRITICAL)
-        owner = Owner(**_who(user), is_local=True)
+        owner = Owner(**_who(user), is_vouched_for=True)
         options = {"conversation": conversation} if conversation else {"agent": agent or default_agent().key}
         with contextlib.suppress(ImportError):
             import readline  # noqa: F401  (lets lines be edited)
