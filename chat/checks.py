@@ -32,7 +32,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Info, Warning
 from django.db import DEFAULT_DB_ALIAS, connections, router
 
-from chat import sources
+from chat import look_checks, sources
 from chat.agents.langroid import mends as of_langroid
 from chat.agents.provider import mends as of_provider
 from chat.conf import AGENT_KEYS, SETTINGS, Limits, conf
@@ -55,6 +55,8 @@ def register() -> None:
     for check in (*of_settings, check_names):
         checks.register(check, "chat")
     checks.register(check_channel_layer, "chat")
+    checks.register(look_checks.check_files, "chat")
+    checks.register(look_checks.check_frame_ancestors, "chat")
     checks.register(check_sqlite, "chat")
     checks.register(check_database, "chat")
     checks.register(check_search, "chat")

@@ -146,7 +146,7 @@ def remember(response: HttpResponse, cookie: str) -> None:
         max_age=COOKIE_SECONDS,
         secure=settings.SESSION_COOKIE_SECURE,
         httponly=True,
-        samesite="Lax",
+        samesite=settings.SESSION_COOKIE_SAMESITE,  # type: ignore[arg-type]  # "None" in frames of other sites
     )
 
 

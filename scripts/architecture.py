@@ -34,8 +34,8 @@ FLOORS = [
     "agents/provider",
     "models parts embed",
     "files",
-    "assets owners addresses origins observer wire markdown layers redis_layer",
-    "mends",
+    "assets look_checks owners addresses origins observer wire markdown layers redis_layer",
+    "mends look",
     "conf exceptions sources clock paths",
 ]
 FLOOR_OF = {package: floor for floor, packages in enumerate(FLOORS) for package in packages.split()}

@@ -18,6 +18,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from chat import assets
 from chat.conf import conf
+from chat.look import FAVICON, address_of
 
 register = template.Library()
 
@@ -27,6 +28,24 @@ def chat_style_sheets() -> SafeString:
     """Print a link to each of the page's style sheets."""
     names = [assets.SHEET] if assets.is_bundled() else assets.style_names()
     return _each('<link rel="stylesheet" href="{}">', names)
+
+
+@register.simple_tag
+def chat_own_style_sheet() -> SafeString:
+    """Print a link to the project's own style sheet, if it has one. It comes after all others."""
+    return _each('<link rel="stylesheet" href="{}">', [conf.STYLESHEET] if conf.STYLESHEET else [])
+
+
+@register.simple_tag
+def chat_icon() -> SafeString:
+    """Print the link to the icon of the browser's tab."""
+    return _each('<link rel="icon" href="{}">', [conf.FAVICON or FAVICON])
+
+
+@register.simple_tag
+def chat_logo() -> str:
+    """Return the address of the project's logo; "" where it has none."""
+    return address_of(conf.LOGO)
 
 
 @register.simple_tag
@@ -50,7 +69,7 @@ def _import_map(nonce: str) -> SafeString:
 
 
 def _each(element: str, names: Iterable[str]) -> SafeString:
-    return format_html_join("\n", element, ((static(name),) for name in names))
+    return format_html_join("\n", element, ((address_of(name),) for name in names))
 
 
 @register.simple_tag

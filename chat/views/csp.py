@@ -10,8 +10,13 @@ import secrets
 from collections.abc import Iterable
 from typing import TypeVar
 
+from django.conf import settings
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
+from django.shortcuts import resolve_url
+
+from chat.conf import conf
+from chat.look import origin_of, other_hosts
 
 Response = TypeVar("Response", bound=HttpResponseBase)
 
@@ -39,9 +44,16 @@ def new_nonce() -> str:
     return secrets.token_urlsafe(16)
 
 
-def protect(response: HttpResponse, nonce: str, *, ancestors: Iterable[str] = ()) -> HttpResponse:
-    """Give `response` the policy, and the headers that go with it. `ancestors`: origins that may show it in a frame."""
-    directives = POLICY | {"frame-ancestors": " ".join(ancestors) or POLICY["frame-ancestors"]}
+def protect(response: HttpResponse, nonce: str, *, ancestors: Iterable[str] | None = None) -> HttpResponse:
+    """Give `response` the policy, and the headers that go with it.
+
+    `ancestors`: origins that may show it in a frame, instead of CHAT_FRAME_ANCESTORS.
+    """
+    framing = list(conf.FRAME_ANCESTORS if ancestors is None else ancestors)
+    directives = {**POLICY, **_of_this_project()}
+    if framing:
+        directives["frame-ancestors"] = " ".join(framing)
+        response.xframe_options_exempt = True  # the older header knows no list
     policy = "; ".join(f"{directive} {sources}" for directive, sources in directives.items())
     response["Content-Security-Policy"] = policy.format(nonce=nonce)
     response["Cross-Origin-Opener-Policy"] = "same-origin"
@@ -49,6 +61,15 @@ def protect(response: HttpResponse, nonce: str, *, ancestors: Iterable[str] = ()
     response["Referrer-Policy"] = "same-origin"
     response["X-Content-Type-Options"] = "nosniff"
     return response
+
+
+def _of_this_project() -> dict[str, str]:
+    """The directives that its settings widen."""
+    hosts = "".join(f" {host}" for host in other_hosts())
+    widened = {name: POLICY[name] + hosts for name in ("script-src", "style-src", "img-src", "font-src") if hosts}
+    if after := origin_of(resolve_url(settings.LOGOUT_REDIRECT_URL or "/")):
+        widened["form-action"] = f"{POLICY['form-action']} {after}"  # Chromium looks where a form is sent on to
+    return widened
 
 
 def seal(response: Response) -> Response:

@@ -30,6 +30,7 @@ export class Welcome {
       this.root.replaceChildren(...(made ?? (() => this.#greet(agent, canPick)))());
     }
     this.#starters(isNew ? agent : null);
+    find("empty-foot").hidden = !isNew; // what the project has to say there
   }
 
   #greet(agent, canPick) {
