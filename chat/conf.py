@@ -132,6 +132,7 @@ class AgentSpec:
     factory: str  # dotted path of a callable (AgentContext) -> Task | ChatAgent
     name: str
     description: str = ""
+    group: str = ""  # heading under which it stands where people choose an agent
     avatar: str = ""  # URL of an image of this site; empty: initials
     greeting: str = ""
     starters: tuple[str, ...] = ()
@@ -143,6 +144,7 @@ AGENT_KEYS: dict[str, type | tuple[type, ...]] = {
     "FACTORY": str,
     "NAME": str,
     "DESCRIPTION": str,
+    "GROUP": str,
     "AVATAR": str,
     "GREETING": str,
     "STARTERS": (list, tuple),
@@ -162,6 +164,7 @@ def _spec(key: str, entry: Mapping[str, Any]) -> AgentSpec:
         factory=entry["FACTORY"],
         name=entry.get("NAME") or key.replace("_", " ").capitalize(),
         description=entry.get("DESCRIPTION", ""),
+        group=entry.get("GROUP", ""),
         avatar=entry.get("AVATAR", ""),
         greeting=entry.get("GREETING", ""),
         starters=tuple(entry.get("STARTERS", ())),

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
 from django.conf import settings
@@ -43,7 +43,7 @@ def page(request: HttpRequest, conversation_id: UUID | None = None) -> HttpRespo
     owner = owner_of_request(request)
     here = _address_of(conversation_id)
     if owner is None and not conf.ALLOW_ANONYMOUS:
-        return redirect_to_login(here, resolve_url(settings.LOGIN_URL))
+        return redirect_to_login(here + _wished(request), resolve_url(settings.LOGIN_URL))
     if owner is None:
         try:
             strangers.check_new(address_of_request(request))
@@ -64,6 +64,12 @@ def page(request: HttpRequest, conversation_id: UUID | None = None) -> HttpRespo
 def _address_of(conversation_id: UUID | None) -> str:
     """Where the browser is. `request.path` has no prefix where a proxy takes it away."""
     return reverse("chat:conversation", args=[conversation_id]) if conversation_id else reverse("chat:page")
+
+
+def _wished(request: HttpRequest) -> str:
+    """What a link wants of a new conversation (`?agent=KEY&q=text`), as a query for after the sign-in."""
+    wished = {name: request.GET[name] for name in ("agent", "q") if name in request.GET}
+    return f"?{urlencode(wished)}" if wished else ""
 
 
 def _title(owner: Owner | None, conversation_id: UUID) -> str:
@@ -101,6 +107,7 @@ def _public(agent: AgentSpec) -> dict[str, Any]:
         "key": agent.key,
         "name": agent.name,
         "description": agent.description,
+        "group": agent.group,
         "avatar": agent.avatar,
         "greeting": agent.greeting,
         "starters": list(agent.starters),

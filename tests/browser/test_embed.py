@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -117,13 +116,6 @@ def test_a_person_of_another_site_chats_without_a_cookie_and_goes_on_after_a_rel
 
     frame = visit(page, site, "customer-2")
     expect(frame.locator(".reply")).to_have_count(0)
-    if folder := os.environ.get("SHOTS"):
-        frame = visit(page, site, "customer-1")
-        for scheme, width in (("light", 1000), ("dark", 1000), ("light", 320)):
-            page.emulate_media(color_scheme=scheme)
-            page.set_viewport_size({"width": width, "height": 800})
-            page.wait_for_timeout(300)
-            page.screenshot(path=f"{folder}/embed-{scheme}-{width}.png")
 
 
 def test_a_new_chat_is_begun_in_the_frame_and_comes_back_with_the_connection(page, site, server):

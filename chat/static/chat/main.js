@@ -11,7 +11,7 @@ import { Jump } from "chat/jump.js";
 import { bindKeys } from "chat/keys.js";
 import * as outbox from "chat/outbox.js";
 import { ticketFrame } from "chat/protocol.js";
-import { Router } from "chat/router.js";
+import { Router, wishOf } from "chat/router.js";
 import { Follower } from "chat/scroll.js";
 import { Search } from "chat/search.js";
 import { Sidebar } from "chat/sidebar.js";
@@ -28,6 +28,8 @@ const NEAR_START_PX = 600; // from here on earlier messages are loaded
 const find = (id) => document.getElementById(id);
 const config = { ...find("app").dataset };
 const embed = config.parents ? new Embed(JSON.parse(config.parents)) : null;
+const agents = JSON.parse(config.agents);
+const wished = wishOf(location.search, agents);
 const isMouse = matchMedia("(hover: hover)").matches;
 
 // ---- The state ----
@@ -38,7 +40,7 @@ const store = new Store(
     id: stored.id,
     ticket: stored.ticket,
     title: config.title,
-    newAgent: config.agent,
+    newAgent: wished.agent || config.agent,
     pending: stored.items,
     now: Date.now(),
   }),
@@ -107,7 +109,7 @@ page.conversations = new Conversations(page);
 page.router = new Router(config.page, (id) => page.conversations.open(id), { isFixed: embed !== null });
 page.composer = new Composer(find("composer"), actions, Number(config.maxChars));
 page.view = new View({
-  agents: JSON.parse(config.agents),
+  agents,
   actions,
   composer: page.composer,
   config: {
@@ -193,6 +195,7 @@ page.composer.open(
   conversation.stored ? conversation.id : "",
   pending.map(({ frame }) => frame.content),
 );
+if (wished.text) page.composer.setText(wished.text);
 draw();
 connection.open();
 if (embed) embed.bind(actions.openNew);

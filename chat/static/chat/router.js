@@ -2,6 +2,19 @@
 
 const ID = /\/c\/([0-9a-f-]{36})\/$/;
 
+/**
+ * What a link wants of a new conversation: `?agent=KEY&q=text`. The text goes into the field, and is not sent by itself: a
+ * link may come from anybody.
+ * @param {string} search  of the page's address
+ * @param {{key: string}[]} agents
+ * @returns {{agent: string, text: string}} empty where nothing is wished
+ */
+export function wishOf(search, agents) {
+  const wish = new URLSearchParams(search);
+  const agent = agents.find(({ key }) => key === wish.get("agent"))?.key ?? "";
+  return { agent, text: wish.get("q") ?? "" };
+}
+
 export class Router {
   /**
    * @param {string} page  address of the chat page, with a slash at its end

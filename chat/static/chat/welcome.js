@@ -1,6 +1,7 @@
 /** What stands there before the first message: the agent's greeting, the choice of an agent, starters. */
 import { button, el, icon } from "chat/dom.js";
 import { avatar } from "chat/folds.js";
+import { Picker } from "chat/picker.js";
 import { FORBIDDEN, NOT_FOUND } from "chat/protocol.js";
 
 const find = (id) => document.getElementById(id);
@@ -11,6 +12,11 @@ export class Welcome {
     Object.assign(this, { agents, actions });
     this.byKey = new Map(agents.map((agent) => [agent.key, agent]));
     this.root = find("empty");
+    this.greeting = el("div", { class: "greeting" });
+    this.picker = new Picker(agents, {
+      choose: (key) => actions.chooseAgent(key),
+      done: () => actions.focusField(),
+    });
   }
 
   /** The page before the first message; a grey outline while a stored conversation is on its way. */
@@ -21,50 +27,32 @@ export class Welcome {
     const agent = this.byKey.get(conversation.agent?.key ?? newAgent) ?? this.agents[0];
     const canPick = isNew && !conversation.stored && this.agents.length > 1;
     const greets = isNew && !hasGreeting;
-    const key = isMissing ? "missing" : isLoading ? "loading" : greets ? `agent ${agent?.key} ${canPick}` : "";
+    const key = isMissing ? "missing" : isLoading ? "loading" : greets ? `greeting ${canPick}` : "";
     this.root.hidden = !key;
     find("turns").hidden = isMissing; // deleted in another window: nothing of it stays here
     if (key !== this.key) {
       this.key = key;
       const made = { missing: () => missing(this.actions), loading: skeleton, "": () => [] }[key];
-      this.root.replaceChildren(...(made ?? (() => this.#greet(agent, canPick)))());
+      this.root.replaceChildren(...(made?.() ?? [this.greeting, ...(canPick ? [this.picker.root] : [])]));
     }
+    if (greets) this.#greet(agent, canPick);
     this.#starters(isNew ? agent : null);
     find("empty-foot").hidden = !isNew; // what the project has to say there
   }
 
+  /** The picker stays as it is: focus and search are in it. */
   #greet(agent, canPick) {
-    if (!agent) return [el("h2", {}, "What can I do for you?")];
+    if (canPick) this.picker.update(agent);
+    const key = `${agent?.key} ${canPick}`;
+    if (key === this.greets) return;
+    this.greets = key;
+    if (!agent) return this.greeting.replaceChildren(el("h2", {}, "What can I do for you?"));
     const greeting = agent.greeting || "What can I do for you?";
     const text = agent.greeting ? "" : agent.description;
-    return [
+    this.greeting.replaceChildren(
       avatar(agent.name, { image: agent.avatar, size: "large" }),
       el("h2", { dir: "auto" }, greeting),
-      text && !canPick ? el("p", { dir: "auto" }, text) : null,
-      canPick ? this.#picker(agent) : null,
-    ].filter(Boolean);
-  }
-
-  #picker(current) {
-    const choose = ({ target }) => this.actions.chooseAgent(target.value);
-    const option = (agent) =>
-      el(
-        "label",
-        { class: "agent-card" },
-        el("input", { type: "radio", name: "agent", value: agent.key, checked: agent === current }),
-        avatar(agent.name, { image: agent.avatar, size: "small" }),
-        el(
-          "span",
-          { class: "agent-text" },
-          el("b", { dir: "auto" }, agent.name),
-          el("span", { dir: "auto" }, agent.description),
-        ),
-      );
-    return el(
-      "fieldset",
-      { class: "agent-picker", onchange: choose },
-      el("legend", { class: "hidden" }, "Agent"),
-      ...this.agents.map(option),
+      ...(text && !canPick ? [el("p", { dir: "auto" }, text)] : []),
     );
   }
 
