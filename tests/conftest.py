@@ -8,7 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest.register_assert_rewrite("tests.client", "tests.faults", "tests.recorder")  # what fails there says why
+pytest.register_assert_rewrite(
+    "tests.client", "tests.faults", "tests.recorder", "tests.patterns"
+)  # what fails there says why
 
 from tests import programs
 from tests.servers import COMMANDS, Server

@@ -12,6 +12,7 @@ from langroid.agent.tools.orchestration import (
     DoneTool,
     FinalResultTool,
     ForwardTool,
+    PassTool,
     ResultTool,
     SendTool,
 )
@@ -193,6 +194,51 @@ def trio(context: AgentContext) -> lr.Task:
     for name in ("Bob", "Eve"):
         task.add_sub_task(alone(agent(name, DoneTool), single_round=True, name=name))
     return task
+
+
+class Bob(lr.ChatAgent):
+    """Addresses Eve when it has spoken, and is done when it has spoken again."""
+
+    spoken = 0
+
+    def handle_message_fallback(self, msg: object) -> str:
+        self.spoken += 1
+        return '[[text="__SEND__:Eve go"]]' if self.spoken == 1 else '[[tool=done_tool args={"content":"ready"}]]'
+
+
+def chain(context: AgentContext) -> lr.Task:
+    """A root that addresses Bob, who addresses Eve."""
+    bob = Bob(lr.ChatAgentConfig(name="Bob", llm=llm_config(), use_functions_api=True, use_tools=False))
+    bob.enable_message(DoneTool)
+    middle = alone(bob, name="Bob")
+    middle.add_sub_task(alone(agent("Eve"), single_round=True, name="Eve"))
+    task = lr.Task(agent("Agent"), interactive=True)
+    task.add_sub_task(middle)
+    return task
+
+
+def forwarding(context: AgentContext) -> lr.Task:
+    """A root that hands messages on as they are, by tools."""
+    task = lr.Task(agent("Agent", ForwardTool, PassTool, SendTool, RecipientTool), interactive=True)
+    task.add_sub_task(alone(agent("Bob"), single_round=True, name="Bob"))
+    return task
+
+
+def passing(context: AgentContext) -> lr.Task:
+    """Its sub-task ends with what it was given."""
+    task = lr.Task(agent("Agent"), interactive=True)
+    task.add_sub_task(alone(agent("Bob", DonePassTool), name="Bob"))
+    return task
+
+
+def in_rounds(context: AgentContext) -> lr.Task:
+    """Never done by itself: `TURNS` of its entry ends it."""
+    return alone(agent("Agent", handle_llm_no_tool='Go on. [[text="further"]]'))
+
+
+def greeting(context: AgentContext) -> lr.ChatAgent:
+    """Speaks first, by the greeting of its entry."""
+    return agent("Agent")
 
 
 def deep(context: AgentContext) -> lr.ChatAgent:

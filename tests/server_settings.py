@@ -9,8 +9,13 @@ CHAT_AGENTS = {
 }
 PATTERNS = ["native", "json", "xml", "handler", "later", "by_itself", "endless", "results", "results_of_sub_task"]
 PATTERNS += ["done_if_tool", "typed", "done_sequence", "single_round", "done_if_response", "pair", "trio", "deep"]
-PATTERNS += ["addressing", "recipient", "rewinding", "structured"]
+PATTERNS += ["addressing", "recipient", "rewinding", "structured", "chain", "forwarding", "passing", "in_rounds"]
+PATTERNS += ["greeting"]
 CHAT_AGENTS |= {name: {"FACTORY": f"tests.pattern_agents.{name}", "GROUP": "Patterns"} for name in PATTERNS}
+DATA = ["documents", "talk", "table", "sqlite", "postgres", "mcp", "kept_mcp"]
+CHAT_AGENTS |= {name: {"FACTORY": f"tests.data_agents.{name}", "GROUP": "Patterns"} for name in DATA}
+CHAT_AGENTS["in_rounds"]["LIMITS"] = {"TURNS": 4}
+CHAT_AGENTS["greeting"]["GREETING"] = "What shall it be?"
 CHAT_AGENTS["endless"]["LIMITS"] = {"MODEL_CALLS": 10}
 CHAT_AGENTS |= {name: {"FACTORY": f"tests.part_agents.{name}"} for name in ("shows", "shows_at_once")}
 CHAT_AGENTS["assistant"] = {"FACTORY": "chat.demo.agents.assistant", "NAME": "Assistant", "STARTERS": ["Hello"]}

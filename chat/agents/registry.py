@@ -30,7 +30,7 @@ setup.import_langroid()
 from langroid import ChatAgent, Task
 from langroid.agent.base import AgentConfig
 
-from chat.agents import site_model  # noqa: F401  (its changes of Langroid)
+from chat.agents import embeddings, site_model  # noqa: F401  (their changes of Langroid)
 from chat.agents.context import AgentContext, Asker
 from chat.agents.langroid import loops
 from chat.agents.langroid.scope import current

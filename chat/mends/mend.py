@@ -38,6 +38,7 @@ TESTED = {
     "openai": "3.54.0",
     "pydantic-settings": "2.16.3",
     "python-dotenv": "1.2.4",
+    "qdrant-client": "1.15.1",
     "tiktoken": "0.14.0",
 }
 

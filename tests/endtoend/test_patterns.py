@@ -5,34 +5,26 @@ Each is asked, stopped in the middle, loaded again by another page, and asked on
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pytest
 
 from tests.client import Client
+from tests.patterns import Pattern, root_messages, walk
 
 ADA = "- **name**: Ada\n- **born**: 1815"
 ROME = "- **country**: Italy\n- **city**: Rome"
-SLOW = "[[tokens=200 tps=20]]"
 OPEN, CLOSE = r"[\u005b", r"]\u005d"  # brackets of a directive inside of another
-
-
-@dataclass(frozen=True)
-class Pattern:
-    name: str
-    agent: str
-    order: str
-    answer: str = ""  # the last message of the root agent
-    cards: tuple[str, ...] = ()  # tool name and status of each call, in the order of their ends
-    tasks: int = 0  # sub-tasks
-    slow: str = SLOW
-    last: str = "[[tokens=2]]"
-    hidden: tuple[str, ...] = ("DONE", "TO[", "DO-NOT-KNOW", "__")
 
 
 SLOW_JOB = '[[tool={} args={{"job":"' + OPEN + "tokens=200 tps=20" + CLOSE + '"}}]]'
 LOOK = '[[tool=look args={{"kind":"{}"}}]]'
 
+TASK = (
+    '[[tool=task_tool args={{"system_message":"","prompt":"'
+    + OPEN
+    + "{}"
+    + CLOSE
+    + '","tools":["NONE"],"agent_name":"Sub"}} then.text="fine"]]'
+)
 RECIPIENT = '[[tool=recipient_message args={"intended_recipient":"User","content":"here"}]]'
 
 PATTERNS = [
@@ -123,49 +115,74 @@ PATTERNS = [
         ("recipient_message complete",),
         last=RECIPIENT,
     ),
+    Pattern(
+        "TaskTool",
+        "native",
+        TASK.format(r"json=1 tool=done_tool args={\"content\":\"7\"}"),
+        "fine",
+        ("done_tool complete", "task_tool complete"),
+        1,
+        TASK.format("tokens=200 tps=20"),
+    ),
+    Pattern("delegation down a chain", "chain", '[[text="__SEND__:Bob go"]]', "", ("done_tool complete",), 2),
+    Pattern(
+        "ForwardTool",
+        "forwarding",
+        '[[tool=forward_tool args={"agent":"Bob"} text="helped"]]',
+        "",
+        ("forward_tool complete",),
+        1,
+    ),
+    Pattern(
+        "SendTool to an agent",
+        "forwarding",
+        '[[tool=send_tool args={"to":"Bob","content":"go"}]]',
+        "",
+        ("send_tool complete",),
+        1,
+    ),
+    Pattern(
+        "RecipientTool to an agent",
+        "forwarding",
+        '[[tool=recipient_message args={"intended_recipient":"Bob","content":"go"}]]',
+        "",
+        ("recipient_message complete",),
+        1,
+    ),
+    Pattern("PassTool", "forwarding", '[[tool=pass_tool then.text="passed"]]', "passed", ("pass_tool complete",)),
+    Pattern(
+        "DonePassTool",
+        "passing",
+        f'[[text="__SEND__:Bob keep {OPEN}tool=done_pass_tool{CLOSE}"]]',
+        "",
+        ("done_pass_tool complete",),
+        1,
+    ),
+    Pattern(
+        "RewindTool",
+        "rewinding",
+        '[[tool=rewind_tool args={"n":1,"content":"better"} then.text="fine"]]',
+        "better",
+        ("rewind_tool complete",),
+    ),
+    Pattern("turns=", "in_rounds", '[[text="begun"]]', "further"),
+    Pattern("an agent that speaks first", "greeting", '[[text="a hat"]]', "a hat"),
     Pattern("structured output", "structured", r'[[text="{\"name\": \"Ada\", \"born\": 1815}"]]'),
 ]
 
 
-def cards(client: Client) -> tuple[str, ...]:
-    return tuple(f"{result['tool_name']} {result['status']}" for result in client.of("tool_result"))
-
-
-def root_messages(client: Client) -> list[str]:
-    return [message["content"] for message in client.messages() if not message.get("depth")]
-
-
 @pytest.mark.parametrize("pattern", PATTERNS, ids=lambda pattern: pattern.name)
 async def test_a_pattern(server, stub, pattern):
-    cookies = server.visitor()
-    async with Client(server.ws_url, cookies=cookies, agent=pattern.agent) as client:
-        await client.say(f"first {pattern.order}")
-        await client.idle()
-        assert not client.of("error"), client.of("error")
-        if pattern.answer:
-            assert root_messages(client)[-1] == pattern.answer
-        assert root_messages(client)
-        assert cards(client) == pattern.cards
-        assert len(client.of("task_start")) == len(client.of("task_end")) == pattern.tasks
-        shown = "\n".join(message["content"] for message in client.messages())
-        assert not [signal for signal in pattern.hidden if signal in shown]
+    await walk(server, stub, pattern)
 
-        await client.say(f"slow {pattern.slow}")
-        await client.event("stream_token", "tool_call")
-        await client.command("stop")
-        await client.idle()
-        ended = [client.messages()[-1]["status"], *(result["status"] for result in client.of("tool_result")[-1:])]
-        assert "stopped" in ended, client.events[-8:]
 
-    async with Client(server.ws_url, cookies=cookies, conversation=client.conversation) as page:
-        await page.until(lambda: len(page.records) == len(client.records))
-        assert root_messages(page) == root_messages(client)
+async def test_what_an_agent_says_first_is_in_its_history(server, stub):
+    async with Client(server.ws_url, cookies=server.visitor(), agent="greeting") as client:
         stub.reset()
-        await page.say(f"last {pattern.last}")
-        await page.idle()
-        sent = stub.requests()[0]["messages"]
-        assert any("first" in str(message.get("content")) for message in sent)
-        assert root_messages(page)[-1], [(m["content"], m["status"], m.get("error")) for m in page.messages()]
+        await client.say("a hat")
+        await client.idle()
+        roles = [(message["role"], message["content"]) for message in stub.last()["messages"]]
+        assert roles[1:] == [("assistant", "What shall it be?"), ("user", "a hat")]
 
 
 async def test_an_agent_that_never_ends_is_told_so(server):

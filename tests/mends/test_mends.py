@@ -33,7 +33,7 @@ from webui_project.management.commands import runserver
 ROOT = Path(__file__).parents[2]
 BY_NAME = [pytest.param(each, id=each.name) for each in MENDS]
 OVERRIDES = ["turns.py", "model_calls.py", "tool_calls.py"]
-WITH_OTHERS = {"httpcore", "httpcore2", "httpx", "pydantic-settings", "python-dotenv", "tiktoken"}  # come with them
+WITH_OTHERS = {"httpcore", "httpcore2", "httpx", "pydantic-settings", "python-dotenv", "qdrant-client", "tiktoken"}
 BOUND = {"asgiref", *TESTED} - WITH_OTHERS
 SECONDS = 90
 

@@ -6,6 +6,7 @@ from chat.mends.mend import Mend, Needs
 
 PACKAGES = ("langroid",)
 SETUP = "chat/agents/langroid/setup.py"
+DOCUMENTS = "chat/agents/langroid/documents.py"
 TURNS = "chat/agents/langroid/turns.py"
 MODEL_CALLS = "chat/agents/langroid/model_calls.py"
 
@@ -80,6 +81,7 @@ REQUESTS = Mend(
     place=MODEL_CALLS,
     packages=PACKAGES,
     needs=(
+        Needs(OPENAI_GPT, "OpenAIGPT.chat"),
         Needs(OPENAI_GPT, "OpenAIGPT._chat_completions_with_backoff_body"),
         Needs(OPENAI_GPT, "OpenAIGPT._achat_completions_with_backoff_body"),
         Needs(OPENAI_GPT, "OpenAIGPT.get_stream"),
@@ -252,6 +254,43 @@ CLIENTS = Mend(
     without="every second batch of a process may fail",
 )
 
+EMBEDDINGS = Mend(
+    name="embeddings by words",
+    place="chat/agents/embeddings.py",
+    packages=PACKAGES,
+    needs=(
+        Needs("langroid.embedding_models.base", "EmbeddingModel.create", takes="config"),
+        Needs("langroid.embedding_models.models", "OpenAIEmbeddingsConfig.api_base"),
+    ),
+    without="documents need a model of embeddings, which the mock model has not",
+)
+
+NLTK = Mend(
+    name="documents without downloads",
+    place=DOCUMENTS,
+    packages=PACKAGES,
+    needs=(
+        Needs("langroid.parsing.search", "preprocess_text", takes="text", mentions="download_nltk_resource"),
+        Needs("langroid.agent.special.doc_chat_agent", "preprocess_text"),
+        Needs("langroid.parsing.utils", "number_segments", takes="s granularity", mentions="nltk"),
+        Needs("langroid.agent.special.relevance_extractor_agent", "number_segments"),
+    ),
+    without="the first document waits for a download of NLTK's data",
+)
+
+STORES = Mend(
+    name="stores for all sessions",
+    place=DOCUMENTS,
+    packages=("langroid", "qdrant-client"),
+    needs=(
+        Needs("langroid.vector_store.qdrantdb", "QdrantDB.__init__", mentions="QdrantClient storage_path"),
+        Needs("qdrant_client.qdrant_client", "QdrantLocal"),
+        Needs("qdrant_client.local.qdrant_local", "QdrantLocal.__init__", takes="location"),
+        Needs("qdrant_client.local.qdrant_local", "QdrantLocal.close"),
+    ),
+    without="only one session at a time has the documents of a Qdrant store on disk",
+)
+
 TOOL_DEFAULTS = Mend(
     name="defaults of tools",
     place=SETUP,
@@ -318,6 +357,9 @@ MENDS = (
         REWIND,
         SITE_MODEL,
         CLIENTS,
+        EMBEDDINGS,
+        NLTK,
+        STORES,
         TOOL_DEFAULTS,
         CONFIGS,
         TOKEN_COUNTS,

@@ -21,7 +21,14 @@ from langroid.agent.chat_agent import ChatAgent
 from langroid.agent.chat_document import ChatDocument
 from langroid.agent.xml_tool_message import XMLToolMessage
 from langroid.exceptions import XMLException
-from langroid.language_models.base import LanguageModel, LLMFunctionCall, LLMMessage, Role, StreamEventType
+from langroid.language_models.base import (
+    LanguageModel,
+    LLMFunctionCall,
+    LLMMessage,
+    LLMTokenUsage,
+    Role,
+    StreamEventType,
+)
 from langroid.language_models.openai_gpt import OpenAIGPT
 from pydantic import ValidationError
 
@@ -31,9 +38,9 @@ from chat.agents.langroid.scope import NothingSaid, Scope, ToolCall, TurnStopped
 from chat.agents.langroid.signals import Signals
 from chat.agents.provider import clients, failures, stream
 from chat.agents.provider.answer import Opened
-from chat.agents.provider.request import RequestAborted
+from chat.agents.provider.request import RequestAborted, is_bound
 from chat.exceptions import LimitReached
-from chat.observer import AgentGone, FinishReason, LlmOutcome, Usage
+from chat.observer import AgentGone, Basis, FinishReason, LlmOutcome, Usage
 
 FINISH_REASONS: dict[str | None, FinishReason] = {
     "length": "length",
@@ -72,6 +79,43 @@ def _prep_llm_messages(original: Any, now: Scope, agent: ChatAgent, *args: Any, 
         raise
     except ValueError as error:
         raise LimitReached("This is too long for the model, even without the older messages.") from error
+
+
+@override(OpenAIGPT, mend=mends.REQUESTS)
+def chat(original: Any, now: Scope, llm: OpenAIGPT, *args: Any, **kwargs: Any) -> Any:
+    """A model that Langroid, or a tool, asks past its agent, as for a question that makes sense alone, is no message.
+
+    But it can be stopped, and counts.
+    """
+    request = now.run.request
+    if request is None or is_bound():  # by the call of an agent
+        return original(llm, *args, **kwargs)
+    now.check()
+    now.run.budget.model_call()
+    request.bind()
+    try:
+        with now.moved(watch=Watch()) as there:
+            response = original(llm, *args, **kwargs)
+            _count(there, llm, response.usage, is_reported=there.watch.answer is not None)
+            return response
+    except Exception as error:
+        if now.observer.halted:
+            raise TurnStopped from error
+        now.run.failed = (error, failures.of_model(error, model=llm.config.chat_model), 1)
+        raise
+    except RequestAborted as error:
+        raise TurnStopped from error
+    finally:
+        request.release()
+
+
+def _count(now: Scope, llm: OpenAIGPT, used: LLMTokenUsage | None, *, is_reported: bool) -> None:
+    if used is not None:
+        cost = used.cost if any(llm.chat_cost()) else None
+        basis: Basis = "reported" if is_reported else "estimated"
+        prompt, completion = used.prompt_tokens, used.completion_tokens
+        now.span.count(Usage(prompt_tokens=prompt, completion_tokens=completion, cost=cost, basis=basis))
+        now.run.budget.spend(cost or 0)
 
 
 @override(OpenAIGPT, mend=mends.REQUESTS)

@@ -80,6 +80,7 @@ class ToolCall:
     result: str = ""  # what its model is given of it
     whole: str | None = None  # a longer one, of which the model is given only the beginning
     model_chars: int | None = None  # of that
+    error: str | None = None  # that the tool has told, beside its result
 
     def is_for(self, tool: ToolMessage) -> bool:
         if tool.id:

@@ -31,7 +31,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from chat.agents.langroid import loops, mends
+from chat.agents.langroid import documents, loops, mends
 from chat.agents.langroid.json_scan import json_candidates
 from chat.agents.provider import mends as of_provider
 from chat.agents.provider.request import ModelRequest, RequestAborted, is_bound, make_stoppable, pause
@@ -56,6 +56,8 @@ def import_langroid() -> ModuleType:
             if "langroid" in sys.modules:
                 logger.warning("langroid was imported before chat.agents.langroid.setup, which could not keep it quiet")
             look_at((*mends.MENDS, *of_provider.MENDS))
+            if mends.DOTENV.holds:
+                _read_no_dotenv()
             if mends.ENCODINGS.holds:
                 provide_encodings()
             with _uncollected():
@@ -117,8 +119,7 @@ def _unnoticed() -> Iterator[None]:
     for name in hidden:
         del os.environ[name]
     try:
-        with _without_dotenv():
-            yield
+        yield
     finally:
         os.environ.update(hidden)
         root.handlers[:] = handlers  # a coloured one was added (utils/logging.py:34)
@@ -129,24 +130,23 @@ def _is_hidden(name: str) -> bool:
     return name.upper().startswith("OPENAI_") or name.upper() in _SETTINGS
 
 
-@contextmanager
-def _without_dotenv() -> Iterator[None]:
-    """`.env` is for the settings alone: the modules keep this function, also for later (utils/configuration.py:28)."""
-    if not mends.DOTENV.holds:
-        yield
-        return
+def _read_no_dotenv() -> None:
+    """`.env` is for the settings alone: Langroid's modules read none, also those that an agent imports later.
+
+    (utils/configuration.py:28, vector_store/qdrantdb.py:114, agent/tools/mcp/fastmcp_client.py:56)
+    """
     import dotenv
+    import dotenv.main
 
-    load_dotenv, dotenv.load_dotenv = dotenv.load_dotenv, _no_dotenv
-    try:
-        yield
-    finally:
-        dotenv.load_dotenv = load_dotenv
+    load_dotenv = dotenv.load_dotenv
 
+    def load_for_others(*args: Any, **kwargs: Any) -> bool:
+        is_langroid = sys._getframe(1).f_globals.get("__name__", "").partition(".")[0] == "langroid"
+        return False if is_langroid else load_dotenv(*args, **kwargs)
 
-def _no_dotenv(*args: Any, **kwargs: Any) -> bool:
-    """Stand in for `dotenv.load_dotenv`: nothing is read, as if there were no file."""
-    return False
+    # It looks for the file from where its caller is, which is the first frame with another file than its own.
+    load_for_others.__code__ = load_for_others.__code__.replace(co_filename=dotenv.main.__file__)
+    dotenv.load_dotenv = load_for_others
 
 
 # The import builds a Parser (parsing/repo_loader.py:561), for which tiktoken downloads a file, without a time limit.
@@ -211,6 +211,8 @@ def _prepare() -> None:
         mends.LOOPS_IN_LOOPS: _run_loops_anywhere,
         mends.SETTINGS: _keep_settings_apart,
         mends.STDOUT: _keep_stdout,
+        mends.NLTK: documents.read_without_downloads,
+        mends.STORES: documents.share_stores,
         mends.REWIND: _rewind_to_what_is_gone,
         mends.TOOL_DEFAULTS: _make_tools_once,
         mends.CONFIGS: _make_configs_quickly,
@@ -268,12 +270,22 @@ class _Flags:
 
 
 def _print_nothing() -> None:
-    """Each streamed answer writes a colour to the terminal, also when quiet (language_models/openai_gpt.py:1860)."""
+    """Each streamed answer writes a colour to the terminal, also when quiet (language_models/openai_gpt.py:1860).
+
+    And agents print what they do, with users' questions and paths (agent/special/doc_chat_agent.py:620, 1674).
+    """
     from langroid.language_models import openai_gpt
 
+    for name, module in list(sys.modules.items()):
+        if name.startswith("langroid."):
+            vars(module)["print"] = _nothing
     patched: Any = openai_gpt
     colors = patched.Colors
     patched.Colors = functools.partial(colors, **dict.fromkeys(colors.model_fields, ""))
+
+
+def _nothing(*args: Any, **kwargs: Any) -> None:
+    """Stand in for `print`."""
 
 
 def _log_under_own_names() -> None:
@@ -290,6 +302,12 @@ def _log_under_own_names() -> None:
     for name, level in {
         "langroid.language_models.openai_gpt": logging.CRITICAL,
         "langroid.language_models.utils": logging.CRITICAL,
+        # What a database is asked, and what it answers (agent/special/sql/sql_chat_agent.py:541, 894).
+        "langroid.agent.special.sql.sql_chat_agent": logging.CRITICAL,
+        # Each step of what an agent does.
+        "langroid.utils.output.status": logging.WARNING,
+        # What documents an agent has, and that its defaults contradict each other, with each session.
+        "langroid.agent.special.doc_chat_agent": logging.ERROR,
         # That a long history was shortened, before each answer (agent/chat_agent.py:2141).
         "langroid.agent.chat_agent": logging.ERROR,
     }.items():

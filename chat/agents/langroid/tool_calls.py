@@ -23,6 +23,7 @@ from pydantic import ValidationError
 from chat.agents.langroid import loops, mends, shown_results, tool_results
 from chat.agents.langroid.history import Call, calls_natively, result_messages, result_text
 from chat.agents.langroid.scope import Scope, ToolCall, TurnStopped, Watch, is_cancellation, override
+from chat.agents.langroid.signals import Signals
 from chat.agents.provider import failures
 from chat.exceptions import LimitReached
 from chat.observer import AgentGone, Status, ToolOutcome, ToolRun
@@ -31,6 +32,8 @@ NO_SUCH_TOOL = "There is no such tool."
 REWIND = "rewind_tool"  # takes its own call out of the history
 TOO_LATE = "The turn ended before the tool could run."
 NOTHING = "The tool has run, and gave nothing back."  # else a task takes it for a tool that nobody could run
+MCP_NAME = "_mcp_tool_name"  # of tools of an MCP server (langroid 0.69.16, agent/tools/mcp/fastmcp_client.py:729)
+MCP_ERROR = "ERROR: Tool call failed"  # what one that has failed gives back
 MAX_REFUSED = 8  # calls of one turn that cannot run
 
 
@@ -93,6 +96,8 @@ def _told(now: Scope, agent: Agent, tool: ToolMessage, call: ToolCall, result: A
     bounded = tool_results.bounded(agent, tool, shown_results.shown(now, result))
     result, call.whole, call.model_chars = bounded.result, bounded.whole, bounded.chars
     call.result = _text_of(result)
+    if MCP_NAME in dir(type(tool)) and call.result.startswith(MCP_ERROR):
+        call.error = call.result
     task = now.span.task
     if result is None and (task is None or Entity.AGENT.value not in task.done_if_no_response):
         return NOTHING
@@ -221,6 +226,8 @@ def _tool_run(now: Scope, agent: Agent, call: ToolCall) -> Iterator[None]:
     try:
         with now.moved(tool=call.id, watch=Watch()):
             yield
+        if call.error:
+            status, error_text = "error", call.error
     except AgentGone:
         raise
     except TurnStopped:
@@ -262,8 +269,10 @@ def _started(now: Scope, agent: Agent, call: ToolCall) -> None:
 
 def _ended(now: Scope, call: ToolCall, *, status: Status, error: str | None, duration_ms: int = 0) -> None:
     shown = call.result if call.whole is None else call.whole
+    task = now.span.task
+    signals = Signals(strings=task is not None and task.config.recognize_string_signals, addresses=False)
     outcome = ToolOutcome(
-        result=shown, model_chars=call.model_chars, error=error, status=status, duration_ms=duration_ms
+        result=signals.without(shown), model_chars=call.model_chars, error=error, status=status, duration_ms=duration_ms
     )
     call.whole = None
     call.result = result_text(call.result, error, status)

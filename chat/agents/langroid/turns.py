@@ -64,6 +64,7 @@ SpeakLater = Callable[..., Awaitable[ChatDocument | None]]
 
 NO_LIMITS = Limits(steps=0, model_calls=0, cost=0)
 NO_ANSWER = "(The user gave no answer.)"
+REPEATED = "The agent repeated itself, so its turn was ended."
 NO_RESULT = "(The agent ended without an answer.)"
 
 
@@ -122,9 +123,17 @@ def _root_step(original: Speak, now: Scope, task: Task, turns: int) -> ChatDocum
         document = original(task, turns)
         now.check()
         if now.run.budget.is_last_round():
+            if _is_reminder(now, task):
+                task.pending_message = None
             _conclude(now, task, "complete")
         return document
     return task.pending_message  # it is the user's turn
+
+
+def _is_reminder(now: Scope, task: Task) -> bool:
+    """True for what the agent's code tells its model to go on with, as `handle_llm_no_tool`: no answer for people."""
+    is_code = task.pending_sender == Entity.AGENT
+    return is_code and bool(now.span.said) and not any(call.is_run for call in now.span.calls)
 
 
 @contextmanager
@@ -257,12 +266,12 @@ def _signals_at_the_ends(task: Task, message: Any) -> Iterator[None]:
 @override(Task, mend=mends.LOOPS)
 def _maybe_infinite_loop(original: Callable[..., bool], now: Scope, task: Task) -> bool:
     is_loop = original(task)
-    if not now.is_root(task):
-        return is_loop
+    if is_loop and not now.is_root(task):
+        raise LimitReached(REPEATED)
     if is_loop and not now.run.is_users_turn:
         now.run.is_users_turn = True
         settle(now, task.agent, "error", TOO_LATE)
-        _report(now, LimitReached("The agent repeated itself, so its turn was ended."))
+        _report(now, LimitReached(REPEATED))
     return False  # else an exception ends the session
 
 
