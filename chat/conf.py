@@ -81,6 +81,9 @@ SETTINGS: dict[str, Setting] = {
     "MAX_TOOL_RESULT_TOKENS": Setting(
         8000, int, "Longest result that a model is given, unless its tool says `_max_result_tokens`.", 1
     ),
+    "MAX_ATTACHMENTS": Setting(10, int, "Files of one message.", 0),
+    "SCAN": Setting("", str, "Dotted path of what looks at each upload: (file, *, name, media_type) -> refusal."),
+    "MODEL_FILES": Setting((), list, "Files that models are sent: image, pdf, audio; empty: by the model's name."),
     "MAX_OWNER_FILE_BYTES": Setting(1_000_000_000, int, "Bytes of one owner's attachments; 0: no limit.", 0),
     "MAX_SITE_FILE_BYTES": Setting(0, int, "Bytes of all attachments; 0: no limit.", 0),
     "FRAMES_PER_SECOND": Setting(20.0, float, "Frames of one connection per second, of any type.", 0.1),

@@ -9,7 +9,7 @@ been abandoned each of them raises `AgentGone`, which nothing on the way may swa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Literal, Protocol
 
@@ -132,6 +132,7 @@ class UserText:
 
     turn: str
     content: str
+    files: Sequence[Any] = ()  # `GivenFile`s (chat/files/given.py): this file imports nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,6 +158,7 @@ class Answer:
     approved: bool | None = None
     tool_args: dict[str, Any] | None = None
     always: bool = False
+    attachments: tuple[dict[str, Any], ...] = ()  # what records say of the files that came with it
 
 
 class Observer(Protocol):

@@ -16,6 +16,7 @@ urlpatterns = [
     path("api/conversations/<uuid:id>/export", downloads.export, name="export"),
     path("api/conversations/<uuid:id>/records", api.records, name="records"),
     path("api/conversations/<uuid:id>/records/<uuid:message_id>", downloads.record_text, name="record-text"),
+    path("api/attachments", attachments.attachments, name="attachments"),
     path("api/attachments/<uuid:attachment_id>", attachments.attachment, name="attachment"),
     path("api/token", api.token, name="token"),
     path("api/search", search.search, name="search"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import threading
 from pathlib import Path
@@ -84,3 +85,39 @@ def shows_at_once(context: AgentContext) -> lr.ChatAgent:
     """Shows something while it is made."""
     context.show({"made": True}, name="the factory")
     return lr.ChatAgent(lr.ChatAgentConfig(name="At once", llm=llm_config()))
+
+
+def reads(context: AgentContext) -> lr.ChatAgent:
+    """Tools that read what the user has given, and ask for it."""
+
+    class Read(lr.ToolMessage):
+        request: str = "read"
+        purpose: str = "To read all files."
+
+        def handle(self) -> str:
+            found = [
+                {
+                    "name": file.name,
+                    "new": file.is_new,
+                    "text": file.text if file.is_text else None,
+                    "bytes": len(file.path.read_bytes()),
+                    "path": file.path.name,
+                }
+                for file in context.files
+            ]
+            return json.dumps(found)
+
+    class AskFile(lr.ToolMessage):
+        request: str = "ask_file"
+        purpose: str = "To ask for a file."
+
+        def handle(self) -> str:
+            answer = context.ask("Which poem?", kind="file")
+            if answer is None:
+                return "none"
+            (file,) = context.files_of(answer)
+            return f"{file.name}: {file.text}"
+
+    agent = lr.ChatAgent(lr.ChatAgentConfig(name="Reads", llm=llm_config(), use_functions_api=True, use_tools=False))
+    agent.enable_message([Read, AskFile])
+    return agent

@@ -213,7 +213,8 @@ SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-MAX_BODY_BYTES = 10_485_760  # of a request; longer: 413 (body_limit.py)
+# Of a request; longer: 413 (body_limit.py).
+MAX_BODY_BYTES = max(10_485_760, env.int("CHAT_MAX_ATTACHMENT_BYTES", 20_000_000) + 1000)
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'self'"],

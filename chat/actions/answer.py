@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from chat.actions.accepted import Accepted, by_client_id, owned
+from chat.actions.attach import files_of, hand_over
 from chat.exceptions import BadFrame, Conflict, NotFound
 from chat.mends.locks import brief_transaction
 from chat.mends.statements import update
@@ -15,7 +17,14 @@ from chat.owners import Owner
 
 @brief_transaction()
 def accept_answer(
-    owner: Owner, id: uuid.UUID, *, request_id: str, content: str, answer: dict[str, Any], client_id: str | None
+    owner: Owner,
+    id: uuid.UUID,
+    *,
+    request_id: str,
+    content: str,
+    answer: dict[str, Any],
+    client_id: str | None,
+    attachments: Sequence[str] = (),
 ) -> Accepted:
     """Store the answer to an open question as a record of its turn. Raises: NotFound, Conflict."""
     conversation = owned(owner, id)
@@ -31,22 +40,32 @@ def accept_answer(
     options = question["options"] if question["kind"] == "choice" else []
     if options and "choice" in answer and answer["choice"] not in options:
         raise BadFrame("This is not one of the choices.")
-    return store_answer(conversation, content, answer, client_id)
+    return store_answer(conversation, content, answer, client_id, attachments=attachments)
 
 
-def store_answer(conversation: Conversation, content: str, answer: dict[str, Any], client_id: str | None) -> Accepted:
+def store_answer(
+    conversation: Conversation,
+    content: str,
+    answer: dict[str, Any],
+    client_id: str | None,
+    *,
+    attachments: Sequence[str] = (),
+) -> Accepted:
     """Close the open question with its answer."""
     question = conversation.question
     assert question is not None
+    files = files_of(conversation.owner, attachments)
     message = Message(
         kind=Message.Kind.USER,
         content=content,
+        attachments=[file.description() for file in files],
         turn=question["turn"],
         request_id=question["request_id"],
         answer=answer,
         client_id=client_id,
     )
     conversation.append(message)
+    hand_over(files, conversation, question["turn"])
     conversation.question, conversation.state = None, Conversation.State.RUNNING
     update(conversation, "question", "state")
     return Accepted(conversation=conversation, records=(message,), message=message)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 
 from django.db import IntegrityError, transaction
 
 from chat.actions.accepted import Accepted, by_client_id, owned
 from chat.actions.answer import store_answer
+from chat.actions.attach import files_of, hand_over
 from chat.actions.limits import (
     check_limits,
 )
@@ -21,7 +23,13 @@ from chat.owners import Owner
 
 @brief_transaction()
 def accept_message(
-    owner: Owner, id: uuid.UUID, *, content: str, client_id: str | None, new_agent: str | None = None
+    owner: Owner,
+    id: uuid.UUID,
+    *,
+    content: str,
+    client_id: str | None,
+    new_agent: str | None = None,
+    attachments: Sequence[str] = (),
 ) -> Accepted:
     """Store a user's message that starts a turn, or answers an open question of kind "text".
 
@@ -30,14 +38,17 @@ def accept_message(
     """
     conversation, greeting = _opened(owner, id, new_agent)
     if client_id and (known := by_client_id.first(id, client_id)):
-        if known.content != content:
+        if known.content != content or [item["id"] for item in known.attachments] != list(attachments):
             raise Conflict("A message with this id, but another text, was accepted before.")
         return Accepted(conversation=conversation, message=known, turn=known.turn, duplicate=True)
     question = conversation.question
     if question and question["kind"] == "text":
-        return store_answer(conversation, content, {}, client_id)
+        return store_answer(conversation, content, {}, client_id, attachments=attachments)
     check_limits(owner, conversation)
-    message = conversation.add_turn(content, follows=conversation.head, client_id=client_id)
+    files = files_of(owner, attachments)
+    described = [file.description() for file in files]
+    message = conversation.add_turn(content, follows=conversation.head, client_id=client_id, attachments=described)
+    hand_over(files, conversation, message.id)
     return Accepted(conversation=conversation, records=(*greeting, message), message=message, turn=message.id)
 
 

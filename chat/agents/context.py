@@ -14,6 +14,7 @@ from chat.observer import Answer, Part, Question, QuestionKind
 if TYPE_CHECKING:
     from langroid.language_models.base import LLMConfig
 
+    from chat.files.given import GivenFile
     from chat.models import Message
 
 Asker = Callable[[Question], Answer | None]
@@ -32,6 +33,20 @@ class AgentContext:
     agent: str = ""  # the agent's name, as people see it
     asker: Asker | None = None  # `Observer.ask` of the session
     shower: Shower | None = None  # `Observer.show` of the session, at the place of the calling thread
+    giver: Callable[[], Sequence[GivenFile]] | None = None  # the session's
+
+    @property
+    def files(self) -> Sequence[GivenFile]:
+        """The files that the user has given up to now, the oldest first; those of this turn are `is_new`.
+
+        Each has `name`, `type`, `size_bytes`, `bytes`, `text`, and a `path` as long as you keep it. Asks the database.
+        """
+        return self.giver() if self.giver is not None else ()
+
+    def files_of(self, answer: Answer) -> Sequence[GivenFile]:
+        """The files that came with the answer to a question."""
+        ids = {item["id"] for item in answer.attachments}
+        return [file for file in self.files if file.id in ids]
 
     def llm(self, **changes: Any) -> LLMConfig:
         """Return the configuration of this site's model, see `llm_config`.

@@ -84,8 +84,6 @@ class Commands:
             raise NotFound
 
     async def _send_message(self, command: SendMessage) -> None:
-        if command.attachments:
-            raise NotFound("There is no such attachment.")
         if this_process.is_full(self._id):
             raise Busy("The server is full. Try again in a moment.", retry_ms=5000)
         accepted = await self._do(
@@ -94,6 +92,7 @@ class Commands:
             self._id,
             content=command.content,
             client_id=command.client_id,
+            attachments=command.attachments,
             new_agent=self._opening.agent.key if self._may_create else None,
         )
         self._may_create = False
@@ -108,6 +107,7 @@ class Commands:
             content=command.content,
             answer=command.answer,
             client_id=command.client_id,
+            attachments=command.attachments,
         )
         await self._accepted(accepted)
 

@@ -12,6 +12,7 @@ AUDIO = frozenset({"audio/mpeg", "audio/wav", "audio/ogg", "audio/flac", "audio/
 PDF = "application/pdf"
 SHOWN = IMAGES | AUDIO | {PDF}
 
+TEXTS = frozenset({"application/json", "image/svg+xml"})  # beside all of text/
 BYTES = "application/octet-stream"
 TEXT = "text/plain"
 

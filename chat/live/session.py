@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.db import connections
@@ -29,6 +29,7 @@ from django.db import connections
 from chat.agents.langroid import loops
 from chat.conf import AgentSpec, Limits, agents
 from chat.exceptions import AgentUnavailable, ChatError, new_incident
+from chat.files.given import GivenFile
 from chat.live.claims import Claim
 from chat.live.flusher import pace
 from chat.live.hold import Hold
@@ -42,7 +43,7 @@ from chat.live.turns import Turns
 from chat.live.writer import Writer, off_loop
 from chat.mends.locks import brief_transaction
 from chat.mends.sqlite import connected
-from chat.models import ChatSession, Conversation, Message
+from chat.models import Attachment, ChatSession, Conversation, Message
 from chat.observer import (
     AgentGone,
     Answer,
@@ -337,6 +338,7 @@ class AgentSession:
             agent=spec.name,
             asker=self.ask,
             shower=self._show_here,
+            giver=self.files,
         )
 
     def _refuse(self, error: BaseException) -> None:
@@ -440,6 +442,19 @@ class AgentSession:
         from chat.agents.langroid.scope import here
 
         self.show(part, here(self, self.record.agent_key if self.spec is None else self.spec.name))
+
+    @off_loop
+    def files(self) -> Sequence[GivenFile]:
+        """The files that the user has given on the way to the turn that runs, the oldest first."""
+        turn = self._progress.turn or self._progress.next_turn
+        with connected():
+            conversation = Conversation.objects.get(id=self.conversation_id)
+            path = conversation.turns_to(turn or conversation.head)
+            rows = conversation.messages.filter(kind=Message.Kind.USER, turn__in=path).exclude(attachments=[])
+            order: dict[uuid.UUID | None, int] = {id: at for at, id in enumerate(path)}
+            messages = sorted(rows, key=lambda row: (order[row.turn], row.seq))
+            Attachment.objects.give(messages, new=turn)
+        return [file for message in messages for file in message.given]
 
     @off_loop
     def task_started(self, task: TaskRun) -> None:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
+from chat.files.given import GivenFile
 from chat.live.hold import Hold
 from chat.live.inbox import Inbox, InboxClosed
 from chat.live.outbox import Outbox
@@ -19,7 +20,7 @@ from chat.live.questions import Questions
 from chat.live.recorder import Recorder
 from chat.mends.sqlite import connected
 from chat.mends.statements import update
-from chat.models import ChatSession, Conversation, Message
+from chat.models import Attachment, ChatSession, Conversation, Message
 from chat.observer import Failure, UserText
 
 INBOX_CAPACITY = 1000  # turn ids
@@ -94,7 +95,9 @@ class Turns:
         if self._first.seq == 1:
             return []  # nothing was said before
         with connected():
-            return Conversation(id=self._hold.conversation_id).records_to(self._remembers)
+            records = Conversation(id=self._hold.conversation_id).records_to(self._remembers)
+            Attachment.objects.give(records)
+            return records
 
     def fail_waiting(self, failure: Failure) -> None:
         """End every turn that waits: the next agent would fare no better, and be started for ever."""
@@ -159,7 +162,13 @@ class Turns:
             self._questions.drop_late()
         progress.emit()
         progress.tell_owner(conversation)
-        return UserText(turn=str(message.id), content=message.content)
+        return UserText(turn=str(message.id), content=message.content, files=self._files_of(message))
+
+    def _files_of(self, message: Message) -> Sequence[GivenFile]:
+        if message.attachments:
+            with connected():
+                Attachment.objects.give([message], new=message.turn)
+        return message.given
 
     def end(self) -> None:
         """End the turn that runs: whatever it has left open is closed, what it came to is counted."""

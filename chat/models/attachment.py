@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any, BinaryIO
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from django.conf import settings
 from django.db import models, transaction
@@ -11,8 +12,12 @@ from django.db.models import Q
 
 from chat.clock import Now
 from chat.files import kinds, storage
+from chat.files.given import GivenFile
 from chat.files.names import MAX_CHARS, safe_name
 from chat.owners import Owner
+
+if TYPE_CHECKING:
+    from chat.models.message import Message
 
 
 class AttachmentManager(models.Manager["Attachment"]):
@@ -44,6 +49,16 @@ class AttachmentManager(models.Manager["Attachment"]):
             **owner.fields,
             **fields,
         )
+
+    def give(self, messages: Iterable[Message], *, new: uuid.UUID | None = None) -> None:
+        """Let the messages have the files that they name; those of the turn `new` are new."""
+        named = [message for message in messages if message.kind == "user" and message.attachments]
+        if not named:
+            return
+        files = self.in_bulk([item["id"] for message in named for item in message.attachments])
+        for message in named:
+            ids = [uuid.UUID(item["id"]) for item in message.attachments]
+            message.given = [files[id].given(is_new=message.turn == new) for id in ids if id in files]
 
 
 class Attachment(models.Model):
@@ -89,6 +104,17 @@ class Attachment(models.Model):
     def open(self) -> BinaryIO:
         """Its bytes, from the beginning. Raises: FileNotFoundError, and what the storage raises."""
         return storage.storage().open(self.path)  # type: ignore[return-value]  # Django's File is one
+
+    def given(self, *, is_new: bool) -> GivenFile:
+        """The file as an agent's code gets it."""
+        return GivenFile(
+            id=str(self.id),
+            name=self.name,
+            type=self.media_type,
+            size_bytes=self.size_bytes,
+            stored=self.path,
+            is_new=is_new,
+        )
 
     def description(self) -> dict[str, Any]:
         """What a record says of it; its address is added where the record becomes an event."""

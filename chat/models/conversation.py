@@ -165,7 +165,8 @@ class Conversation(models.Model):
         id = uuid.uuid4()
         turn = Message(id=id, turn=id, kind=Message.Kind.USER, content=content, follows=follows, **fields)
         self.head = id
-        self.title = self.title or title_of(content)
+        named = "".join(item["name"] for item in fields.get("attachments", [])[:1])
+        self.title = self.title or title_of(content) or title_of(named)
         self.append(turn)
         return turn
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 
 from django.db import models
 from django.db.models import Q
 
 from chat.clock import Now
+from chat.files.given import GivenFile
 from chat.mends.statements import update
 from chat.observer import Answer
 from chat.paths import address_of
@@ -80,6 +82,8 @@ class Message(models.Model):
     whole_id = models.UUIDField(null=True, blank=True)  # of the attachment that has all of it
     model_chars = models.PositiveIntegerField(null=True, blank=True)  # the model was given no more of `content`
 
+    given: Sequence[GivenFile] = ()  # the files of a user's message, where `Attachment.objects.give` has put them
+
     class Meta:
         ordering = ["conversation", "seq"]
         indexes = [
@@ -130,7 +134,7 @@ class Message(models.Model):
 
     def as_answer(self) -> Answer:
         """The answer to a question as the agent gets it."""
-        return Answer(content=self.content, **(self.answer or {}))
+        return Answer(content=self.content, attachments=tuple(self.attachments), **(self.answer or {}))
 
     def event(self) -> Event:
         """The record as its event (`docs/protocol.md`), without `html`; its texts are cut where no frame holds them."""

@@ -31,6 +31,7 @@ class SendAnswer:
     content: str
     answer: dict[str, Any] = field(default_factory=dict)
     client_id: str | None = None
+    attachments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,12 +171,14 @@ def _parse_answer(frame: Frame, max_chars: int) -> SendAnswer:
         raise BadFrame(f"An answer is nested {MAX_ANSWER_DEPTH} levels deep at most.")
     if "\\u0000" in json.dumps(answer):
         raise BadFrame("The answer holds a NUL character.")
-    content = _content(frame, max_chars, required=not answer)
+    attachments = _texts(frame, "attachments")
+    content = _content(frame, max_chars, required=not (answer or attachments))
     return SendAnswer(
         request_id=str(_uuid(frame, "request_id")),
-        content=content or _answer_text(answer),
+        content=content or (_answer_text(answer) if answer else ""),
         answer=answer,
         client_id=_client_id(frame),
+        attachments=attachments,
     )
 
 

@@ -26,6 +26,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 TITLE = "Secret plan"
 OPEN_TO_ALL = {"embed", "embed-launcher", "embed-tickets", "socket", "health", "page", "healthz", "readyz"}
+NEW = {"attachments"}  # makes something of one's own: tests/views/test_uploads.py
 CALLS = {  # method and body, where it is not a plain GET
     "conversation": [("get", None)],
     "conversations": [("get", None)],
@@ -90,7 +91,7 @@ def stranger_of(kind: str) -> Client:
 
 
 def test_every_address_of_the_app_is_in_this_table():
-    assert {pattern.name for pattern in urls.urlpatterns} == OPEN_TO_ALL | set(CALLS) | {"token"}
+    assert {pattern.name for pattern in urls.urlpatterns} == OPEN_TO_ALL | NEW | set(CALLS) | {"token"}
 
 
 def test_a_token_of_now_is_for_those_who_may_chat(settings, alice):

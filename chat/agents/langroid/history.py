@@ -2,7 +2,8 @@
 
 The result is what the agent's own history would be after the same conversation, so the model cannot tell the difference
 between an agent that has lived all along and one that was started from the records. Three things are not in it:
-thoughts (a record keeps them apart from the text), the way in which a model laid out a JSON tool call, and attachments.
+thoughts (a record keeps them apart from the text), the way in which a model laid out a JSON tool call, and files
+but for the newest (`attached.py`).
 """
 
 # ruff: noqa: E402
@@ -22,6 +23,8 @@ from typing import TYPE_CHECKING, Any
 from langroid import Task
 from langroid.agent.chat_agent import CHAT_HISTORY_BUFFER, ChatAgent
 from langroid.language_models.base import LLMFunctionCall, LLMMessage, OpenAIToolCall, Role
+
+from chat.agents.langroid import attached
 
 if TYPE_CHECKING:
     from chat.models import Message
@@ -70,7 +73,8 @@ def install(task: Task, records: Iterable[Message]) -> None:
             case "user":
                 messages += _written(agent, step)
                 step = None
-                messages.append(LLMMessage(role=Role.USER, content=record.content))
+                text, files = attached.said(agent, record.content, record.given)
+                messages.append(LLMMessage(role=Role.USER, content=text, files=files))
             case "assistant":
                 messages += _written(agent, step)
                 step = _Step(str(record.id), record.content, tuple(record.tool_calls))
@@ -81,6 +85,7 @@ def install(task: Task, records: Iterable[Message]) -> None:
                     step = _Step(caller)
                 step.calls.append(_call(record))
     messages += _written(agent, step)
+    attached.forget_old(messages)
     if messages:
         _replace(agent, messages)
 

@@ -503,6 +503,7 @@ def _make_configs_quickly() -> None:
 
 BYTES_PER_TOKEN = 4  # of English; three bytes, that is one character, of Chinese are most of a token
 MESSAGE_TOKENS = 4  # what a message costs beside its text: its role, and the marks around it
+IMAGE_TOKENS = 1000  # about; and of a page of a PDF, of which 60 kB are about one
 _COUNTED = "_chat_counted"  # in a message: what was counted, and its tokens
 
 
@@ -518,9 +519,11 @@ def _count_tokens_by_length() -> None:
     count_words = ChatAgent._message_num_tokens
 
     def count(self: Any, message: Any) -> int:
-        text = max(count_words(self, message), _tokens(message.content or ""))
+        bare = message.model_copy(update={"files": []}) if message.files else message
+        text = max(count_words(self, bare), _tokens(message.content or ""))
         functions = [call.function for call in message.tool_calls or ()] + [message.function_call]
-        return MESSAGE_TOKENS + text + sum(_tokens(f"{f.name}{f.arguments or {}}") for f in functions if f)
+        files = sum(_tokens_of_file(file) for file in message.files)
+        return MESSAGE_TOKENS + text + files + sum(_tokens(f"{f.name}{f.arguments or {}}") for f in functions if f)
 
     @functools.wraps(count_words)
     def counted(self: Any, message: Any) -> int:
@@ -533,6 +536,11 @@ def _count_tokens_by_length() -> None:
         return tokens
 
     ChatAgent._message_num_tokens = counted  # type: ignore[method-assign]  # patched
+
+
+def _tokens_of_file(file: Any) -> int:
+    """About what providers count. Langroid counts the file in Base64 as a text: one image would fill a model."""
+    return IMAGE_TOKENS if (file.mime_type or "").startswith("image/") else IMAGE_TOKENS + len(file.content) // 40
 
 
 def _tokens(text: str) -> int:

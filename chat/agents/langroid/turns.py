@@ -37,7 +37,7 @@ from chat.agents.langroid import setup
 setup.import_langroid()
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -47,9 +47,10 @@ from langroid.agent.chat_agent import ChatAgent
 from langroid.agent.chat_document import ChatDocMetaData, ChatDocument, StatusCode
 from langroid.language_models.base import LLMMessage, Role
 from langroid.mytypes import Entity
+from langroid.parsing.file_attachment import FileAttachment
 from langroid.utils.constants import DONE
 
-from chat.agents.langroid import mends, model_calls, results  # noqa: F401  (model_calls: its overrides)
+from chat.agents.langroid import attached, mends, model_calls, results  # noqa: F401  (model_calls: its overrides)
 from chat.agents.langroid.budget import Budget
 from chat.agents.langroid.scope import NothingSaid, Request, Run, Scope, Span, TurnStopped, current, override, sub_task
 from chat.agents.langroid.signals import Signals
@@ -171,7 +172,9 @@ def _next_turn(now: Scope, task: Task) -> ChatDocument | None:
     this.budget.renew()
     now.span.said, now.span.shown = "", None
     task._init_message_counter()  # loops are looked for in one turn: a user may ask the same thing again and again
-    return _hear(now, task, message.content)
+    text, files = attached.said(task.agent, message.content, message.files)
+    attached.forget_old(task.agent.message_history, files)
+    return _hear(now, task, text, files)
 
 
 def _report(now: Scope, error: BaseException) -> None:
@@ -356,12 +359,12 @@ def _set_alive(original: Any, now: Scope, task: Task) -> None:
 # -- the user's words --------------------------------------------------------------------------------------------------
 
 
-def _hear(now: Scope, task: Task, text: str) -> ChatDocument:
-    """Make what the user typed the pending message, byte for byte."""
+def _hear(now: Scope, task: Task, text: str, files: Sequence[FileAttachment] = ()) -> ChatDocument:
+    """Make what the user typed the pending message, byte for byte, with the files that came with it."""
     agent = task.agent
     # `agent_id` lets the registry be cleaned; `tainted` keeps Langroid itself from running tools that are in the text.
     metadata = ChatDocMetaData(sender=Entity.USER, source=Entity.USER, agent_id=agent.id, tainted=True)
-    document = ChatDocument(content=text, metadata=metadata)
+    document = ChatDocument(content=text, files=list(files), metadata=metadata)
     now.span.heard = document
     try:
         agent.user_response(task.pending_message)  # agents such as SQLChatAgent keep books in it
