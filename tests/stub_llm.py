@@ -11,7 +11,7 @@ in the defaults; this is also their precedence. A value with blanks is quoted: `
     tokens=N          this many words (default 12; 0: an empty answer)
     tps=N             tokens per second (default: as fast as possible)
     text="…"          this text          echo=1   the user's text
-    piece=N           a text= in pieces of N characters instead of words
+    piece=N           a text= in pieces of N characters instead of words; times=N  so often
     chars=N           a text of this many characters, in pieces of 4096
     think=N           N thoughts first, as `reasoning_content`; with inline=1 as <think>…</think> in the content
     tool=NAME         a native call of this tool, if the request offers it; args={"n":7}, or a list: one call for each
@@ -145,7 +145,7 @@ class Answer:
         if has_calls:
             return words("\n".join(filter(None, [options.get("say", ""), *written])))
         if "text" in options:
-            text, size = options["text"], self.number("piece")
+            text, size = options["text"] * self.number("times", 1), self.number("piece")
             return list(pieces(text, len(text), size)) if size else words(text)
         if "echo" in options:
             asked = [text_of(message) for message in body["messages"] if message["role"] == "user"]

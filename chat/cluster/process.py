@@ -30,7 +30,7 @@ from chat.live.claims import Claim, claim, close_orphan, stop_waiting
 from chat.live.flusher import Flusher
 from chat.live.session import AgentSession
 from chat.live.snapshot import Snapshot
-from chat.live.threads import beside_loop, in_thread
+from chat.live.threads import at_length, beside_loop, in_thread
 from chat.mends.locks import AWAY
 from chat.models import ChatSession, Conversation, Message, ServerProcess
 from chat.owners import Owner
@@ -365,7 +365,7 @@ class Process:
 
     async def _snapshot_of(self, session: AgentSession, *, html: bool) -> Snapshot | None:
         try:
-            return await beside_loop(session.snapshot, html=html)
+            return await (at_length if html else beside_loop)(session.snapshot, html=html)
         except Busy:
             return None  # its page gets the checkpoint meanwhile
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from chat.connection.cursor import Position
-from chat.live.backlog import with_html
+from chat.live.rendering import cost_of, heavily, is_answer, with_html
 from chat.live.snapshot import NOTHING_OPEN, Snapshot, StreamView
 from chat.markdown.colours import Patience
 from chat.markdown.stream import blocks
@@ -42,6 +42,11 @@ class Stored:
     has_more: bool = False
     snapshot: Snapshot = NOTHING_OPEN  # what is open, as far as it is stored
 
+    @property
+    def has_answers(self) -> bool:
+        """Whether it has what becomes HTML."""
+        return bool(self.snapshot.streams) or any(map(is_answer, self.records))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Lack:
@@ -51,7 +56,6 @@ class Lack:
     seq: int  # the newest record sent on this connection
     greets: bool  # the page is to be told where it stands: `after` counts, not `seq`
     after: int | None  # the newest record that the page says it has
-    html: bool
 
 
 def read(lack: Lack) -> Stored:
@@ -71,7 +75,6 @@ def _read_once(lack: Lack) -> Stored:
         return Stored()
     start, resumed = conversation.start_for(lack.after) if lack.greets else (lack.seq, True)
     events: list[Event] = []
-    patience = Patience()
     if start < conversation.newest_seq:
         events = [row.event() for row in _next_records(conversation.id, start)]
     return Stored(
@@ -79,10 +82,21 @@ def _read_once(lack: Lack) -> Stored:
         start=start,
         resumed=resumed,
         known=conversation.newest_ids(start) if lack.greets and resumed else [],
-        records=[with_html(event, patience) for event in events] if lack.html else events,
+        records=events,
         has_more=len(events) == RECORDS_PER_READ,
-        snapshot=_stored_snapshot(conversation, patience if lack.html else None),
+        snapshot=_stored_snapshot(conversation),
     )
+
+
+def rendered(stored: Stored) -> Stored:
+    """The same with HTML. It may take seconds, and needs no database."""
+    patience = Patience()
+    texts = [view.text for view in stored.snapshot.streams]
+    texts += [event["message"]["content"] for event in stored.records if is_answer(event)]
+    with heavily(sum(map(cost_of, texts))):
+        streams = [replace(view, blocks=blocks(view.text, patience)) for view in stored.snapshot.streams]
+        records = [with_html(event, patience) for event in stored.records]
+    return replace(stored, records=records, snapshot=replace(stored.snapshot, streams=streams))
 
 
 def next_part(view: StreamView, position: Position, kind: str) -> Event:
@@ -116,11 +130,8 @@ def _next_blocks(blocks: Sequence[str], position: Position) -> list[str]:
     return taken
 
 
-def _stored_snapshot(conversation: Conversation, patience: Patience | None) -> Snapshot:
-    """What the database knows of a conversation whose agent cannot be asked: its state and its checkpoints.
-
-    `patience`: with the colours of its HTML; None: no HTML is wanted.
-    """
+def _stored_snapshot(conversation: Conversation) -> Snapshot:
+    """What the database knows of a conversation whose agent cannot be asked: its state and its checkpoints."""
     records = conversation.open_records if conversation.state != Conversation.State.IDLE else []
     turns = conversation.open_turns
     queued = [str(turn.id) for turn in turns if turn.begun is None]
@@ -134,14 +145,14 @@ def _stored_snapshot(conversation: Conversation, patience: Patience | None) -> S
     )
     return Snapshot(
         status=status,
-        streams=[_stored_view(row, patience) for row in records if row.kind == Message.Kind.ASSISTANT],
+        streams=[_stored_view(row) for row in records if row.kind == Message.Kind.ASSISTANT],
         calls=[row.call_event() for row in records if row.kind == Message.Kind.TOOL],
         question=conversation.question,
         is_stored=True,
     )
 
 
-def _stored_view(row: Message, patience: Patience | None) -> StreamView:
+def _stored_view(row: Message) -> StreamView:
     """A checkpoint. No chunk fits it: the next one has the owner asked again."""
     return StreamView(
         start=stream_start(row),
@@ -149,5 +160,5 @@ def _stored_view(row: Message, patience: Patience | None) -> StreamView:
         n=0,
         reasoning=row.reasoning,
         reasoning_n=0,
-        blocks=blocks(row.content, patience) if patience else None,
+        blocks=None,
     )

@@ -17,11 +17,11 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from chat.connection.catch_up import Lack, Stored, next_part
+from chat.connection.catch_up import Lack, Stored, next_part, rendered
 from chat.connection.cursor import Cursor, Position
-from chat.live.backlog import with_html
+from chat.live.rendering import with_html
 from chat.live.snapshot import Snapshot, StreamView
-from chat.live.threads import in_thread
+from chat.live.threads import at_length, in_thread
 from chat.markdown.colours import Patience
 from chat.models import Conversation
 from chat.wire.codes import CHUNK_CHARS
@@ -182,7 +182,7 @@ class Feed:
         if not self.is_open:
             return self._drop()
         if is_plain and event["type"] == "message":
-            event = await in_thread(with_html, event, Patience())
+            event = await at_length(with_html, event, Patience())
             frame = encode(event)
         if event["type"] == "message" and (position := self._cursor.positions.get(event["message"]["id"])):
             await self._finish_stream(event["message"], position)  # closed by another process than its writer's
@@ -202,7 +202,10 @@ class Feed:
     async def _pump(self) -> None:
         """Send what is missing until there is nothing, or the window closes. Goes on where it stopped."""
         while self.is_behind and self.is_open:
-            await self._send_all(await in_thread(self._read, self._lack()))
+            stored = await in_thread(self._read, self._lack())
+            if self.is_html and stored.has_answers:
+                stored = await at_length(rendered, stored)
+            await self._send_all(stored)
 
     def _lack(self) -> Lack:
         return Lack(
@@ -210,7 +213,6 @@ class Feed:
             seq=self.seq,
             greets=self._must_greet,
             after=self._after,
-            html=self.is_html,
         )
 
     async def _send_all(self, stored: Stored) -> None:

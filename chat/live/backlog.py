@@ -1,25 +1,22 @@
 """What an agent has emitted and no page has been sent yet, and the messages that it writes. Pure, not thread-safe.
 
 `Backlog.drain` numbers and encodes what waits: chunks get their `n` only when they are sent, so that text of a fast
-model merges, and a view of a stream is exact: the text up to `n`, and not a letter more.
+model merges, and a view of a stream is exact: the text up to `n`, and not a letter more. HTML is made elsewhere
+(`rendering.py`), of what is numbered.
 """
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from chat.agents.langroid.holdback import HoldBack
+from chat.live.rendering import End, Part, Text, is_answer
 from chat.live.snapshot import StreamView
-from chat.markdown.colours import Patience
-from chat.markdown.stream import MarkdownStream, Patch, flush_interval, render_within
 from chat.wire.codes import CHUNK_CHARS
-from chat.wire.events import Event, StreamEnd, StreamHtml, StreamReasoning, StreamStart, StreamToken
-from chat.wire.frames import encode, shorten
-
-MAX_HTML_BYTES = 160 * 1024  # of a record, beside its text
+from chat.wire.events import Event, StreamEnd, StreamReasoning, StreamStart, StreamToken
+from chat.wire.frames import encode
 
 
 @dataclass
@@ -32,21 +29,12 @@ class Stream:
     n: int = 0
     reasoning: list[str] = field(default_factory=list)
     reasoning_n: int = 0
-    rendered: MarkdownStream | None = None
-    unrendered: list[str] = field(default_factory=list)
-    html_n: int = 0
-    render_due: float = 0.0
     has_text: bool = False  # perhaps not numbered yet
     is_ended: bool = False  # its end waits to be sent
 
     @property
     def id(self) -> str:
         return self.start["message_id"]
-
-    @property
-    def is_behind(self) -> bool:
-        """Whether its HTML lacks something: text, or the colours of code."""
-        return bool(self.unrendered) or (self.rendered is not None and self.rendered.has_late)
 
 
 @dataclass
@@ -70,34 +58,19 @@ class _End:
     stream: Stream
 
 
-@dataclass
-class _Rendered:
-    """A record of an answer, rendered before it waits: that may take long, and nobody else is to wait for it."""
-
-    raw: Event
-    html: Event
-
-
 class Backlog:
     """Everything of one session that waits, in order, and its open messages."""
 
     def __init__(self) -> None:
         self.html = False  # rendered text is wanted as well
         self.chars = 0  # of text that waits
-        self._arrived: deque[Event | _Rendered] = deque()  # from any thread, without the lock
-        self._pending: deque[Event | _Chunk | _End | _Rendered] = deque()
+        self._arrived: deque[Event] = deque()  # from any thread, without the lock
+        self._pending: deque[Event | _Chunk | _End] = deque()
         self._streams: dict[str, Stream] = {}
 
     # -- what the agent emits ---------------------------------------------------------------------------------------
 
-    def ready(self, events: Iterable[Event]) -> list[Event | _Rendered]:
-        """Prepare events for `add`, which may take milliseconds."""
-        return [
-            _Rendered(event, with_html(event, Patience())) if self.html and _is_answer(event) else event
-            for event in events
-        ]
-
-    def add(self, events: Iterable[Event | _Rendered]) -> None:
+    def add(self, events: Iterable[Event]) -> None:
         """Let events wait, in order with all else that this thread says. The only method that needs no lock."""
         for event in events:
             self._arrived.append(event)
@@ -164,11 +137,10 @@ class Backlog:
 
     @property
     def waits(self) -> bool:
-        """True when something is left that only time will send: held back, or not rendered yet."""
+        """True when something is left that only time will send: held back."""
         if self._pending or self._arrived:
             return True
-        streams = self._streams.values()
-        return any((s.hold is not None and s.hold.held) or (self.html and s.is_behind) for s in streams)
+        return any(stream.hold is not None and stream.hold.held for stream in self._streams.values())
 
     def emitted(self, message_id: str) -> tuple[str, str]:
         """The text and reasoning of an open message, including what waits to be sent but not what is held back."""
@@ -192,63 +164,53 @@ class Backlog:
                 parts += item.parts
         return "".join(parts)
 
-    def views(self, *, html: bool) -> list[StreamView]:
-        """Copies of the open messages, not of one whose record is there. With `html` it may render for milliseconds."""
-        return [self._view(stream, html=html) for stream in self._streams.values() if not stream.is_ended]
+    def views(self) -> list[StreamView]:
+        """Copies of the open messages, without HTML; not of one whose record is there."""
+        return [self._view(stream) for stream in self._streams.values() if not stream.is_ended]
 
-    def _view(self, stream: Stream, *, html: bool) -> StreamView:
-        if html:
-            self.html = True
-            if stream.rendered is None:
-                self._feed(stream, time.monotonic(), 0.0)
-                stream.html_n += 1  # the view itself is the first patch
+    def _view(self, stream: Stream) -> StreamView:
         return StreamView(
             start=stream.start,
             text="".join(stream.text),
-            n=stream.html_n if html else stream.n,
+            n=stream.n,
             reasoning="".join(stream.reasoning),
             reasoning_n=stream.reasoning_n,
-            blocks=tuple(stream.rendered.blocks) if html and stream.rendered else None,
+            blocks=None,
         )
+
+    def want_html(self) -> list[Part]:
+        """From now on `drain` says what is to become HTML, too. Return what is numbered by now, the first time."""
+        if self.html:
+            return []
+        self.html = True
+        return [Text(stream.id, "".join(stream.text)) for stream in self._streams.values() if stream.text]
 
     # -- sending ----------------------------------------------------------------------------------------------------
 
-    def drain(self, now: float, interval: float) -> tuple[list[str], list[str]]:
-        """Number and encode what waits and is due: frames for pages that take plain text, and for those with HTML.
-
-        `interval`: seconds, the shortest time between two patches of a message that others' load allows.
-        """
+    def drain(self, now: float) -> tuple[list[str], list[Part]]:
+        """Number and encode what waits: frames for pages that take plain text, and what becomes those with HTML."""
         for stream in self._streams.values():
             if stream.hold is not None:
                 self._append(stream, stream.hold.due(now))
         self._take_in()
         raw: list[str] = []
-        html: list[str] = []
+        html: list[Part] = []
         while self._pending:
             match item := self._pending.popleft():
                 case _Chunk():
                     self._number(item, raw, html)
                 case _End(stream):
                     del self._streams[stream.id]
-                    self._render(stream, html, now, interval, is_end=True)
-                    self._put(StreamEnd(type="stream_end", message_id=stream.id), raw, html)
-                case _Rendered():
-                    raw.append(encode(item.raw))
-                    html.append(encode(item.html))
+                    raw.append(encode(StreamEnd(type="stream_end", message_id=stream.id)))
+                    html.append(End(stream.id))
                 case _:
-                    self._put(item, raw, html)
+                    frame = encode(item)
+                    raw.append(frame)
+                    html.append(item if is_answer(item) else frame)
         self.chars = 0
-        for stream in self._streams.values():
-            self._render(stream, html, now, interval)
-        return raw, html
+        return raw, html if self.html else []
 
-    def _put(self, event: Event, raw: list[str], html: list[str]) -> None:
-        frame = encode(event)
-        raw.append(frame)
-        if self.html:
-            html.append(encode(with_html(event, Patience())) if _is_answer(event) else frame)
-
-    def _number(self, chunk: _Chunk, raw: list[str], html: list[str]) -> None:
+    def _number(self, chunk: _Chunk, raw: list[str], html: list[Part]) -> None:
         stream, text = chunk.stream, "".join(chunk.parts)
         event: StreamReasoning | StreamToken
         if chunk.is_reasoning:
@@ -259,49 +221,6 @@ class Backlog:
             event = StreamToken(type="stream_token", message_id=stream.id, n=stream.n, token=text)
             stream.text.append(text)
             stream.n += 1
-            stream.unrendered.append(text)
         frame = encode(event)
         raw.append(frame)
-        if self.html and chunk.is_reasoning:
-            html.append(frame)
-
-    def _render(self, stream: Stream, html: list[str], now: float, interval: float, *, is_end: bool = False) -> None:
-        """Add the patches that bring the page's HTML up to date, unless the stream's own clock says later."""
-        if not self.html or (not is_end and (not stream.is_behind or now < stream.render_due)):
-            return
-        patches = self._feed(stream, now, interval)
-        if is_end:
-            assert stream.rendered is not None  # since `_feed`
-            patches += stream.rendered.end()
-        for patch in patches:
-            event = StreamHtml(
-                type="stream_html", message_id=stream.id, n=stream.html_n, block=patch.block, html=patch.html
-            )
-            if patch.keep is not None:
-                event["keep"] = patch.keep
-            html.append(encode(event))
-            stream.html_n += 1
-
-    def _feed(self, stream: Stream, now: float, interval: float) -> list[Patch]:
-        if stream.rendered is None:
-            stream.rendered = MarkdownStream()
-        text = "".join(stream.unrendered)
-        stream.unrendered.clear()
-        started = time.monotonic()
-        patches = stream.rendered.feed(text)
-        stream.render_due = now + flush_interval(time.monotonic() - started, interval)
-        return patches
-
-
-def _is_answer(event: Event) -> bool:
-    return bool(event["type"] == "message" and event["message"]["sender"] == "assistant")
-
-
-def with_html(event: Event, patience: Patience) -> Event:
-    """Return an assistant's record with its `html`; any other event as it is. It takes its time: see `Patience`."""
-    if not _is_answer(event):
-        return event
-    message = event["message"]
-    html, is_cut = render_within(message["content"], MAX_HTML_BYTES, patience)
-    message = {**message, "html": html}
-    return shorten({**event, "message": {**message, "truncated": True} if is_cut else message})
+        html.append(frame if chunk.is_reasoning else Text(stream.id, text))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from chat.agents.langroid.holdback import HoldBack
 from chat.live.backlog import Backlog
@@ -16,6 +17,7 @@ from chat.live.flusher import (
     Flusher,
     pace,
 )
+from chat.live.rendering import Rendering
 from chat.live.snapshot import StreamView
 from chat.wire.events import Event, StreamStart
 
@@ -39,17 +41,15 @@ class Outbox:
         self._conversation_id = conversation_id
         self._flusher = Flusher.of_loop()
         self._backlog = Backlog()
-        self._lock = threading.Lock()  # guards the backlog; also while rendering, so the loop never takes it
+        self._rendering = Rendering(wake=self.flush)
+        self._lock = threading.Lock()  # guards the backlog
         self._room = threading.Condition(self._lock)
         self._welcome = 0.0  # when the next send is (monotonic)
 
     # -- called by the agent ----------------------------------------------------------------------------------------
 
     def emit(self, *events: Event) -> None:
-        """Send events soon, in order with everything else of this thread.
-
-        Without the lock, which a thread that renders may hold: the loop emits too, and must not wait.
-        """
+        """Send events soon, in order with everything else of this thread. Without the lock: the loop emits too."""
         self._backlog.add(events)
         self._flush_soon()
 
@@ -77,10 +77,9 @@ class Outbox:
 
     def close(self, message_id: str, content: str, reasoning: str, *then: Event) -> None:
         """End a message: the rest of its final text, `stream_end`, and `then` its record, all in one send."""
-        ready = self._backlog.ready(then)  # in this thread, which nobody else waits for
         with self._lock:
             self._backlog.close(message_id, content, reasoning)
-            self._backlog.add(ready)
+            self._backlog.add(then)
         self.flush()
 
     def tell(self, group: str, message: Event) -> None:
@@ -114,16 +113,30 @@ class Outbox:
             self.flush()
             self._room.wait_for(lambda: self._backlog.chars <= MAX_PENDING_CHARS, ROOM_SECONDS)
 
-    # -- called on the loop or in an I/O thread ---------------------------------------------------------------------
+    # -- called on the loop -----------------------------------------------------------------------------------------
 
     def want_html(self) -> None:
         """From now on send rendered text as well."""
-        self._backlog.html = True
+        with self._lock:
+            self._rendering.add(self._backlog.want_html())
+
+    # -- called beside the loop -------------------------------------------------------------------------------------
+
+    def render(self) -> None:
+        """Render what there is by now, so that `views` has little to do. It may take seconds."""
+        self.want_html()
+        self._rendering.blocks()
 
     def views(self, *, html: bool) -> list[StreamView]:
-        """Copies of the open messages. With `html` it may render for milliseconds: not on the loop."""
+        """Copies of the open messages. With `html` it renders what is not rendered yet."""
         with self._lock:
-            return self._backlog.views(html=html)
+            views = self._backlog.views()
+        if not html:
+            return views
+        self.want_html()
+        made = self._rendering.blocks()
+        found = [(view, *made.get(view.start["message_id"], (0, ()))) for view in views]
+        return [replace(view, n=n, blocks=blocks) for view, n, blocks in found]
 
     # -- called by the flusher --------------------------------------------------------------------------------------
 
@@ -132,10 +145,13 @@ class Outbox:
         if not (self._is_silent or self._may_send()):
             self._flusher.mark(self, time.monotonic() + HELD_BACK_SECONDS)
             return None
+        now = time.monotonic()
         with self._lock:
-            raw, html = self._backlog.drain(time.monotonic(), pace.interval())
+            raw, parts = self._backlog.drain(now)
             wants_html = self._backlog.html
+            self._rendering.add(parts)
             self._room.notify_all()
+        html = self._rendering.take(now, pace.interval()) if wants_html else []
         if self._is_silent or not (raw or html):
             return None
         message = {"type": "chat.events", "conversation": self._conversation_id, "raw": "\n".join(raw)}
@@ -146,5 +162,5 @@ class Outbox:
         self._welcome = time.monotonic() + max(pace.interval(), min(2 * seconds, 0.5))
         with self._lock:
             waits = self._backlog.waits
-        if waits:
+        if waits or self._rendering.waits:
             self._flusher.mark(self, pace.next_beat(self._welcome))

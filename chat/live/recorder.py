@@ -301,6 +301,8 @@ class Recorder:
 
         Raises: Busy.
         """
+        if html:
+            self._outbox.render()  # the most of it before the agent has to wait
         with self.storing.within(SNAPSHOT_SECONDS):
             views = self._outbox.views(html=html)
             with self._progress.lock:

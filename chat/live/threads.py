@@ -122,7 +122,7 @@ class IoThreads(Executor):
 
 
 _slots: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = weakref.WeakKeyDictionary()
-_io_threads = IoThreads()
+io_threads = IoThreads()
 
 
 async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -137,7 +137,12 @@ async def beside_loop(function: Callable[P, T], *args: P.args, **kwargs: P.kwarg
     """Run blocking work beside the loop; it sees to its connection itself."""
     loop = asyncio.get_running_loop()
     async with _slots.setdefault(loop, asyncio.Semaphore(IO_THREADS)):
-        return await loop.run_in_executor(_io_threads, functools.partial(function, *args, **kwargs))
+        return await loop.run_in_executor(io_threads, functools.partial(function, *args, **kwargs))
+
+
+async def at_length(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run what may take the processor for seconds, such as rendering, beside the loop and in nobody's place."""
+    return await asyncio.get_running_loop().run_in_executor(io_threads, functools.partial(function, *args, **kwargs))
 
 
 def _with_connection(work: Callable[[], T]) -> T:

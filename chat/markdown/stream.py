@@ -37,6 +37,11 @@ def blocks(text: str, patience: Patience) -> tuple[str, ...]:
     return _cache.get(text) or _blocks(text, {}, Colours(patience))
 
 
+def is_rendered(text: str) -> bool:
+    """Whether the HTML of a finished message is there already."""
+    return _cache.get(normalised(text)) is not None
+
+
 def render_within(text: str, limit_bytes: int, patience: Patience) -> tuple[str, bool]:
     """Return as many whole blocks as fit into `limit_bytes` of UTF-8, and whether any had to be left out."""
     kept: list[str] = []
@@ -53,7 +58,9 @@ def flush_interval(last_render_seconds: float, load_interval: float = 0.0) -> fl
     return max(0.080, 8 * last_render_seconds, load_interval)
 
 
-def _blocks(text: str, known: Mapping[str, str], colours: Colours) -> tuple[str, ...]:
+def _blocks(
+    text: str, known: Mapping[str, str], colours: Colours, budget_seconds: float = BUDGET_SECONDS
+) -> tuple[str, ...]:
     """Render a normalised text. `known`: the HTML of blocks by their source, used where that alone decides."""
     marked, rest = _split_at_limit(text)
     document = parse(marked)
@@ -63,7 +70,7 @@ def _blocks(text: str, known: Mapping[str, str], colours: Colours) -> tuple[str,
     began = time.thread_time()
     rendered = []
     for block in document.blocks:
-        is_spent = time.thread_time() - began > BUDGET_SECONDS
+        is_spent = time.thread_time() - began > budget_seconds
         html = known.get(block.source) or (None if is_spent else to_html(block, document.env, colours=colours))
         rendered.append(html or plain(block.source))
     rendered += [plain(rest[at : at + PLAIN_CHARS]) for at in range(0, len(rest), PLAIN_CHARS)]
@@ -124,7 +131,8 @@ class MarkdownStream:
         self._closed = 0  # number of closed blocks
         self._blocks: list[str] = []
         self._known: dict[str, str] = {}  # HTML of closed blocks by source
-        self._spent = 0.0  # seconds of the processor
+        self.spent_seconds = 0.0  # of the processor
+        self.last_seconds = 0.0  # the same, of the last `feed`
         self._colours = Colours(Patience(0.0))
         self._uncoloured: dict[int, str] = {}  # the source of closed blocks whose colours are late
 
@@ -147,21 +155,27 @@ class MarkdownStream:
         if not delta:
             return patches
         self._text += delta
-        if self._spent > BUDGET_SECONDS:
+        if self.spent_seconds > BUDGET_SECONDS:
             return patches + self._show_rest()
         began = time.thread_time()
         if len(self._text) > MAX_CHARS:
             patches += self._show_plain()
         else:
             patches += [*(self._close() if "\n" in delta else []), *self._show()]
-        self._spent += time.thread_time() - began
+        self.last_seconds = time.thread_time() - began
+        self.spent_seconds += self.last_seconds
         return patches
 
-    def end(self) -> list[Patch]:
-        """Finish the message, also one that was stopped half-way. Nothing may be fed afterwards."""
+    def end(self, patience: Patience | None = None) -> list[Patch]:
+        """Finish the message, also one that was stopped half-way. Nothing may be fed afterwards.
+
+        `patience`: for the colours of its code; without it none is waited for.
+        """
         self._text += "\n" * len(self._carry)
         self._carry = ""
-        final = _cache.get(self._text) or _blocks(self._text, self._known, self._colours)
+        colours = Colours(patience) if patience else self._colours
+        budget = max(BUDGET_SECONDS - self.spent_seconds, BUDGET_SECONDS / 2)
+        final = _cache.get(self._text) or _blocks(self._text, self._known, colours, budget)
         left_over = [""] * (len(self._blocks) - len(final))  # a block cannot be taken back
         return [patch for index, block in enumerate([*final, *left_over]) for patch in self._set(index, block)]
 

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from chat.cluster import announce
 from chat.cluster.process import this_process
 from chat.exceptions import BadFrame, TooLarge
-from chat.live.backlog import with_html
+from chat.live.rendering import with_html
 from chat.markdown.colours import Patience
 from chat.models import Conversation
 from chat.models.conversation import NEWEST_RECORDS

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
 import uuid
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from chat.connection import catch_up as catch_up_module
 from chat.connection.catch_up import Lack, Stored
 from chat.connection.feed import Feed
 from chat.live.snapshot import Snapshot, StreamView
+from chat.live.threads import IO_THREADS, in_thread
+from chat.markdown.stream import render
+from chat.mends.sqlite import has_place
 from chat.wire.codes import SNAPSHOT_CHARS
 from chat.wire.compatible import Compatible
 from chat.wire.flow import Rate, Window
@@ -172,6 +177,32 @@ async def test_no_chunk_is_added_to_a_checkpoint(is_compatible):
 
 
 @pytest.mark.django_db(transaction=True)  # of the threads that read
+async def test_pages_whose_texts_take_long_to_render_keep_no_connection_and_nobody_s_thread(monkeypatch):
+    go_on, places = threading.Event(), []
+
+    def slow(event, patience):
+        places.append(has_place())
+        assert go_on.wait(20)
+        return event
+
+    monkeypatch.setattr(catch_up_module, "with_html", slow)
+    known = Known()
+    message = {"id": str(uuid.uuid4()), "sender": "assistant", "content": "["}
+    known.stored = Stored(records=[{"type": "message", "seq": 1, "message": message}])
+    feeds = [feed_into([], known, html=True) for _ in range(2 * IO_THREADS)]
+    opening = [
+        asyncio.create_task(feed.open(lambda *_: {"type": "connection", "seq": 0}, after=None)) for feed in feeds
+    ]
+    try:
+        while len(places) < len(feeds):
+            await in_thread(bool)  # as others do meanwhile
+    finally:
+        go_on.set()
+    await asyncio.gather(*opening)
+    assert places == [False] * len(feeds)
+
+
+@pytest.mark.django_db(transaction=True)  # of the threads that read
 @pytest.mark.parametrize("options", [{}, {"html": True}, compatible()], ids=["text", "html", "compatible"])
 async def test_a_checkpoint_grows_with_each_tick_as_long_as_the_agent_does_not_answer(options):
     frames: list[dict[str, Any]] = []
@@ -183,8 +214,7 @@ async def test_a_checkpoint_grows_with_each_tick_as_long_as_the_agent_does_not_a
         return "".join(frames[-1]["blocks"]) if "html" in options else text_in(frames)
 
     async def tick(text: str) -> None:
-        blocks = (text,) if "html" in options else None
-        snapshot = snapshot_of(replace(view_of(id, text, 0), blocks=blocks), is_stored=True)
+        snapshot = snapshot_of(view_of(id, text, 0), is_stored=True)
         known.stored = Stored(snapshot=snapshot)
         feed.compare(0, "running")
         await feed.catch_up()
@@ -193,7 +223,7 @@ async def test_a_checkpoint_grows_with_each_tick_as_long_as_the_agent_does_not_a
     feed.fall_behind()
     for text in ("one", "one two", "one two three"):
         await tick(text)
-        assert shown() == text
+        assert shown() == (render(text) if "html" in options else text)
     sent = len(frames)
     await tick("one two three")
     assert len(frames) == sent

@@ -9,8 +9,8 @@ import threading
 import pytest
 
 from chat.agents.langroid.holdback import HOLD_SECONDS, HoldBack
-from chat.live.backlog import Backlog, with_html
-from chat.markdown.colours import Patience
+from chat.live.backlog import Backlog
+from chat.live.rendering import End, Text
 
 ID = "m1"
 
@@ -22,9 +22,9 @@ def backlog():
     return backlog
 
 
-def taken(backlog, *, now=0.0, mode="raw"):
-    raw, html = backlog.drain(now, 0.04)
-    return [json.loads(frame) for frame in (raw if mode == "raw" else html)]
+def taken(backlog, *, now=0.0):
+    raw, _ = backlog.drain(now)
+    return [json.loads(frame) for frame in raw]
 
 
 def answer(text):
@@ -85,7 +85,7 @@ def test_a_view_holds_what_was_numbered_and_emitted_what_waits_too(backlog):
     taken(backlog)
     backlog.text(ID, " waiting", 0.0)
 
-    (view,) = backlog.views(html=False)
+    (view,) = backlog.views()
     assert (view.text, view.n) == ("shown", 1)
     assert backlog.emitted(ID) == ("shown waiting", "")
 
@@ -101,31 +101,20 @@ def test_held_back_text_waits_for_its_time(backlog):
     assert not backlog.waits
 
 
-def test_patches_of_one_message_keep_their_distance(backlog):
-    backlog.html = True
+def test_what_becomes_html_is_told_in_order_once_it_is_wanted(backlog):
     backlog.text(ID, "one", 0.0)
-    assert [event["type"] for event in taken(backlog, now=1.0, mode="html")] == ["stream_start", "stream_html"]
+    assert backlog.drain(0.0)[1] == []
 
+    assert backlog.want_html() == [Text(ID, "one")]
+    assert backlog.want_html() == []
+    backlog.reasoning(ID, "hm")
     backlog.text(ID, " two", 0.0)
-    assert taken(backlog, now=1.01, mode="html") == []
-    assert backlog.waits
-    assert [event["type"] for event in taken(backlog, now=9.0, mode="html")] == ["stream_html"]
+    backlog.close(ID, "one two", "hm")
+    backlog.add([answer("one two"), {"type": "status"}])
 
-
-def test_an_answer_that_was_rendered_ahead_is_what_is_sent(backlog):
-    backlog.html = True
-    backlog.add(backlog.ready([answer("**bold**"), {"type": "status"}]))
-
-    assert taken(backlog, mode="html")[1:] == [with_html(answer("**bold**"), Patience()), {"type": "status"}]
-
-
-def test_an_answer_that_waited_when_html_was_first_wanted_is_rendered_then(backlog):
-    backlog.add(backlog.ready([answer("**bold**")]))
-    backlog.html = True
-
-    raw, html = backlog.drain(0.0, 0.04)
-    assert json.loads(raw[-1]) == answer("**bold**")
-    assert json.loads(html[-1]) == with_html(answer("**bold**"), Patience())
+    raw, (thought, *html) = backlog.drain(0.0)
+    assert thought == raw[0] and json.loads(thought)["token"] == "hm"
+    assert html == [Text(ID, " two"), End(ID), answer("one two"), raw[-1]]
 
 
 def test_what_has_been_sent_is_what_a_view_has_and_no_letter_more(backlog):
@@ -136,7 +125,7 @@ def test_what_has_been_sent_is_what_a_view_has_and_no_letter_more(backlog):
     backlog.text(ID, " and waiting", 0.0)
     backlog.reasoning(ID, " more")
 
-    [view] = backlog.views(html=False)
+    [view] = backlog.views()
     assert backlog.sent(ID) == (view.text, view.reasoning) == ("numbered", "thought")
     assert backlog.emitted(ID) == ("numbered and waiting", "thought more")
 

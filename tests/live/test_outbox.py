@@ -18,6 +18,7 @@ from chat.live.flusher import Flusher
 from chat.live.inbox import Inbox, InboxClosed
 from chat.live.outbox import Outbox
 from chat.live.threads import in_thread, start_thread
+from chat.markdown.stream import MarkdownStream
 from chat.models import Message
 from chat.wire.codes import CHUNK_CHARS
 from tests.client import patch_blocks
@@ -229,12 +230,54 @@ async def test_html_is_made_only_once_someone_wants_it_and_then_equals_the_recor
         await task
         events = await listener.until("message", mode="html")
     blocks = list(view.blocks)
-    patches = [event for event in events if event["type"] == "stream_html"]
+    patches = [event for event in events if event["type"] == "stream_html" and event["n"] >= view.n]
     assert [patch["n"] for patch in patches] == list(range(view.n, view.n + len(patches)))
     for patch in patches:
         patch_blocks(blocks, patch)
     assert "".join(blocks) == events[-1]["message"]["html"]
     assert not [event for event in events if event["type"] == "stream_token"]
+
+
+async def test_a_text_that_takes_long_to_render_holds_nobody_up(outbox, monkeypatch):
+    """Not another session, nor the plain pages, checkpoints and views of its own."""
+    feed, go_on, tried = MarkdownStream.feed, threading.Event(), threading.Event()
+
+    def slow(self, text):
+        if "[" in text:
+            tried.set()
+            assert go_on.wait(10)
+        return feed(self, text)
+
+    monkeypatch.setattr(MarkdownStream, "feed", slow)
+    other = Outbox(f"group.{uuid.uuid4().hex}", "other")
+    for each in (outbox, other):
+        each.want_html()
+
+    def hostile():
+        outbox.open(start())
+        outbox.text(ID, "[" * 5000)
+        assert tried.wait(10)
+        outbox.text(ID, "more")
+        outbox.flush()
+
+    def friendly():
+        other.open(start())
+        for number in range(100):
+            other.text(ID, f"{number} ")
+        other.close(ID, "".join(f"{number} " for number in range(100)), "")
+
+    async with Listener(outbox) as plain, Listener(other) as listener:
+        await agent(hostile)
+        await agent(friendly)
+        assert (await listener.until("stream_end", mode="html"))[-1]["type"] == "stream_end"
+        await plain.until("stream_token")
+        text = "[" * 5000 + "more"
+        while outbox.views(html=False)[0].text != text:
+            await plain.until("stream_token")
+        assert outbox.sent(ID) == outbox.emitted(ID) == (text, "")
+        assert not go_on.is_set()
+        go_on.set()
+        await plain.until("stream_html", mode="html")
 
 
 async def test_a_layer_that_fails_holds_no_agent_for_long(outbox, monkeypatch):
