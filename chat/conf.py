@@ -54,6 +54,9 @@ SETTINGS: dict[str, Setting] = {
     "SOCKET_PATH": Setting("", str, "Path of the socket as browsers ask for it; empty: `ws/chat/` beside the page."),
     "COMPATIBLE_PROFILE": Setting(_debug, bool, "Serve sockets without `v=1` in the older format. Default: DEBUG."),
     "COMPATIBLE_SESSION_IDS": Setting(_debug, bool, "Such a page's session id is its visitor's key. Default: DEBUG."),
+    "SHARE": Setting(True, bool, "People may make links that show a conversation to whoever has them."),
+    "SHARE_DAYS": Setting(365, int, "Longest time for which such a link works.", 1),
+    "TEMPORARY": Setting(True, bool, "People may chat without the conversation being kept."),
     "MODEL": Setting("", str, "Model of the built-in agents, any Langroid model string; empty: Langroid's default."),
     "API_KEY": Setting("", str, "Key of the model's server, passed on explicitly; empty: the mock model answers."),
     "API_BASE": Setting("", str, "Base URL of an OpenAI-compatible server, passed on explicitly."),
@@ -141,6 +144,7 @@ class AgentSpec:
     starters: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     limits: Limits = Limits()
+    share: bool = True  # people may make links that show its conversations
 
 
 AGENT_KEYS: dict[str, type | tuple[type, ...]] = {
@@ -153,6 +157,7 @@ AGENT_KEYS: dict[str, type | tuple[type, ...]] = {
     "STARTERS": (list, tuple),
     "OPTIONS": dict,
     "LIMITS": dict,
+    "SHARE": bool,
 }
 
 
@@ -173,6 +178,7 @@ def _spec(key: str, entry: Mapping[str, Any]) -> AgentSpec:
         starters=tuple(entry.get("STARTERS", ())),
         options=entry.get("OPTIONS", {}),
         limits=Limits(**{name.lower(): value for name, value in entry.get("LIMITS", {}).items()}),
+        share=entry.get("SHARE", True),
     )
 
 

@@ -222,6 +222,8 @@ class ChatConsumer(LeanConsumer):
         feed, self.feed = self.feed, None
         if feed is not None:
             this_process.connections.leave(self)
+            if self.opening.is_temporary:
+                this_process.erase_later(self.conversation_id, self.owner)
         groups, self._groups = self._groups, frozenset()
         if groups:
             await part(groups, self.channel_name)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from chat.views import api, attachments, downloads, embed, health, page, search, socket
+from chat.views import api, attachments, downloads, embed, health, page, reading, search, shares, socket
 
 app_name = "chat"
 urlpatterns = [
     path("", page.page, name="page"),
     path("c/<uuid:conversation_id>/", page.page, name="conversation"),
+    path("c/<uuid:conversation_id>/print/", reading.printed, name="print"),
+    path("s/<str:token>/", reading.shared, name="shared"),
     re_path(r"^ws/chat/?$", socket.socket, name="socket"),
     path("api/conversations", api.conversations, name="conversations"),
     path("api/conversations/<uuid:id>", api.conversation, name="conversation-data"),
@@ -19,6 +21,8 @@ urlpatterns = [
     path("api/attachments", attachments.attachments, name="attachments"),
     path("api/attachments/<uuid:attachment_id>", attachments.attachment, name="attachment"),
     path("api/token", api.token, name="token"),
+    path("api/conversations/<uuid:id>/shares", shares.shares, name="shares"),
+    path("api/shares/<uuid:share_id>", shares.one, name="share"),
     path("api/search", search.search, name="search"),
     path("api/embed/tickets", embed.tickets, name="embed-tickets"),
     path("embed/launcher.js", embed.launcher, name="embed-launcher"),

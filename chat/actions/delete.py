@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 
+from chat.clock import Now
 from chat.mends.locks import brief_transaction
 from chat.models import Conversation
+
+
+def is_used_since(id: uuid.UUID, seconds: float) -> bool:
+    """Whether a page or an agent has come to the conversation in the last so many seconds."""
+    return Conversation.objects.filter(id=id, updated__gt=Now() - timedelta(seconds=seconds)).exists()
 
 
 @brief_transaction()

@@ -30,13 +30,14 @@ def accept_message(
     client_id: str | None,
     new_agent: str | None = None,
     attachments: Sequence[str] = (),
+    is_temporary: bool = False,
 ) -> Accepted:
     """Store a user's message that starts a turn, or answers an open question of kind "text".
 
-    `new_agent` allows the conversation to be made if it has no row yet. The same `client_id` again returns the first
-    message. Raises: NotFound, Conflict, Busy, RateLimited.
+    `new_agent` allows the conversation to be made if it has no row yet; `is_temporary`: not to be kept. The same
+    `client_id` again returns the first message. Raises: NotFound, Conflict, Busy, RateLimited.
     """
-    conversation, greeting = _opened(owner, id, new_agent)
+    conversation, greeting = _opened(owner, id, new_agent, is_temporary=is_temporary)
     if client_id and (known := by_client_id.first(id, client_id)):
         if known.content != content or [item["id"] for item in known.attachments] != list(attachments):
             raise Conflict("A message with this id, but another text, was accepted before.")
@@ -52,19 +53,21 @@ def accept_message(
     return Accepted(conversation=conversation, records=(*greeting, message), message=message, turn=message.id)
 
 
-def _opened(owner: Owner, id: uuid.UUID, new_agent: str | None) -> tuple[Conversation, list[Message]]:
+def _opened(
+    owner: Owner, id: uuid.UUID, new_agent: str | None, *, is_temporary: bool
+) -> tuple[Conversation, list[Message]]:
     """Return the owner's conversation, made if need be, and its first records. Raises: NotFound."""
     try:
         return owned(owner, id), []
     except NotFound:
         if new_agent is None:
             raise
-        return _create(owner, id, new_agent)
+        return _create(owner, id, new_agent, is_temporary=is_temporary)
 
 
-def _create(owner: Owner, id: uuid.UUID, agent_key: str) -> tuple[Conversation, list[Message]]:
+def _create(owner: Owner, id: uuid.UUID, agent_key: str, *, is_temporary: bool) -> tuple[Conversation, list[Message]]:
     """Make the conversation, with the agent's greeting as a record, unless another page is faster. Raises: NotFound."""
-    conversation = Conversation(id=id, agent_key=agent_key, **owner.fields)
+    conversation = Conversation(id=id, agent_key=agent_key, temporary=is_temporary, **owner.fields)
     try:
         with transaction.atomic():
             insert(conversation)

@@ -29,7 +29,8 @@ def records_added(conversation: Conversation, owner: Owner, rows: Sequence[Messa
 
 def summary(conversation: Conversation, owner: Owner) -> None:
     """Tell all pages of the owner what the list shows of a conversation."""
-    _tell_owner(owner, conversation.summary())
+    if not conversation.temporary:
+        _tell_owner(owner, conversation.summary())
 
 
 def deleted(conversation: Conversation, id: uuid.UUID, owner: Owner) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
-from chat.actions.delete import erase
+from chat.actions.delete import erase, is_used_since
 from chat.cluster import announce
 from chat.cluster.connections import Connection, Connections
 from chat.cluster.lease import Lease, live_owner, register
@@ -349,6 +349,22 @@ class Process:
         if id not in self.connections:
             self._locks.pop(id, None)
         announce.deleted(conversation, id, owner)
+
+    def erase_later(self, id: uuid.UUID, owner: Owner) -> None:
+        """Erase a temporary conversation when its last page has been gone for the grace period."""
+        if id not in self.connections:
+            self._loop.call_later(conf.GRACE_SECONDS, lambda: self.spawn(self._erase_unwatched(id, owner)))
+
+    async def _erase_unwatched(self, id: uuid.UUID, owner: Owner) -> None:
+        """Whoever came back meanwhile, to whatever process, has left a mark in `updated`; so has an agent at work."""
+        if id in self.connections or self.is_draining:
+            return
+        conversation = await in_thread(Conversation.objects.find, id)
+        if conversation is None or not conversation.temporary:
+            return
+        if await in_thread(is_used_since, id, conf.GRACE_SECONDS / 2):
+            return self.erase_later(id, owner)
+        await self.delete(conversation, owner)
 
     # == what is open ===============================================================================================
 

@@ -94,6 +94,7 @@ class Commands:
             client_id=command.client_id,
             attachments=command.attachments,
             new_agent=self._opening.agent.key if self._may_create else None,
+            is_temporary=self._opening.is_temporary,
         )
         self._may_create = False
         await self._accepted(accepted)

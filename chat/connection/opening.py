@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 from django.core import signing
 from django.http import parse_cookie
 
+from chat.clock import Now
 from chat.conf import AgentSpec, agents, conf, default_agent
 from chat.connection.strangers import strangers
 from chat.embed import read_ticket
@@ -47,6 +48,7 @@ class Opening:
     agent: AgentSpec
     is_new: bool  # nobody can have written to the conversation yet
     may_create: bool  # it has no row yet
+    is_temporary: bool  # it is erased when its pages have left
     is_orphan: bool  # the process that ran its agent is dead
     is_compatible: bool  # of the earlier prototype's page (`docs/protocol.md`)
     is_html: bool
@@ -72,8 +74,10 @@ class Opening:
             },
             message=f"Connected to {self.agent.name}",
         )
+        if self.is_temporary:
+            event["temporary"] = True
         if conversation is None:
-            ticket = (str(self.conversation_id), self.owner.id, self.agent.key)
+            ticket = [str(self.conversation_id), self.owner.id, self.agent.key, *([True] if self.is_temporary else [])]
             event["ticket"] = signing.dumps(ticket, salt=TICKET_SALT)
         if self.owner.is_vouched_for and self.owner.user_id is None:
             event["access"] = access_of(self.owner)
@@ -169,10 +173,11 @@ async def open_for(owner: Owner, options: dict[str, str], *, is_compatible: bool
     id = _id_of(text) if text is not None else _id_of_session(session, owner)
     may_exist = text is not None or session != ""
     row, is_orphan = await in_thread(_find, owner, id) if may_exist else (None, False)
+    is_temporary = conf.TEMPORARY and options.get("temporary") == "1" and not is_compatible
     if row:
-        agent = _agent_of_row(row)
+        agent, is_temporary = _agent_of_row(row), row.temporary
     elif text is not None:
-        agent = _agent_of_ticket(options.get("ticket", ""), id, owner)
+        agent, is_temporary = _read_ticket(options.get("ticket", ""), id, owner)
     else:
         agent = _agent_of(options.get("agent"))
     return Opening(
@@ -181,6 +186,7 @@ async def open_for(owner: Owner, options: dict[str, str], *, is_compatible: bool
         agent=agent,
         is_new=not may_exist,
         may_create=row is None,
+        is_temporary=is_temporary,
         is_orphan=is_orphan,
         is_compatible=is_compatible,
         is_html=options.get("html") == "1" and not is_compatible,
@@ -203,6 +209,8 @@ def _id_of_session(browser_session: str, owner: Owner) -> uuid.UUID:
 def _find(owner: Owner, id: uuid.UUID) -> tuple[Conversation | None, bool]:
     """The owner's conversation, and whether the process that ran its agent is dead. In an I/O thread."""
     row = Conversation.objects.find(id, owner=owner)
+    if row and row.temporary:
+        Conversation.objects.filter(id=id).update(updated=Now())  # somebody is here: it is not erased yet
     return row, row is not None and row.is_orphan
 
 
@@ -221,14 +229,15 @@ def _agent_of_row(row: Conversation) -> AgentSpec:
     return known or AgentSpec(key=row.agent_key, factory="", name=row.agent_key)
 
 
-def _agent_of_ticket(ticket: str, conversation_id: uuid.UUID, owner: Owner) -> AgentSpec:
+def _read_ticket(ticket: str, conversation_id: uuid.UUID, owner: Owner) -> tuple[AgentSpec, bool]:
+    """The agent of a new conversation that a page comes back to, and whether it is temporary."""
     try:
-        id, owner_id, key = signing.loads(ticket, salt=TICKET_SALT, max_age=TICKET_SECONDS)
+        id, owner_id, key, *more = signing.loads(ticket, salt=TICKET_SALT, max_age=TICKET_SECONDS)
     except (signing.BadSignature, ValueError):
         raise Refused(CLOSE_NOT_FOUND, NotFound()) from None
     if (id, owner_id) != (str(conversation_id), owner.id):
         raise Refused(CLOSE_NOT_FOUND, NotFound())
-    return _agent_of(key)
+    return _agent_of(key), bool(more)
 
 
 def _after_of(options: dict[str, str]) -> int | None:

@@ -18,8 +18,11 @@ from chat.models import ChatSession, Conversation, ServerProcess
 BATCH = 100
 PROCESS_DAYS = 1  # a process that has not renewed its lease for so long is dead, whatever the clocks say
 
+TEMPORARY_DAYS = 1  # whoever was to erase a temporary conversation has died
+
 OF_VISITORS = Q(user=None)
 OF_USERS = ~Q(user=None)
+TEMPORARY = Q(temporary=True)
 
 
 def unused_conversations(whose: Q, days: int) -> QuerySet[Conversation]:

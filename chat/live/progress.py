@@ -85,5 +85,7 @@ class Progress:
 
     def tell_owner(self, conversation: Conversation) -> None:
         """Show the new state in the lists of all the owner's pages."""
+        if conversation.temporary:
+            return
         frame = encode(conversation.summary())
         self._outbox.tell(self._owner.group, {"type": "chat.owner", "owner": self._owner.id, "frame": frame})

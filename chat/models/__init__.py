@@ -8,5 +8,16 @@ from chat.models.audit import ContentView, TakenAlong
 from chat.models.conversation import Conversation
 from chat.models.message import Message
 from chat.models.runs import ChatSession, ServerProcess
+from chat.models.share import Share, ShareNote
 
-__all__ = ["Attachment", "ChatSession", "ContentView", "Conversation", "Message", "ServerProcess", "TakenAlong"]
+__all__ = [
+    "Attachment",
+    "ChatSession",
+    "ContentView",
+    "Conversation",
+    "Message",
+    "ServerProcess",
+    "Share",
+    "ShareNote",
+    "TakenAlong",
+]

@@ -35,6 +35,10 @@ class ConversationManager(models.Manager["Conversation"]):
         """The conversations that `owner` may see; every query of a page goes through here, `find` or `locked`."""
         return self.filter(owner.filter)
 
+    def listed(self, owner: Owner) -> models.QuerySet[Conversation]:
+        """Those that the owner's pages list and search."""
+        return self.for_owner(owner).filter(temporary=False)
+
     def find(self, id: uuid.UUID, *, owner: Owner | None = None) -> Conversation | None:
         """Return the conversation, None if there is none, or none of this owner."""
         conversation = _found.first(id)
@@ -70,6 +74,7 @@ class Conversation(models.Model):
     newest_seq = models.PositiveIntegerField(default=0)
     size_bytes = models.PositiveBigIntegerField(default=0, db_default=0, editable=False)  # of its records' texts
     read_seq = models.PositiveIntegerField(default=0)
+    temporary = models.BooleanField(default=False, db_default=False)  # in no list, erased when its pages have left
     indexed_seq = models.PositiveIntegerField(default=0, db_default=0, editable=False)  # up to it search knows it
     head = models.UUIDField(null=True, blank=True)  # the turn with which the current transcript ends
     state = models.CharField(max_length=10, choices=State, default=State.IDLE)

@@ -65,7 +65,7 @@ def find(owner: Owner, query: str) -> Found:
 
 def _hits(owner: Owner, ids: Sequence[uuid.UUID], phrases: Sequence[Phrase]) -> list[Hit]:
     """The messages, each text of a conversation once: asking again repeats the question."""
-    theirs = Message.objects.filter(conversation__in=Conversation.objects.for_owner(owner))
+    theirs = Message.objects.filter(conversation__in=Conversation.objects.listed(owner))
     rows = theirs.select_related("conversation").in_bulk(ids)
     messages = [rows[id] for id in ids if id in rows]
     paths = _paths({row.conversation for row in messages})
@@ -88,7 +88,7 @@ def _paths(conversations: Iterable[Conversation]) -> dict[uuid.UUID, set[uuid.UU
 
 
 def _titles(owner: Owner, query: str) -> list[Conversation]:
-    rows = Conversation.objects.for_owner(owner).order_by("-updated")
+    rows = Conversation.objects.listed(owner).order_by("-updated")
     for word in query.replace('"', " ").split():
         rows = rows.filter(title__icontains=word)
     return list(rows[:MAX_TITLES])
@@ -99,7 +99,7 @@ def _titles(owner: Owner, query: str) -> list[Conversation]:
 
 def behind(owner: Owner) -> QuerySet[Conversation]:
     """The conversations of which the index does not know all, the last used first."""
-    return Conversation.objects.for_owner(owner).filter(indexed_seq__lt=F("newest_seq")).order_by("-updated")
+    return Conversation.objects.listed(owner).filter(indexed_seq__lt=F("newest_seq")).order_by("-updated")
 
 
 def catch_up(owner: Owner, *, seconds: float = CATCH_UP_SECONDS) -> bool:

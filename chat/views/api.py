@@ -5,7 +5,6 @@ All of it is checked by owner; what is someone else's answers like what does not
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 from asgiref.sync import async_to_sync
@@ -16,14 +15,13 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from chat.cluster import announce
 from chat.cluster.process import this_process
-from chat.exceptions import BadFrame, TooLarge
 from chat.live.rendering import with_html
 from chat.markdown.colours import Patience
 from chat.models import Conversation
 from chat.models.conversation import NEWEST_RECORDS
 from chat.owners import Owner
 from chat.views.access import conversation_of, owned, refused
-from chat.wire.commands import decode, require_storable
+from chat.views.body import body_of
 
 MAX_RECORDS = 200
 MAX_CONVERSATIONS = 100
@@ -35,7 +33,7 @@ TITLE_CHARS = 200
 def conversations(request: HttpRequest, owner: Owner) -> HttpResponse:
     """List the owner's conversations, the last used first. `?before=ID` goes on after that one; `?limit=`."""
     limit = _number(request, "limit", 50, MAX_CONVERSATIONS)
-    rows = Conversation.objects.for_owner(owner).order_by("-updated", "-id")
+    rows = Conversation.objects.listed(owner).order_by("-updated", "-id")
     if before := request.GET.get("before"):
         last = conversation_of(owner, before)
         rows = rows.filter(Q(updated__lt=last.updated) | Q(updated=last.updated, id__lt=last.id))
@@ -51,7 +49,7 @@ def conversation(request: HttpRequest, owner: Owner, id: UUID) -> HttpResponse:
     if request.method == "DELETE":
         async_to_sync(this_process.delete)(row, owner)
         return HttpResponse(status=204)
-    title = _body(request).get("title")
+    title = body_of(request).get("title")
     if not isinstance(title, str) or not title.strip() or "\x00" in title:
         return refused("bad_frame", "A title is a text.", status=400)
     row.title = title.strip()[:TITLE_CHARS]
@@ -86,13 +84,3 @@ def _number(request: HttpRequest, name: str, default: int, most: int) -> int:
         return max(1, min(int(request.GET.get(name, default)), most))
     except ValueError:
         return default
-
-
-def _body(request: HttpRequest) -> dict[str, Any]:
-    """The JSON object that was sent; {} for anything else."""
-    try:
-        body = decode(request.body.decode())
-        require_storable(body)
-        return body
-    except (BadFrame, TooLarge, UnicodeDecodeError):
-        return {}

@@ -18,6 +18,7 @@ from django.urls import NoReverseMatch, Resolver404, get_script_prefix, resolve,
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from chat.actions.share import may_share
 from chat.addresses import address_of_request
 from chat.conf import AgentSpec, agents, conf, default_agent
 from chat.connection.strangers import strangers
@@ -81,6 +82,7 @@ def _context(request: HttpRequest) -> dict[str, Any]:
     theme = request.COOKIES.get(THEME_COOKIE)
     return shown_of(agents().values(), default_agent()) | {
         "theme": theme if theme in THEMES else "",
+        "may_be_temporary": conf.TEMPORARY,
         "csrf_cookie": settings.CSRF_COOKIE_NAME,
         "taken": request.session.pop(TAKEN, 0) if request.user.is_authenticated else 0,
         "account": request.user if request.user.is_authenticated else None,
@@ -111,6 +113,7 @@ def _public(agent: AgentSpec) -> dict[str, Any]:
         "avatar": agent.avatar,
         "greeting": agent.greeting,
         "starters": list(agent.starters),
+        "share": may_share(agent),
     }
 
 

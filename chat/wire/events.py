@@ -139,6 +139,7 @@ class Connection(TypedDict):
     earlier: bool
     limits: dict[str, int]
     message: str
+    temporary: NotRequired[bool]  # not kept
 
 
 class Status(TypedDict):

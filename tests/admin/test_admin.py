@@ -30,7 +30,7 @@ from chat.actions.send import accept_message
 from chat.admin import transcript
 from chat.admin.sessions import in_words
 from chat.cluster.process import this_process
-from chat.models import ChatSession, ContentView, Conversation, Message, ServerProcess, TakenAlong
+from chat.models import ChatSession, ContentView, Conversation, Message, ServerProcess, Share, ShareNote, TakenAlong
 from chat.owners import Owner
 from tests.client import Client
 from tests.servers import Server
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'></pre></textarea>{{ 7 }}[x](javascript:alert(3))"
 SECRET = "the-word-that-nobody-may-see"
-LISTS = ("conversation", "chatsession", "serverprocess", "contentview", "takenalong")
+LISTS = ("conversation", "chatsession", "serverprocess", "contentview", "takenalong", "share", "sharenote")
 VIEWS = tuple(f"view_{model}" for model in LISTS)
 
 
@@ -214,6 +214,8 @@ def test_nothing_is_added_or_changed_by_hand(root, alice, process, model):
     page_of(root, said)
     rows["contentview"] = ContentView.objects.get()
     rows["takenalong"] = TakenAlong.objects.create(user_name="alice", conversation_id=said.id)
+    rows["share"] = Share.objects.create(conversation=said, expires=said.created)
+    rows["sharenote"] = ShareNote.objects.create(conversation_id=said.id, share_id=said.id, act="made")
     row = rows[model]
     assert root.get(reverse(f"admin:chat_{model}_add")).status_code == 403
     assert root.post(reverse(f"admin:chat_{model}_change", args=[row.pk]), {"title": "other"}).status_code == 403

@@ -345,13 +345,13 @@ def test_after_another_sign_in_elsewhere_the_first_tab_does_all_as_before(cookie
     other = context.new_page()
     sign_in(other, server.url, ann)
 
-    page.get_by_role("button", name="Rename or delete").click()
+    page.get_by_role("button", name="Options for “").click()
     page.get_by_role("button", name="Rename…").click()
     page.locator("#rename-field").fill("Renamed")
     page.locator("#rename-field").press("Enter")
     expect(other.locator(".chat-title")).to_have_text("Renamed")
 
-    page.get_by_role("button", name="Rename or delete").click()
+    page.get_by_role("button", name="Options for “").click()
     page.get_by_role("button", name="Delete", exact=True).click()
     expect(other.locator(".chat-item")).to_have_count(0, timeout=15_000)  # once it cannot be undone any more
 
@@ -365,7 +365,7 @@ def test_a_change_that_the_server_refuses_says_what_to_do(chat):
     chat.say("hello")
     chat.answered()
     chat.page.route("**/api/conversations/*", lambda route: route.fulfill(status=403, body="CSRF"))
-    chat.page.get_by_role("button", name="Rename or delete").click()
+    chat.page.get_by_role("button", name="Options for “").click()
     chat.page.get_by_role("button", name="Rename…").click()
     chat.page.locator("#rename-field").fill("Renamed")
     chat.page.locator("#rename-field").press("Enter")

@@ -94,7 +94,7 @@ def test_what_is_deleted_is_not_found_and_nothing_is_said_so(chat):
     chat.say('an unusual quokka [[text="ok"]]')
     chat.answered()
     chat.page.locator(".chat-item").hover()
-    chat.page.get_by_role("button", name="Rename or delete").click()
+    chat.page.get_by_role("button", name="Options for “").click()
     chat.page.get_by_role("button", name="Delete", exact=True).click()
     with chat.page.expect_response(lambda response: response.request.method == "DELETE"):
         pass

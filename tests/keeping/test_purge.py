@@ -127,6 +127,7 @@ def test_a_dry_run_counts_and_changes_nothing(alice):
         "conversations of visitors": 1,
         "conversations of users": 1,
         "session records": 2,
+        "temporary conversations": 0,
         "interrupted conversations": 0,
         "dead processes": 0,
         "sign-ins": 0,
@@ -134,6 +135,15 @@ def test_a_dry_run_counts_and_changes_nothing(alice):
         "stray files": 0,
     }
     assert (Conversation.objects.count(), ChatSession.objects.count(), ServerProcess.objects.count()) == (2, 2, 1)
+
+
+def test_a_temporary_conversation_that_nobody_has_erased_goes_after_a_day():
+    for days, is_temporary in ((2, True), (0, True), (2, False)):
+        row = conversation(days=days)
+        Conversation.objects.filter(id=row.id).update(temporary=is_temporary)
+
+    assert purge()["temporary conversations"] == 1
+    assert Conversation.objects.count() == 2
 
 
 def test_what_a_dead_process_left_open_is_closed_before_its_row_goes():

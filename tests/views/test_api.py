@@ -25,7 +25,7 @@ from tests.client import Client as Page
 pytestmark = pytest.mark.django_db(transaction=True)
 
 TITLE = "Secret plan"
-OPEN_TO_ALL = {"embed", "embed-launcher", "embed-tickets", "socket", "health", "page", "healthz", "readyz"}
+OPEN_TO_ALL = {"embed", "embed-launcher", "embed-tickets", "shared", "socket", "health", "page", "healthz", "readyz"}
 NEW = {"attachments"}  # makes something of one's own: tests/views/test_uploads.py
 CALLS = {  # method and body, where it is not a plain GET
     "conversation": [("get", None)],
@@ -36,6 +36,9 @@ CALLS = {  # method and body, where it is not a plain GET
     "export": [("get", None)],
     "attachment": [("get", None)],
     "search": [("get", None)],
+    "print": [("get", None)],
+    "shares": [("get", None), ("post", {"follows": True})],
+    "share": [("delete", None)],
 }
 
 
@@ -63,7 +66,7 @@ def conversation(alice) -> Conversation:
 
 def address(name: str, conversation_id: UUID, message_id: UUID | None = None) -> str:
     known = {"conversation_id": conversation_id, "id": conversation_id, "message_id": message_id or uuid4()}
-    known["attachment_id"] = message_id or uuid4()
+    known["attachment_id"] = known["share_id"] = message_id or uuid4()
     pattern = next(pattern for pattern in urls.urlpatterns if pattern.name == name).pattern
     return reverse(f"chat:{name}", kwargs={key: known[key] for key in pattern.converters})
 
@@ -163,7 +166,7 @@ def test_a_signed_in_user_does_not_own_what_the_same_browser_s_visitor_said(clie
 
 def test_nothing_is_cached_on_the_way(client, conversation):
     message = conversation.messages.first().id
-    for name in CALLS.keys() - {"conversation-data"}:
+    for name in CALLS.keys() - {"conversation-data", "share"}:
         assert "no-store" in client.get(address(name, conversation.id, message))["Cache-Control"], name
 
 

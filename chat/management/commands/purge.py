@@ -49,6 +49,9 @@ class Command(BaseCommand):
             found["conversations of users"] = retention.unused_conversations(users, days).count()
             found["session records"] = retention.ended_sessions(days).count()
         return found | {
+            "temporary conversations": retention.unused_conversations(
+                retention.TEMPORARY, retention.TEMPORARY_DAYS
+            ).count(),
             "interrupted conversations": retention.orphans().count(),
             "dead processes": retention.dead_processes().count(),
             "uploads never sent": files.not_sent().count(),
@@ -63,6 +66,7 @@ class Command(BaseCommand):
             found["conversations of users"] = retention.delete_conversations(users, days)
             found["session records"] = retention.delete_sessions(days)
         return found | {
+            "temporary conversations": retention.delete_conversations(retention.TEMPORARY, retention.TEMPORARY_DAYS),
             "interrupted conversations": retention.close_orphans(),
             "dead processes": retention.delete_processes(),
             "uploads never sent": files.delete_not_sent(),

@@ -78,6 +78,20 @@ export class Api {
     return this.#ask("GET", "search", { query: { q: query }, signal });
   }
 
+  /** The links that show a conversation. @returns {Promise<{shares: object[]}>} */
+  shares(conversation) {
+    return this.#ask("GET", `conversations/${conversation}/shares`);
+  }
+
+  /** @param {{follows: boolean, with_tools: boolean, days: number}} body */
+  share(conversation, body) {
+    return this.#ask("POST", `conversations/${conversation}/shares`, { body });
+  }
+
+  revoke(share) {
+    return this.#ask("DELETE", `shares/${share}`);
+  }
+
   rename(conversation, title) {
     return this.#ask("PATCH", `conversations/${conversation}`, { body: { title } });
   }

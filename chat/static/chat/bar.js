@@ -21,6 +21,13 @@ export class Bar {
     setText(find("title"), title);
     const label = `${ask ? "(?) " : ""}${title} · ${this.site}`;
     if (document.title !== label) document.title = label;
+    const more = find("chat-more"); // not in another site's frame
+    if (more) more.hidden = !conversation.stored || link.code === NOT_FOUND;
+    const temporary = find("temporary");
+    if (temporary) {
+      temporary.hidden = conversation.stored || !isEmpty;
+      setAttribute(temporary, "aria-pressed", String(Boolean(conversation.temporary)));
+    }
     const chip = find("agent");
     chip.hidden = !agent || isEmpty || this.isEmbedded;
     setText(chip, agent);

@@ -9,6 +9,7 @@ import { keep, kept } from "chat/storage.js";
  * @property {string} agent  name of the one that is spoken to
  * @property {string} status  what it does
  * @property {object|null} question  the one that the text answers
+ * @property {boolean} isTemporary  the conversation is not kept
  * @property {boolean} isClosed  nothing can be sent here
  */
 
@@ -25,7 +26,7 @@ export class Composer {
     this.sendButton = root.querySelector("#send");
     this.stopButton = root.querySelector("#stop");
     this.conversation = "";
-    this.look = { agent: "", status: "idle", question: null, isClosed: false };
+    this.look = { agent: "", status: "idle", question: null, isTemporary: false, isClosed: false };
     this.slots = Array.from(root.querySelectorAll("[data-slot]"), (slot) => this.#filled(slot)).flat();
     root.hidden = false;
     root.addEventListener("submit", (event) => {
@@ -69,6 +70,10 @@ export class Composer {
 
   saveDraft() {
     keep("localStorage", draftKey(this.conversation), this.field.value || null);
+  }
+
+  forgetDraft(conversation) {
+    keep("localStorage", draftKey(conversation), null);
   }
 
   /** @param {Look} look */

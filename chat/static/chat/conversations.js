@@ -14,6 +14,7 @@ export class Conversations {
 
   /** Show another conversation, under its address; "" is a new one. */
   go(id) {
+    if (!id) this.page.store.dispatch({ type: "page/temporary", temporary: false });
     this.page.router.push(id);
     this.open(id);
     if (matchMedia("(hover: hover)").matches) this.page.composer.focus();
@@ -31,6 +32,19 @@ export class Conversations {
       items.map(({ frame }) => frame.content),
     );
     follower.toEnd();
+  }
+
+  /** Begin a conversation that is not kept, or one that is. */
+  openTemporary(temporary) {
+    this.page.store.dispatch({ type: "page/temporary", temporary });
+    this.open("");
+  }
+
+  /** What was not to be kept is erased with the page, and so is what was typed in it. */
+  leave({ id, temporary, stored }) {
+    if (!temporary || !stored) return;
+    this.page.composer.forgetDraft(id);
+    this.page.api.remove(id).catch(() => {}); // the server erases it by itself, some time later
   }
 
   /** @param {string} [before]  go on after this conversation */

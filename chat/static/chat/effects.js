@@ -62,6 +62,11 @@ export const EFFECTS = [
     run: ({ connection }) => connection.open(),
   },
   {
+    name: "erase what was not to be kept",
+    when: ({ before, event }) => event.type === "page/open" && before.conversation.temporary,
+    run: ({ conversations }, { before }) => conversations.leave(before.conversation),
+  },
+  {
     name: "connect again after a missing record",
     when: ({ before, state }) => state.log.gap && !before.log.gap,
     run: ({ connection }) => connection.open(),
@@ -80,7 +85,7 @@ export const EFFECTS = [
   },
   {
     name: "give the conversation its address",
-    when: ({ state }) => Boolean(state.conversation.stored && state.conversation.id),
+    when: ({ state: { conversation } }) => Boolean(conversation.stored && conversation.id && !conversation.temporary),
     run: ({ router }, { state }) => router.replace(state.conversation.id),
   },
   {

@@ -114,6 +114,7 @@
  * @property {boolean} earlier  older records exist
  * @property {object} limits
  * @property {string} message
+ * @property {boolean} [temporary]  it is not kept
  */
 
 /**

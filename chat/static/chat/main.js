@@ -2,6 +2,7 @@
 import { makeActions } from "chat/actions.js";
 import { Announcer } from "chat/announce.js";
 import { Api, CsrfToken } from "chat/api.js";
+import { ChatMenu } from "chat/chatmenu.js";
 import { Composer } from "chat/composer.js";
 import { Connection } from "chat/connection.js";
 import { Conversations } from "chat/conversations.js";
@@ -14,6 +15,7 @@ import { ticketFrame } from "chat/protocol.js";
 import { Router, wishOf } from "chat/router.js";
 import { Follower } from "chat/scroll.js";
 import { Search } from "chat/search.js";
+import { ShareDialog } from "chat/share.js";
 import { Sidebar } from "chat/sidebar.js";
 import { initialState, isBusy } from "chat/state.js";
 import { hasUnkept, onTrouble, tryCookies } from "chat/storage.js";
@@ -53,6 +55,7 @@ const connection = new Connection({
     conversation: store.state.conversation.id,
     ticket: store.state.conversation.ticket,
     agent: store.state.newAgent,
+    temporary: store.state.newTemporary,
     after: store.state.log.newest,
     embed: embed && { isFresh: embed.isFresh },
   }),
@@ -121,12 +124,24 @@ page.view = new View({
     },
   },
 });
+page.chatMenu = new ChatMenu({
+  actions: {
+    rename: (chat) => page.sidebar.rename(chat),
+    share: (chat) => page.share.open(chat),
+    delete: (chat) => page.sidebar.remove(chat),
+  },
+  mayShare: ({ agent, temporary }) => !temporary && (agents.find(({ key }) => key === agent)?.share ?? false),
+  api: page.api.root,
+  addressOf: (id) => page.router.addressOf(id),
+});
+page.share = new ShareDialog(page);
 page.sidebar = new Sidebar({
   open: (id) => page.conversations.go(id),
   openNew: actions.openNew,
   rename: (id, title) => page.conversations.rename(id, title),
   remove: (id) => page.conversations.remove(id),
   more: () => page.conversations.loadMore(),
+  menu: page.chatMenu,
   toasts: page.toasts,
   page: config.page,
 });
@@ -150,6 +165,12 @@ setInterval(() => {
   if (isWaiting || isBusy(store.state)) schedule();
 }, 1000);
 
+find("temporary")?.addEventListener("click", () => page.conversations.openTemporary(!store.state.newTemporary));
+addEventListener("pagehide", () => page.conversations.leave(store.state.conversation));
+find("chat-more")?.addEventListener("click", ({ currentTarget }) => {
+  const { id, title, agent, temporary } = store.state.conversation;
+  page.chatMenu.open(currentTarget, { id, title, agent: agent?.key, temporary });
+});
 find("latest").addEventListener("click", () => page.follower.toEnd({ smooth: true }));
 find("earlier").addEventListener("click", () => page.conversations.loadEarlier());
 find("scroller").addEventListener(

@@ -16,18 +16,20 @@ export const FINAL_CODES = new Set([SIGN_IN, FORBIDDEN, NOT_FOUND, ELSEWHERE]);
  * @property {string} [conversation]  UUID; empty: a new one
  * @property {string} [ticket]  of a conversation that has no message yet
  * @property {string} [agent]  key of the agent of a new conversation
+ * @property {boolean} [temporary]  a new conversation is not to be kept
  * @property {number} [after]  newest record that the page has
  * @property {{isFresh: boolean}} [embed]  the page is in another site's frame: its first frame is the ticket; `isFresh`: no
  *   conversation of before goes on
  */
 
 /** @param {Target} target */
-export function socketUrl({ path, conversation, ticket, agent, after, embed }) {
+export function socketUrl({ path, conversation, ticket, agent, temporary, after, embed }) {
   const url = new URL(path, location.href);
   url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
   url.search = String(new URLSearchParams({ v: "1", html: "1" }));
   const fresh = embed?.isFresh && !conversation ? 1 : 0;
-  const optional = { conversation, ticket, agent: conversation ? "" : agent, after, embed: embed && 1, fresh };
+  const ofNew = conversation ? {} : { agent, temporary: temporary && 1 };
+  const optional = { conversation, ticket, ...ofNew, after, embed: embed && 1, fresh };
   for (const [name, value] of Object.entries(optional)) if (value) url.searchParams.set(name, String(value));
   return url.href;
 }

@@ -13,6 +13,7 @@ export class Sidebar {
    * @param {(id: string, title: string) => void} options.rename
    * @param {(id: string) => void} options.remove  for good
    * @param {() => void} options.more
+   * @param {import("chat/chatmenu.js").ChatMenu} options.menu
    * @param {import("chat/toasts.js").Toasts} options.toasts
    * @param {string} options.page
    */
@@ -20,7 +21,6 @@ export class Sidebar {
     this.options = options;
     this.doomed = new Map(); // deleted here, still to be undone: id -> timer
     this.drawer = document.querySelector("#drawer");
-    this.menu = document.querySelector("#chat-menu");
     this.nav = document.querySelector("#chats");
     this.dialog = document.querySelector("#rename");
     this.groups = new KeyedList(this.nav, () => new Group(this));
@@ -69,19 +69,6 @@ export class Sidebar {
     go();
   }
 
-  openMenu(anchor, chat) {
-    this.target = chat;
-    this.anchor = anchor;
-    this.menu.showPopover();
-    const { bottom, top, left, right } = anchor.getBoundingClientRect();
-    const { offsetHeight: height, offsetWidth: width } = this.menu;
-    const isRightToLeft = getComputedStyle(anchor).direction === "rtl";
-    const start = isRightToLeft ? left : right - width;
-    this.menu.style.left = `${Math.max(8, Math.min(start, innerWidth - width - 8))}px`;
-    this.menu.style.top = `${bottom + height + 8 > innerHeight ? top - height - 4 : bottom + 4}px`;
-    this.menu.querySelector("button").focus();
-  }
-
   #bind() {
     const place = () => {
       this.closeDrawer();
@@ -94,36 +81,25 @@ export class Sidebar {
     document.querySelector("#drawer-close").addEventListener("click", () => this.closeDrawer());
     this.drawer.addEventListener("click", ({ target }) => target === this.drawer && this.closeDrawer());
     document.querySelector("#new-chat").addEventListener("click", (event) => this.follow(event, this.options.openNew));
-    this.menu.addEventListener("click", ({ target }) => {
-      const action = target.closest("[data-action]")?.dataset.action;
-      if (!action) return;
-      this.menu.hidePopover();
-      if (action === "rename") this.#rename(this.target);
-      else this.#remove(this.target);
-    });
-    this.menu.addEventListener("toggle", ({ newState }) => {
-      this.anchor?.setAttribute("aria-expanded", String(newState === "open"));
-      if (newState === "closed" && this.menu.contains(document.activeElement)) this.anchor?.focus();
-    });
     document.querySelector("#rename-cancel").addEventListener("click", () => this.dialog.close());
     addEventListener("pagehide", () => this.#flush());
   }
 
-  #rename(chat) {
+  rename(chat) {
     const field = this.dialog.querySelector("input");
     field.value = chat.title;
     this.dialog.returnValue = "";
     this.dialog.onclose = () => {
       const title = field.value.trim();
       if (this.dialog.returnValue === "save" && title && title !== chat.title) this.options.rename(chat.id, title);
-      this.anchor?.focus();
+      this.options.menu.focusAnchor();
     };
     this.dialog.showModal();
     field.select();
   }
 
   /** Hidden at once, deleted when the time to undo is over. */
-  #remove(chat) {
+  remove(chat) {
     const order = Array.from(this.nav.querySelectorAll("a"));
     const at = order.findIndex(({ dataset }) => dataset.id === chat.id);
     const next = order[at + 1] ?? order[at - 1] ?? document.querySelector("#new-chat");
@@ -197,10 +173,10 @@ class Item {
       this.title,
       this.badge,
     );
-    this.menu = iconButton("Rename or delete", "more", {
+    this.menu = iconButton("Options", "more", {
       "aria-haspopup": "true",
       "aria-expanded": "false",
-      onclick: () => sidebar.openMenu(this.menu, this.chat),
+      onclick: () => sidebar.options.menu.open(this.menu, this.chat),
     });
     this.root = el("li", { class: "chat-item" }, this.link, this.menu);
     this.page = sidebar.options.page;
@@ -215,7 +191,7 @@ class Item {
     setAttribute(this.link, "title", chat.title || null);
     setAttribute(this.link, "href", `${this.page}c/${chat.id}/`);
     setAttribute(this.link, "data-id", chat.id);
-    setAttribute(this.menu, "aria-label", `Rename or delete “${chat.title || "Untitled"}”`);
+    setAttribute(this.menu, "aria-label", `Options for “${chat.title || "Untitled"}”`);
     const isUnread = !isCurrent && chat.read_seq > 0 && chat.newest_seq > chat.read_seq;
     const badge = BADGES[chat.state] ?? (isUnread ? ["online", "New messages"] : null);
     setAttribute(this.root, "data-unread", isUnread);

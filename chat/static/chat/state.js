@@ -12,7 +12,7 @@
  * @typedef {object} State
  * @property {{phase: "connecting"|"open"|"waiting"|"closed", retryAt: number, since: number, code: number, unopened?: number}} link
  *   `since`: since when it is not open
- * @property {{id: string, ticket: string, title: string, agent: {key: string, name: string}|null, stored: boolean}} conversation
+ * @property {{id: string, ticket: string, title: string, agent: {key: string, name: string}|null, stored: boolean, temporary: boolean}} conversation
  * @property {{state: "idle"|"running"|"waiting"|"stopping", turn: string|null, queued: string[], agent: string}} status
  * @property {object|null} ask  the open `input_request`
  * @property {Pending[]} pending
@@ -20,6 +20,7 @@
  * @property {import("chat/log.js").Log|null} shadow  the log before a fresh snapshot; shown until that is complete
  * @property {number} target  newest record when the socket opened
  * @property {boolean} replayed  the page has all records up to there
+ * @property {boolean} newTemporary  a new conversation is not to be kept
  * @property {string} newAgent  key of the agent that a new conversation gets
  * @property {boolean} answers  the composer answers the open question; Esc leaves that
  * @property {boolean} expectsTurn  an edit or regenerate is on its way: the next head is its turn
@@ -39,11 +40,20 @@ import { pathOf } from "chat/transcript.js";
 const IDLE = { state: "idle", turn: null, queued: [], agent: "" };
 
 /** @returns {State} */
-export function initialState({ id = "", ticket = "", title = "", newAgent = "", pending = [], now = 0 } = {}) {
+export function initialState({
+  id = "",
+  ticket = "",
+  title = "",
+  newAgent = "",
+  newTemporary = false,
+  pending = [],
+  now = 0,
+} = {}) {
   return {
     link: { phase: "connecting", retryAt: 0, since: now, code: 0 },
-    conversation: { id, ticket, title, agent: null, stored: Boolean(id) && !ticket },
+    conversation: { id, ticket, title, agent: null, temporary: newTemporary && !id, stored: Boolean(id) && !ticket },
     newAgent,
+    newTemporary,
     limits: {},
     status: IDLE,
     ask: null,
@@ -109,6 +119,7 @@ const handlers = {
         id: event.session_id,
         ticket: event.ticket ?? "",
         agent: event.agent,
+        temporary: Boolean(event.temporary),
         stored: !event.ticket,
       },
       limits: event.limits ?? {},
@@ -165,7 +176,7 @@ const handlers = {
   },
 
   "page/open": (state, event, now) => ({
-    ...initialState({ ...event, now }),
+    ...initialState({ newTemporary: state.newTemporary && !event.id, ...event, now }),
     chats: state.chats,
     unkept: state.unkept,
     newAgent: state.newAgent,
@@ -192,6 +203,7 @@ const handlers = {
     follows === state.follows ? state : { ...state, follows, unseen: follows ? 0 : state.unseen },
   "page/trim": (state, { count }) => ({ ...state, log: trim(state.log, pathOf(state.log), count) }),
 
+  "page/temporary": (state, { temporary }) => ({ ...state, newTemporary: temporary }),
   "page/agent": (state, { key }) => ({ ...state, newAgent: key }),
   "page/answers": (state, { answers }) => ({ ...state, answers }),
   "page/expects-turn": (state) => ({ ...state, expectsTurn: true, notice: null }),

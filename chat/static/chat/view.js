@@ -48,6 +48,7 @@ export class View {
       agent,
       status: isOpen ? status.state : "idle",
       question: questionOf(state),
+      isTemporary: conversation.temporary,
       isClosed: [NOT_FOUND, FORBIDDEN].includes(link.code),
     });
   }

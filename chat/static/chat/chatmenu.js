@@ -1,0 +1,52 @@
+/** The menu of one conversation: at its entry in the list, and in the bar above the one that is shown. */
+
+export class ChatMenu {
+  /**
+   * @param {object} options
+   * @param {Record<string, (chat: object) => void>} options.actions  by the `data-action` of the items
+   * @param {(chat: object) => boolean} options.mayShare
+   * @param {string} options.api  address of the API, with a slash at its end
+   * @param {(id: string) => string} options.addressOf
+   */
+  constructor({ actions, mayShare, api, addressOf }) {
+    Object.assign(this, { actions, mayShare, api, addressOf });
+    this.root = document.querySelector("#chat-menu");
+    this.root.addEventListener("click", ({ target }) => {
+      const item = target.closest(".menu-item");
+      if (!item) return;
+      this.root.hidePopover();
+      this.actions[item.dataset.action]?.(this.chat);
+    });
+    this.root.addEventListener("toggle", ({ newState }) => {
+      this.anchor?.setAttribute("aria-expanded", String(newState === "open"));
+      if (newState === "closed" && this.root.contains(document.activeElement)) this.focusAnchor();
+    });
+  }
+
+  /** @param {HTMLElement} anchor  the button that opens it @param {{id: string, title: string}} chat */
+  open(anchor, chat) {
+    Object.assign(this, { anchor, chat });
+    anchor.closest("dialog, .sidebar, .bar").append(this.root); // what is outside of an open dialog is inert
+    for (const link of this.root.querySelectorAll("[data-format]"))
+      link.href = `${this.api}conversations/${chat.id}/export?format=${link.dataset.format}`;
+    this.root.querySelector("#chat-print").href = `${this.addressOf(chat.id)}print/`;
+    this.root.querySelector("[data-action=share]").hidden = !this.mayShare(chat);
+    this.root.showPopover();
+    this.#place();
+    this.root.querySelector(".menu-item:not([hidden])").focus();
+  }
+
+  /** Where the focus was before. */
+  focusAnchor() {
+    this.anchor?.focus();
+  }
+
+  #place() {
+    const { bottom, top, left, right } = this.anchor.getBoundingClientRect();
+    const { offsetHeight: height, offsetWidth: width } = this.root;
+    const isRightToLeft = getComputedStyle(this.anchor).direction === "rtl";
+    const start = isRightToLeft ? left : right - width;
+    this.root.style.left = `${Math.max(8, Math.min(start, innerWidth - width - 8))}px`;
+    this.root.style.top = `${Math.max(8, bottom + height + 8 > innerHeight ? top - height - 4 : bottom + 4)}px`;
+  }
+}

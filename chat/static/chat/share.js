@@ -1,0 +1,94 @@
+/** The dialog that makes links which show a conversation, and takes them back. */
+import { copyText, showCopied } from "chat/copy.js";
+import { button, el, setText } from "chat/dom.js";
+import { clockTime, counted } from "chat/format.js";
+
+const find = (id) => document.getElementById(id);
+
+export class ShareDialog {
+  /** @param {object} page  the parts of the page, by name (main.js) */
+  constructor(page) {
+    this.page = page;
+    this.dialog = find("share");
+    this.form = find("share-form");
+    this.list = find("share-links");
+    this.note = find("share-note");
+    this.form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#make();
+    });
+    find("share-close").addEventListener("click", () => this.dialog.close());
+    this.dialog.addEventListener("close", () => this.page.chatMenu.focusAnchor());
+  }
+
+  /** @param {{id: string}} chat */
+  open(chat) {
+    this.chat = chat;
+    this.page.sidebar.closeDrawer();
+    this.list.replaceChildren();
+    setText(this.note, "");
+    this.dialog.showModal();
+    this.#load();
+  }
+
+  async #load() {
+    await this.#try(async () => {
+      const { shares } = await this.page.api.shares(this.chat.id);
+      this.list.replaceChildren(...shares.map((share) => this.#item(share)));
+    });
+  }
+
+  async #make() {
+    const { follows, tools, days } = this.form.elements;
+    const wanted = { follows: follows.value === "true", with_tools: tools.checked, days: Number(days.value) };
+    await this.#try(async () => {
+      const share = await this.page.api.share(this.chat.id, wanted);
+      const item = this.#item(share);
+      this.list.prepend(item);
+      setText(this.note, "The link works now. Whoever has it can read the conversation.");
+      item.querySelector("button").focus();
+    });
+  }
+
+  #item(share) {
+    const shows = share.follows ? "Follows the conversation" : `As it was ${clockTime(share.created)}`;
+    const facts = [shows, share.with_tools && "with tools", `until ${clockTime(share.expires)}`];
+    const views = share.views ? `opened ${counted(share.views, "time")}` : "not opened yet";
+    const field = el("input", { type: "text", readonly: true, dir: "ltr", value: share.url, "aria-label": "Link" });
+    field.addEventListener("focus", () => field.select());
+    const copy = async ({ currentTarget }) => {
+      if (await copyText(share.url)) showCopied(currentTarget);
+      else field.focus();
+    };
+    const item = el(
+      "li",
+      { class: "share-link" },
+      el(
+        "div",
+        { class: "share-address" },
+        field,
+        button({ class: "quiet", onclick: copy }, "copy", "Copy"),
+        button({ class: "quiet danger", onclick: () => this.#revoke(share, item) }, "", "Revoke"),
+      ),
+      el("p", { class: "share-facts" }, [...facts, views].filter(Boolean).join(" · ")),
+    );
+    return item;
+  }
+
+  async #revoke(share, item) {
+    await this.#try(async () => {
+      await this.page.api.revoke(share.id);
+      item.remove();
+      setText(this.note, "Revoked: the link shows nothing any more.");
+      find("share-make").focus();
+    });
+  }
+
+  async #try(work) {
+    try {
+      await work();
+    } catch (error) {
+      setText(this.note, error.details || "That did not work. Try again in a moment.");
+    }
+  }
+}

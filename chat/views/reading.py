@@ -1,0 +1,152 @@
+"""A conversation to read without the page: by a shared link, and on paper. No script takes part in showing it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.paginator import Page, Paginator
+from django.db import OperationalError, transaction
+from django.db.models import F
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.safestring import SafeString, mark_safe
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_safe
+
+from chat.actions.share import may_share
+from chat.clock import Now
+from chat.conf import agents
+from chat.markdown.colours import Patience
+from chat.markdown.stream import render_within
+from chat.models import Conversation, Message, Share
+from chat.owners import Owner
+from chat.views.access import conversation_of, owned
+from chat.wire.values import json_text, visible
+
+RECORDS_PER_PAGE = 200
+MAX_PRINTED = 5_000  # records
+MAX_HTML_BYTES = 256 * 1024  # of one answer
+MAX_TEXT_CHARS = 20_000  # of one text of a tool
+
+SHOWN = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One record as it is read."""
+
+    record: Message
+    patience: Patience  # the page's, with the colours of code
+    with_tools: bool
+
+    @property
+    def is_user(self) -> bool:
+        return self.record.kind == Message.Kind.USER
+
+    @property
+    def is_tool(self) -> bool:
+        return self.record.kind == Message.Kind.TOOL
+
+    @property
+    def who(self) -> str:
+        return visible(self.record.agent) or "Assistant"
+
+    @property
+    def indent(self) -> int:
+        return min(self.record.depth, 3)
+
+    @property
+    def has_bad_end(self) -> bool:
+        return self.record.status != Message.Status.COMPLETE
+
+    @property
+    def html(self) -> SafeString:
+        """An answer, as sanitised HTML; empty where it is too long: then there is its text."""
+        if self.record.kind != Message.Kind.ASSISTANT:
+            return SafeString("")
+        html, is_cut = render_within(self.record.content, MAX_HTML_BYTES, self.patience)
+        return SafeString("") if is_cut else mark_safe(html)  # made by the sanitiser
+
+    @property
+    def details(self) -> list[tuple[str, str]]:
+        """What a tool got and gave, where that is to be shown."""
+        if not (self.is_tool and self.with_tools):
+            return []
+        arguments = json_text(self.record.tool_args) if self.record.tool_args else ""
+        found = [("Arguments", arguments), ("Result", self.record.content)]
+        return [(title, text[:MAX_TEXT_CHARS]) for title, text in found if text]
+
+    @property
+    def error(self) -> str:
+        return str((self.record.error or {}).get("details", "")) if self.with_tools or not self.is_tool else ""
+
+
+@require_safe
+@transaction.non_atomic_requests
+@never_cache
+def shared(request: HttpRequest, token: str) -> HttpResponse:
+    """What a link shows. It asks for no cookie, sets none and reads nothing that belongs to one."""
+    share = Share.objects.live().select_related("conversation").filter(token=token).first()
+    if share is None or not may_share(agents().get(share.conversation.agent_key)):
+        return _gone(request)
+    with suppress(OperationalError):  # who reads waits for nobody who writes
+        Share.objects.filter(id=share.id).update(views=F("views") + 1, last_viewed=Now())
+    row = share.conversation
+    page = Paginator(_shown_ids(share), RECORDS_PER_PAGE).get_page(request.GET.get("page"))
+    response = _reading(request, row, page, with_tools=share.with_tools, share=share)
+    response["X-Robots-Tag"] = "noindex, nofollow, noarchive"
+    response["Referrer-Policy"] = "no-referrer"
+    response["Content-Security-Policy"] = SHOWN
+    return response
+
+
+def _shown_ids(share: Share) -> list[uuid.UUID]:
+    """The records of the way to the head, of a snapshot those that were there."""
+    row = share.conversation
+    if share.follows:
+        return row.ids_to(row.head)
+    there = set(row.records().filter(seq__lte=share.seq).values_list("id", flat=True))
+    return [id for id in row.ids_to(share.head) if id in there]
+
+
+def _gone(request: HttpRequest) -> HttpResponse:
+    """Never was, was taken back, is over, or sharing is off: nobody learns which."""
+    response = render(request, "chat/reading_gone.html", status=404)
+    response["X-Robots-Tag"] = "noindex, nofollow, noarchive"
+    response["Content-Security-Policy"] = SHOWN
+    return response
+
+
+@require_GET
+@owned
+def printed(request: HttpRequest, owner: Owner, conversation_id: uuid.UUID) -> HttpResponse:
+    """All of the owner's current transcript, for paper: the browser's print dialog opens by itself."""
+    row = conversation_of(owner, conversation_id)
+    page = Paginator(row.ids_to(row.head), MAX_PRINTED).get_page(1)
+    response = _reading(request, row, page, with_tools=True, is_printed=True)
+    response["Content-Security-Policy"] = f"{SHOWN}; script-src 'self'"
+    return response
+
+
+def _reading(
+    request: HttpRequest, row: Conversation, page: Page[uuid.UUID], *, with_tools: bool, **context: Any
+) -> HttpResponse:
+    context |= {"title": visible(row.title), "agent": row.agent_name, "page": page, "created": row.created}
+    entries = list(_entries(list(page.object_list), with_tools=with_tools))
+    response = render(request, "chat/reading.html", {**context, "entries": entries})
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Cross-Origin-Resource-Policy"] = "same-origin"
+    return response
+
+
+def _entries(ids: Sequence[uuid.UUID], *, with_tools: bool) -> Iterator[Entry]:
+    found = Message.objects.in_bulk(ids)
+    patience = Patience()
+    for record in (found[id] for id in ids if id in found):
+        entry = Entry(record=record, patience=patience, with_tools=with_tools)
+        if entry.is_tool or entry.error or record.content.strip():
+            yield entry

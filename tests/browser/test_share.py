@@ -1,0 +1,75 @@
+"""Exporting, printing and sharing a conversation from its menu."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from playwright.sync_api import expect
+
+from tests.browser.chat import Chat, check
+
+
+def open_menu(chat: Chat) -> None:
+    chat.page.locator("#chat-more").click()
+
+
+def test_a_link_is_made_opened_by_a_stranger_and_revoked(chat, chromium):
+    chat.say('one and two [[text="It is **three**."]]')
+    chat.answered()
+    open_menu(chat)
+    check(chat.page, "menu of a conversation")
+    chat.page.get_by_role("button", name="Share…").click()
+    check(chat.page, "share")
+    chat.page.get_by_role("button", name="Make a link").click()
+    field = chat.page.get_by_role("textbox", name="Link")
+    expect(field).to_have_value(re.compile(rf"^{re.escape(chat.url)}/s/[\w-]{{43}}/$"))
+    check(chat.page, "share with a link")
+
+    stranger = chromium.new_context()
+    reader = stranger.new_page()
+    faults: list[str] = []
+    reader.on("console", lambda message: faults.append(message.text))
+    url = field.input_value()
+    reader.goto(url)
+    expect(reader.locator(".prose strong")).to_have_text("three")
+    check(reader, "shared")
+    for scheme, width in (("dark", 1280), ("light", 320)):
+        reader.emulate_media(color_scheme=scheme)
+        reader.set_viewport_size({"width": width, "height": 700})
+        check(reader, f"shared, {scheme}, {width}")
+    assert stranger.cookies() == [] and faults == []
+
+    chat.page.get_by_role("button", name="Revoke").click()
+    expect(field).to_have_count(0)
+    reader.goto(url)
+    expect(reader.get_by_role("heading")).to_have_text("This link shows nothing")
+    stranger.close()
+
+
+def test_the_menu_saves_the_conversation_as_files(chat, tmp_path):
+    chat.say('keep me [[text="kept"]]')
+    chat.answered()
+    for name, ending in (("Save as Markdown", ".md"), ("Save as JSON", ".json"), ("Save with all files", ".zip")):
+        open_menu(chat)
+        with chat.page.expect_download() as download:
+            chat.page.get_by_role("link", name=name).click()
+        path = Path(download.value.path())
+        assert download.value.suggested_filename.endswith(ending)
+        assert ending == ".zip" or "keep me" in path.read_text()
+
+
+def test_what_is_printed_is_the_whole_conversation_on_white(chat, context):
+    for number in range(1, 4):
+        chat.say(f'question {number} [[text="{"A long answer. " * 60}"]]')
+        chat.answered(number)
+    open_menu(chat)
+    context.add_init_script("window.print = () => document.documentElement.setAttribute('data-printed', '')")
+    with context.expect_page() as opened:
+        chat.page.get_by_role("link", name="Print…").click()
+    paper = opened.value
+    expect(paper.locator("html[data-printed]")).to_have_count(1)
+    paper.emulate_media(media="print", color_scheme="dark")
+    assert paper.evaluate("() => getComputedStyle(document.documentElement).colorScheme") == "light"
+    assert paper.locator("article").count() == 6
+    assert len(paper.pdf()) > 10_000

@@ -1,0 +1,192 @@
+"""Links that show a conversation: what they show, for how long, to whom, and what nobody reaches by them."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.utils import timezone
+
+from chat.models import Conversation, Message, Share, ShareNote
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def alice(client) -> User:
+    user = User.objects.create_user("alice", password="secret")
+    client.force_login(user)
+    return user
+
+
+@pytest.fixture
+def conversation(alice) -> Conversation:
+    row = Conversation.objects.create(user=alice, agent_key="assistant", title="A <plan>")
+    turn = say(row, "first question", "**bold** answer")
+    row.append(
+        Message(kind="tool", turn=turn.id, tool_name="look_up", tool_args={"key": "argument-7"}, content="result-7")
+    )
+    return row
+
+
+def say(row: Conversation, text: str, answer: str, *, follows=None) -> Message:
+    turn = row.add_turn(text, follows=follows, begun=row.created, ended=row.created)
+    row.append(Message(kind="assistant", content=answer, agent="A", turn=turn.id, reasoning="thought-7"))
+    return turn
+
+
+def make(client: Client, row: Conversation, **wanted) -> dict:
+    answer = client.post(f"/api/conversations/{row.id}/shares", json.dumps(wanted), content_type="application/json")
+    assert answer.status_code == 201, answer.content
+    return answer.json()
+
+
+def shown(url: str) -> str:
+    """What somebody sees who has the link and nothing else."""
+    answer = Client().get(url)
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def test_who_has_the_link_reads_the_conversation_without_a_cookie(client, conversation):
+    answer = Client().get(make(client, conversation)["url"])
+    html = answer.content.decode()
+
+    assert "first question" in html and "<strong>bold</strong> answer" in html and "A &lt;plan&gt;" in html
+    assert not answer.cookies and "Cookie" not in answer.get("Vary", "")
+    assert answer["X-Robots-Tag"] == "noindex, nofollow, noarchive" and 'content="noindex' in html
+    assert answer["Referrer-Policy"] == "no-referrer" and "no-store" in answer["Cache-Control"]
+    assert "script-src" not in answer["Content-Security-Policy"]
+    assert "default-src 'none'" in answer["Content-Security-Policy"] and "<script" not in html
+
+
+def test_it_leads_nowhere_and_tells_nothing_of_its_owner(client, conversation):
+    html = shown(make(client, conversation)["url"])
+
+    assert "href=" not in html.replace('<link rel="stylesheet" href=', "")
+    assert str(conversation.id) not in html and "alice" not in html and "thought-7" not in html
+
+
+def test_the_arguments_of_tools_are_shown_on_wish_alone(client, conversation):
+    without = shown(make(client, conversation)["url"])
+    assert "look_up" in without and "argument-7" not in without and "result-7" not in without
+
+    html = shown(make(client, conversation, with_tools=True)["url"])
+    assert "argument-7" in html and "result-7" in html
+
+
+def test_a_snapshot_stays_as_it_was_and_the_other_kind_follows(client, conversation):
+    snapshot, following = make(client, conversation)["url"], make(client, conversation, follows=True)["url"]
+    say(conversation, "second question", "later", follows=conversation.head)
+    say(conversation, "an edit of the first", "otherwise")
+    conversation.set_head(conversation.head)
+
+    assert "second question" not in shown(snapshot) and "first question" in shown(snapshot)
+    assert "an edit of the first" in shown(following) and "first question" not in shown(following)
+
+
+def test_a_link_is_over_when_its_time_is_or_when_it_is_taken_back(client, conversation):
+    expired, revoked = make(client, conversation, days=1), make(client, conversation)
+    Share.objects.filter(id=expired["id"]).update(expires=timezone.now() - timedelta(seconds=1))
+    assert client.delete(f"/api/shares/{revoked['id']}").status_code == 204
+    nothing = Client().get("/s/" + "x" * 43 + "/")
+
+    for link in (expired, revoked):
+        answer = Client().get(link["url"])
+        assert answer.status_code == 404 and answer.content == nothing.content
+    assert client.get(f"/api/conversations/{conversation.id}/shares").json() == {"shares": []}
+    assert client.delete(f"/api/shares/{revoked['id']}").status_code == 404
+
+
+def test_no_link_works_longer_than_the_site_allows(client, conversation, settings):
+    settings.CHAT_SHARE_DAYS = 2
+    link = make(client, conversation, days=3650)
+    row = Share.objects.get(id=link["id"])
+    assert timedelta(days=1.9) < row.expires - row.created < timedelta(days=2.1)
+
+
+def test_with_the_conversation_its_links_go(client, conversation):
+    url = make(client, conversation)["url"]
+    conversation.delete()
+    assert Client().get(url).status_code == 404
+
+
+@pytest.mark.parametrize("switch", ["site", "agent"])
+def test_where_sharing_is_off_no_link_is_made_and_none_works(client, conversation, settings, switch):
+    url = make(client, conversation)["url"]
+    if switch == "site":
+        settings.CHAT_SHARE = False
+    else:
+        settings.CHAT_AGENTS = {"assistant": {"FACTORY": "chat.demo.agents.assistant", "SHARE": False}}
+
+    assert client.post(f"/api/conversations/{conversation.id}/shares").status_code == 404
+    assert Client().get(url).status_code == 404
+    assert '"share": false' in client.get("/").content.decode().replace("&quot;", '"')
+
+
+def test_a_conversation_has_a_bounded_number_of_links(client, conversation):
+    for _ in range(20):
+        make(client, conversation)
+    answer = client.post(f"/api/conversations/{conversation.id}/shares")
+    assert (answer.status_code, answer.json()["error"]) == (409, "limit_reached")
+
+
+@pytest.mark.parametrize("body", [{"days": "7"}, {"days": True}, {"follows": 1}, {"with_tools": "yes"}])
+def test_what_makes_no_sense_makes_no_link(client, conversation, body):
+    address = f"/api/conversations/{conversation.id}/shares"
+    assert client.post(address, json.dumps(body), content_type="application/json").status_code == 400
+    assert not Share.objects.exists()
+
+
+def test_nobody_else_makes_or_revokes_a_link(client, conversation):
+    link = make(client, conversation)
+    mallory = Client()
+    mallory.force_login(User.objects.create_user("mallory"))
+
+    assert mallory.post(f"/api/conversations/{conversation.id}/shares").status_code == 404
+    assert mallory.get(f"/api/conversations/{conversation.id}/shares").status_code == 404
+    assert mallory.delete(f"/api/shares/{link['id']}").status_code == 404
+    assert Client().get(link["url"]).status_code == 200
+
+
+def test_who_shared_what_is_noted_for_good_and_how_often_it_was_opened(client, conversation):
+    link = make(client, conversation, follows=True, with_tools=True)
+    shown(link["url"])
+    client.delete(f"/api/shares/{link['id']}")
+    id = conversation.id
+    assert Share.objects.get().views == 1
+    conversation.delete()
+
+    notes = list(ShareNote.objects.order_by("noted", "id"))
+    assert [(note.act, note.user_name, note.conversation_id) for note in notes] == [
+        ("made", "alice", id),
+        ("revoked", "alice", id),
+    ]
+    assert notes[0].terms["follows"] and notes[0].terms["with_tools"]
+
+
+def test_the_admin_shows_links_without_their_token_and_revokes_them(client, conversation):
+    link = make(client, conversation)
+    token = Share.objects.get().token
+    root = Client()
+    root.force_login(User.objects.create_superuser("root"))
+
+    pages = [root.get("/admin/chat/share/"), root.get(f"/admin/chat/share/{link['id']}/change/")]
+    assert [page.status_code for page in pages] == [200, 200]
+    assert not any(token in page.content.decode() for page in pages)
+    root.post("/admin/chat/share/", {"action": "take_back", "_selected_action": [link["id"]]})
+    assert Client().get(link["url"]).status_code == 404
+    assert ShareNote.objects.filter(act="revoked", user_name="root").count() == 1
+    assert root.get("/admin/chat/sharenote/").status_code == 200
+
+
+def test_printing_shows_all_to_the_owner_alone_and_opens_the_dialog(client, conversation):
+    answer = client.get(f"/c/{conversation.id}/print/")
+    html = answer.content.decode()
+
+    assert "first question" in html and "argument-7" in html and "chat/print" in html
+    assert "script-src 'self'" in answer["Content-Security-Policy"]
+    assert Client().get(f"/c/{conversation.id}/print/").status_code in (401, 404)
