@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 from pygments.token import STANDARD_TYPES
 
-from chat.markdown import formulas
+from chat.markdown import formulas, notes, tags
 
 TAGS = {
     *(
@@ -27,12 +27,14 @@ TAGS = {
         "label",
     ),
     *("li", "ol", "p", "pre", "s", "span", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul"),
+    *tags.TAGS,
     *formulas.TAGS,
 }
 ATTRIBUTES = {
-    *("align", "checked", "class", "dir", "disabled", "href", "rel", "start", "tabindex", "target", "type"),
+    *("align", "checked", "class", "dir", "disabled", "href", "open", "rel", "start", "tabindex", "target", "type"),
 }
-CLASSES = {"code", "table", "math", "task", "plain", *STANDARD_TYPES.values()}
+CLASSES = {"code", "table", "math", "task", "plain", "footnote", "footnote-mark", "callout", "callout-title"}
+CLASSES |= {*(f"callout-{kind}" for kind in notes.CALLOUTS), *STANDARD_TYPES.values()}
 
 
 class Outline(HTMLParser):

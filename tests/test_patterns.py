@@ -23,6 +23,7 @@ import pytest
 
 from chat.agents.langroid.holdback import HoldBack, without_tool_calls
 from chat.markdown import escaping
+from chat.markdown.addresses import Addresses
 from chat.wire.values import clean, visible
 from scripts.architecture import imports
 
@@ -42,6 +43,7 @@ MADE = {
         re.compile("</thinking>|<thinking>|</think>|<think>"),
         "finditer",
     ),
+    ("chat/markdown/addresses.py", "__init__"): (Addresses()._host, "match"),
     ("chat/markdown/stream.py", "_closing_line"): (re.compile("^ {0,3}`{3,}[ \t]*\n", re.M), "search"),
     ("chat/markdown/stream.py", "_healed_run"): (re.compile("(?<!`)`{3}(?!`)"), "search"),
 }

@@ -1,8 +1,8 @@
 """One block of Markdown to HTML. Pure; any thread; made for `stream.py`.
 
 The only way of a model's text into HTML. The last step is always the sanitiser, and no text, however hostile, raises:
-what cannot be rendered is shown as plain text. HTML in the text is text. What the HTML consists of, for whoever
-styles it or adds to it:
+what cannot be rendered is shown as plain text. HTML in the text is text, but for the tags in `tags.py`. What the HTML
+consists of, for whoever styles it or adds to it:
 
     p  h3-h6 (the text's h1-h4)  ul  ol  blockquote  hr     top-level blocks have dir="auto"
     <figure class="code" dir="ltr"><figcaption>python</figcaption><pre tabindex="0"><code>…</code></pre></figure>
@@ -15,6 +15,11 @@ styles it or adds to it:
     <code class="math" dir="ltr">                           LaTeX that could not be converted, or has no end yet
     <code dir="ltr">                                        code in a line
     <p class="plain" dir="auto">                            text shown as it is: to be styled white-space: pre-wrap
+    <br> <sub> <sup> <kbd> <mark> <u>                       as the model wrote them
+    <details [open]><summary>…                              the same
+    <sup class="footnote-mark">1</sup>                          the mark of a footnote
+    <div class="footnote"><sup>1</sup> <p>…                     the footnote, where the text has it
+    <blockquote class="callout callout-warning"><p class="callout-title">…      a quotation that says so
     <a href="https://…" rel="noopener noreferrer nofollow" target="_blank">    http, https and mailto only
 
 A closed block is exactly one of these elements; the one that is being written may for a moment be several, or none.
@@ -32,15 +37,17 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-import nh3
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
-from pygments.token import STANDARD_TYPES
 
-from chat.markdown import formulas
+from chat.markdown import formulas, notes
+from chat.markdown.addresses import Addresses
+from chat.markdown.cjk import emphasis_plugin
 from chat.markdown.colours import Colours
+from chat.markdown.sanitiser import clean
+from chat.markdown.tags import tags_plugin
 
 logger = logging.getLogger(__name__)
 
@@ -56,13 +63,13 @@ _LINK = re.compile(r"(?:https?://|mailto:)", re.IGNORECASE)
 
 
 def _make_parser() -> MarkdownIt:
-    options = {"html": False, "linkify": True, "tasklists": True, "maxNesting": MAX_NESTING}
-    md = MarkdownIt("gfm-like", options).use(formulas.formulas_plugin)
+    options = {"html": False, "linkify": True, "breaks": True, "tasklists": True, "maxNesting": MAX_NESTING}
+    md = MarkdownIt("gfm-like", options)
+    for plugin in (formulas.formulas_plugin, emphasis_plugin, tags_plugin, notes.notes_plugin):
+        md.use(plugin)
     md.core.ruler.disable(["normalize", "block"])  # `parse` does both
     md.validateLink = lambda url: True  # type: ignore[method-assign]  # `_tame` leaves the label of a bad link
-    assert md.linkify is not None  # gfm-like has it
-    md.linkify.set({"fuzzy_link": False})  # main.py and README.md are files, not hosts in Paraguay and Moldova
-    md.linkify.add("//", None).add("ftp:", None)
+    md.linkify = Addresses()
     for name, rule in _RENDER_RULES.items():
         md.add_render_rule(name, rule)
     return md
@@ -86,7 +93,7 @@ class Document:
     @property
     def is_context_free(self) -> bool:
         """Whether every block means the same by itself."""
-        return "references" not in self.env
+        return "references" not in self.env and notes.NAMED not in self.env
 
 
 def normalised(text: str) -> str:
@@ -118,19 +125,19 @@ def to_html(block: Block, env: Mapping[str, Any], *, colours: Colours | None) ->
     """Render one block, sanitised, its code with `colours`. Uses up its tokens."""
     if any(token.level >= MAX_NESTING - 1 for token in block.tokens):
         return plain(block.source)
-    state = StateCore("", _md, {**env, "colours": colours}, block.tokens)
+    state = StateCore("", _md, {**env, "colours": colours}, notes.with_callouts(block.tokens))
     try:
-        _keep_short(block.tokens)
+        _keep_short(state.tokens)
         _md.core.process(state)
         _adapt(state.tokens)
-        return _cleaner.clean(_md.renderer.render(state.tokens, _md.options, state.env)).rstrip()
+        return clean(_md.renderer.render(state.tokens, _md.options, state.env)).rstrip()
     except Exception:
         logger.exception("A block of Markdown could not be rendered")
         return plain(block.source)
 
 
 def plain(text: str) -> str:
-    return _cleaner.clean(f'<p class="plain" dir="auto">{html.escape(text, quote=False)}</p>')
+    return clean(f'<p class="plain" dir="auto">{html.escape(text, quote=False)}</p>')
 
 
 # -- tokens -----------------------------------------------------------------------------------------------------------
@@ -237,13 +244,13 @@ def _text(content: str) -> Token:
 
 def open_code(info: str, code: str) -> str:
     """Return a code block that has no end yet. Only text is added to it, so only the frame needs the sanitiser."""
-    before, after = _cleaner.clean(_figure(_language(info), "\ufffd")).split("\ufffd")
+    before, after = clean(_figure(_language(info), "\ufffd")).split("\ufffd")
     return before + html.escape(code, quote=False).replace("\xa0", "&nbsp;") + after
 
 
 def open_formula(source: str) -> str:
     """Return a block formula that has no end yet: its source."""
-    return _cleaner.clean(f'<div class="math" tabindex="0" dir="ltr">{formulas.as_code(source.strip())}</div>')
+    return clean(f'<div class="math" tabindex="0" dir="ltr">{formulas.as_code(source.strip())}</div>')
 
 
 def _render_code(self: Any, tokens: Sequence[Token], index: int, options: Any, env: Mapping[str, Any]) -> str:
@@ -289,37 +296,4 @@ _RENDER_RULES = {
     "plain": _render_plain,
 }
 
-_cleaner = nh3.Cleaner(
-    tags={
-        *("a", "blockquote", "br", "code", "div", "em", "figcaption", "figure", "h3", "h4", "h5", "h6", "hr", "input"),
-        *("label", "li", "ol", "p", "pre", "s", "span", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul"),
-        *formulas.TAGS,
-    },
-    attributes={
-        "*": {"dir"},
-        "a": {"href"},
-        "input": {"checked", "disabled"},
-        "ol": {"start"},
-    }
-    | {tag: set(formulas.ATTRIBUTES) for tag in formulas.TAGS},
-    tag_attribute_values={
-        "td": {"align": {"left", "right", "center"}},
-        "th": {"align": {"left", "right", "center"}},
-        "input": {"type": {"checkbox"}},
-        "div": {"tabindex": {"0"}},
-        "pre": {"tabindex": {"0"}},
-    },
-    allowed_classes={
-        "figure": {"code"},
-        "div": {"table", "math"},
-        "code": {"math"},
-        "li": {"task"},
-        "p": {"plain"},
-        "span": {name for name in STANDARD_TYPES.values() if name},
-    },
-    set_tag_attribute_values={"a": {"target": "_blank"}},
-    link_rel="noopener noreferrer nofollow",
-    url_schemes={"http", "https", "mailto"},
-    url_relative="deny",
-)
 _md = _make_parser()

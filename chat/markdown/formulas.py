@@ -1,8 +1,9 @@
 """Formulas: where Markdown holds LaTeX, and the MathML of it. Pure; made for `blocks.py`.
 
-Four notations, as models write them: `$a$` and `\\(a\\)` in a line; `$$a$$` and `\\[a\\]` in a line or as a block of
-their own, also directly under a line of text. Money is no formula: an opening `$` has no space after it and no letter
-or digit before it, a closing one the other way round.
+The notations, as models write them: `$a$` and `\\(a\\)` in a line; `$$a$$` and `\\[a\\]` in a line or as a block of
+their own, also directly under a line of text; `\\begin{align}` and its like as a block, without dollars. Money is no
+formula: an opening `$` has no space after it and no letter or digit before it, a closing one the other way round; where
+no spaces part the words letters are beside both.
 
 A formula of more than `MAX_CHARS` is text. The bound keeps the search linear, and lets a stream decide in the end.
 """
@@ -10,6 +11,7 @@ A formula of more than `MAX_CHARS` is text. The bound keeps the search linear, a
 from __future__ import annotations
 
 import html
+import re
 import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
@@ -22,6 +24,8 @@ from markdown_it.ruler import RuleOptionsType
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
+
+from chat.markdown.cjk import is_word
 
 MAX_CHARS = 4_000
 OPEN_AT = "open_formula"  # in markdown-it's env: the first line where a block formula begins that has no end yet
@@ -42,9 +46,12 @@ ATTRIBUTES = frozenset(
     )
 )  # fmt: skip
 
+_COMMAND = re.compile(r"\\[A-Za-z]")
+_BEGIN = re.compile(r"\\begin\{((?:align|equation|gather|multline|split|eqnarray)(?:ed)?\*?|cases|[bpvBV]?matrix)\}")
 _CLOSING = {"$$": "$$", "\\[": "\\]", "\\(": "\\)"}
-# latex2mathml 3.81 (commands.py, MATRICES) knows the outer environments only and shows the "&" of these as text.
-_ENVIRONMENTS = {"aligned": "align*", "gathered": "align*", "gather": "align*", "gather*": "align*"}
+# Without numbers. latex2mathml 3.81 (commands.py, MATRICES) knows outer environments only, of others it shows the "&".
+_ENVIRONMENTS = dict.fromkeys(("align", "aligned", "eqnarray", "gather", "gather*", "gathered", "multline"), "align*")
+_ENVIRONMENTS["equation"] = "equation*"
 
 
 def formulas_plugin(md: MarkdownIt) -> None:
@@ -69,11 +76,12 @@ def as_code(source: str) -> str:
 
 
 def _block_rule(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
-    """A formula that begins a line and ends one: `$$…$$` or `\\[…\\]`, over as many lines as it likes."""
+    """A formula that begins a line and ends one, over as many lines as it likes."""
     if state.is_code_block(start_line):
         return False
     start = state.bMarks[start_line] + state.tShift[start_line]
-    closing = _CLOSING.get(state.src[start : start + 2])
+    environment = _BEGIN.match(state.src, start)
+    closing = f"\\end{{{environment[1]}}}" if environment else _CLOSING.get(state.src[start : start + 2])
     if closing is None or closing == "\\)" or state.src.startswith("$$$", start):
         return False
 
@@ -89,9 +97,10 @@ def _block_rule(state: StateBlock, start_line: int, end_line: int, silent: bool)
         last_line += 1
         if last_line < end_line and _leaves_container(state, last_line, start_line):
             return False
-    if last_line >= end_line or state.src[end + 2 : state.eMarks[last_line]].strip():
+    if last_line >= end_line or state.src[end + len(closing) : state.eMarks[last_line]].strip():
         return False
-    content = state.getLines(start_line, last_line + 1, state.blkIndent, False).strip()[2:-2].strip()
+    content = state.getLines(start_line, last_line + 1, state.blkIndent, False).strip()
+    content = content if environment else content[2:-2].strip()
     if not content:
         return False
     if not silent:
@@ -131,7 +140,7 @@ def _inline_rule(state: StateInline, silent: bool) -> bool:
 
 def _opens(src: str, at: int) -> bool:
     before, after = src[at - 1 : at], src[at + 1 : at + 2]
-    return bool(after) and not after.isspace() and not before.isalnum()
+    return bool(after) and not after.isspace() and not is_word(before)
 
 
 def _find_closing(src: str, closing: str, begin: int, limit: int) -> int | None:
@@ -140,7 +149,7 @@ def _find_closing(src: str, closing: str, begin: int, limit: int) -> int | None:
         return end if end >= 0 else None
     while end >= 0 and src[end - 1] == "\\":
         end = src.find("$", end + 1, limit)
-    if end <= begin or src[end - 1].isspace() or src[end + 1 : end + 2].isalnum() or "`" in src[begin:end]:
+    if end <= begin or src[end - 1].isspace() or is_word(src[end + 1 : end + 2]) or "`" in src[begin:end]:
         return None
     return end
 
@@ -175,8 +184,8 @@ def _serialise(element: Element) -> str:
     Its own `convert` undoes the escaping (latex2mathml 3.81, converter.py:113), so that `\\text{a<b}` opens a tag.
     Its texts hold character references, which are resolved here.
     """
-    if element.tag not in TAGS:
-        raise ValueError(element.tag)
+    if element.tag not in TAGS or (element.tag != "mtext" and _COMMAND.match(element.text or "")):
+        raise ValueError(element.tag)  # also of a command that it does not know and writes as an identifier
     attributes = {name: value for name, value in element.attrib.items() if name in ATTRIBUTES}
     variant = attributes.pop("mathvariant", "normal")
     if variant == "normal" and "mathvariant" in element.attrib:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
-from chat.markdown import formulas
+from chat.markdown import formulas, tags
 from chat.markdown.blocks import Block, Document, normalised, open_code, open_formula, parse, plain, to_html
 from chat.markdown.colours import Colours, Patience
 from chat.markdown.kept import Kept
@@ -220,7 +220,7 @@ class MarkdownStream:
         for block in finished:
             self._colours.are_late = False
             rendered = to_html(block, document.env, colours=self._colours)
-            if document.is_context_free:
+            if document.is_context_free and "[^" not in block.source:  # whose note may come
                 if self._colours.are_late:
                     self._uncoloured[self._closed] = block.source
                 else:
@@ -335,13 +335,16 @@ def _open_code(tail: str, fence: re.Match[str]) -> str:
 
 
 # The last line when it may still become anything, or is the opening of a fence.
-_UNDECIDED_LINE = re.compile(r"[ \t>]*(?:[-+*#=~`_|$:\\]{1,3}[ \t]*|\d{1,9}[.)]?[ \t]*|```.*|~~~.*)")
+_UNDECIDED_LINE = re.compile(
+    r"[ \t>]*(?:[-+*#=~`_|$:\\]{1,3}[ \t]*|\d{1,9}[.)]?[ \t]*|```.*|~~~.*"
+    r"|\[!\w*\]?|\[\^[^\s\[\]]*\]?|\\[a-z]{1,5}(?:\{[a-z]*\*?)?)"
+)
 # A table's first line, until the line below it says that it is one.
 _UNDECIDED_TABLE = re.compile(r"\|[^\n]*(?:\n[ \t|:-]*)?")
 # Where the text begins in which the last mark may be open: after a marker of a list or a quote, in a cell.
 _RUN_START = re.compile(r"^[ \t>]*(?:[-+*]|\d{1,9}[.)]|#{1,6})[ \t]|\|", re.MULTILINE)
 _OPEN_LINK = re.compile(r"!?\[([^\[\]\n]*)(?:\]\([^()\s]*)?\Z")
-_MARK = re.compile(r"\\.|(`+)|(\*\*|\*|~~)(?=(\s|\Z)?)", re.DOTALL)
+_MARK = re.compile(rf"\\.|(`+)|(\*\*|\*|~~)(?=(\s|\Z)?)|{tags.PAIRED}", re.DOTALL | re.IGNORECASE)
 
 
 def _healed(text: str) -> str:
@@ -357,8 +360,9 @@ def _healed(text: str) -> str:
 
 
 def _healed_run(run: str) -> str:
+    run = tags.UNFINISHED.sub("", run)
     if link := _OPEN_LINK.search(run):
-        run = run[: link.start()] + link.group(1)
+        run = run[: link.start()] + ("" if link.group(1).startswith("^") else link.group(1))
     formula = run.rfind("\\(")
     if formula >= 0 and "\\)" not in run[formula:] and "`" not in run:
         return f"{run[:formula]}`{run[formula:]}`"
@@ -377,4 +381,10 @@ def _healed_run(run: str) -> str:
             open_marks.append(stars)
         elif stars and at == len(run):
             run = run[: mark.start()]
+        elif tag := mark.group(5):
+            closing = f"</{tag.lower()}>"
+            if not mark.group(4):
+                open_marks.append(closing)
+            elif closing in open_marks:
+                del open_marks[open_marks.index(closing) :]
     return run.rstrip().rstrip("~") + "".join(reversed(open_marks)) if open_marks else run

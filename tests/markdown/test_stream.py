@@ -81,6 +81,9 @@ FRAGMENTS = [
     *("$$", "$x$", "\n$$\n", "$", "\\(", "\\)", "\\[", "\\]", "\n\\[\n", "\n\\]\n", "\\", "\\\n"),
     *("**", "*", "~~", "_", "[x](", "![p](", "https://e.org", ")", "[r]", "\n[r]: https://e.org\n", "'t\n", "x@y.org"),
     *("\r\n", "\r", "\u2028", "\f", "\x00", "\ud800", "\xa0", "🙂", "&amp;", "<b>"),
+    *("<br>", "<sub>", "</sub>", "<kbd>x</kbd>", "<details>", "<summary>", "</summary>", "</details>"),
+    *("[^1]", "[^n]", "\n[^1]: ", "\n[^n]: ", "> [!NOTE]\n", "\\begin{align}", "\n\\end{align}\n", "内"),
+    *("**「", "」**", "。", "\n</details>\n", "www.e.org", "<", "</", "[^"),
 ]
 
 
@@ -316,6 +319,10 @@ HALF_LINES = [
     *("a\n| b |\n|---|\n", "a\n\n```py\nb\n\n\n```\n", "   ```\n   a\n   ```\nb", "> ```\n> a\n\nb", "\n\n```\na"),
     *("```\na\n``\n```\nb", "~~~\na\n```\n~~~~\nb", "- ```\n  a\n  ```\n\nb", "```\n\xa0&nbsp;\n", "    a\n\n    b\n"),
     *("$$\na\n\nb\n$$\nc\n", "a\n$$\nb\n\nc\n$$\n", "- a\n$$\nb\n\nc\n$$\n", "\\[\na\n\nb\n\\]\n", "a\n\n\\[ b"),
+    *("<details><summary>a</summary>\n\nb\n\n```\n</details>\n```\n</details>\nc", "<details>\n\na\n\nb\n"),
+    *("a[^1]\n\nb[^n]\n\n[^1]: c\n[^n]: d\n    e\n\n    f\n\ng", "> [!TIP] x\n> y\n\nz"),
+    *("\\begin{align}\na\n\nb\n\\end{align}\nc", "\\begin{align}\na\n\nb"),
+    *("H<sub>2</sub>O<br>**「a」**内\n\nb", "> [!NOTE]\n>\n> a", "x</sub>\n\n<sub>a</sub>"),
     *("$$a\n\nb\n\nc", "[r]\n\n[r]: https://e.org\n't\nu'\n", "a\r\n\r\nb\r"),
 ]
 

@@ -5,15 +5,13 @@
  * Nodes are changed, not replaced, wherever the new HTML allows it: a selection, the scroll position of a wide table
  * and the focus survive while the answer grows.
  */
-import { button } from "chat/dom.js";
+import { ADDED_HERE, OWN, decorate } from "chat/decorations.js";
 
 const policy = globalThis.trustedTypes?.createPolicy("chat-html", { createHTML: (html) => html }) ?? {
   createHTML: (html) => html,
 };
 
 const isBlank = (node) => node.nodeType === Node.TEXT_NODE && !node.data.trim();
-const ADDED_HERE = "data-ui-"; // attributes with this prefix are the page's, not the server's
-const OWN = `${ADDED_HERE}own`;
 
 /** @returns {Node[]} */
 function parse(html) {
@@ -23,29 +21,11 @@ function parse(html) {
   return Array.from(template.content.childNodes).filter((node) => !isBlank(node));
 }
 
-/** Add what belongs to the page and not to the text: the buttons of code. */
-function decorate(fragment) {
-  for (const figure of fragment.querySelectorAll("figure.code")) {
-    figure.querySelector("figcaption").append(
-      button(
-        {
-          class: "code-button",
-          "data-action": "wrap-code",
-          "aria-label": "Wrap lines",
-          title: "Wrap lines",
-          "aria-pressed": "false",
-          [OWN]: true,
-        },
-        "wrap",
-      ),
-      button(
-        { class: "code-button", "data-action": "copy-code", "aria-label": "Copy code", [OWN]: true },
-        "copy",
-        "Copy",
-      ),
-    );
-  }
-}
+/** Details open and close by the reader's hand. */
+const isOurs = (name) => name.startsWith(ADDED_HERE) || name === "open";
+
+/** What a reader has asked for stands between the server's nodes. */
+const isTheirs = (node) => !node.classList?.contains("code-lines");
 
 const isSame = (a, b) => a.nodeType === b.nodeType && a.nodeName === b.nodeName;
 
@@ -58,9 +38,10 @@ function morph(old, fresh) {
   }
   if (old.hasAttribute(OWN)) return;
   for (const { name } of Array.from(old.attributes))
-    if (!fresh.hasAttribute(name) && !name.startsWith(ADDED_HERE)) old.removeAttribute(name);
-  for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
-  morphList(old, Array.from(old.childNodes), Array.from(fresh.childNodes), null);
+    if (!fresh.hasAttribute(name) && !isOurs(name)) old.removeAttribute(name);
+  for (const { name, value } of fresh.attributes)
+    if (!isOurs(name) && old.getAttribute(name) !== value) old.setAttribute(name, value);
+  morphList(old, Array.from(old.childNodes).filter(isTheirs), Array.from(fresh.childNodes), null);
 }
 
 /** Make `old` (children of `parent`, in a row, before `end`) like `fresh`; return the nodes that are there now. */

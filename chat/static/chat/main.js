@@ -6,6 +6,7 @@ import { ChatMenu } from "chat/chatmenu.js";
 import { Composer } from "chat/composer.js";
 import { Connection } from "chat/connection.js";
 import { Conversations } from "chat/conversations.js";
+import { act } from "chat/decorations.js";
 import { follow } from "chat/effects.js";
 import { Embed } from "chat/embed.js";
 import { Jump } from "chat/jump.js";
@@ -180,16 +181,7 @@ find("scroller").addEventListener(
   },
   { passive: true },
 );
-find("turns").addEventListener("click", ({ target }) => {
-  const control = target.closest("[data-action]");
-  const figure = control?.closest("figure");
-  if (control?.dataset.action === "copy-code") actions.copy(figure.querySelector("pre").textContent, control);
-  if (control?.dataset.action === "wrap-code") {
-    const isWrapped = figure.toggleAttribute("data-ui-wrap");
-    control.setAttribute("aria-pressed", String(isWrapped));
-  }
-});
-/** The sign-out takes the token along. */
+find("turns").addEventListener("click", (event) => act(event, actions.copy));
 document.addEventListener("submit", async (event) => {
   const field = event.target.querySelector("[name=csrfmiddlewaretoken]");
   if (!field) return;
