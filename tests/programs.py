@@ -121,9 +121,7 @@ def postgres_server(port: int | None = None) -> Iterator[Server]:
     with tempfile.TemporaryDirectory(prefix="postgres-", dir="/tmp", ignore_cleanup_errors=True) as folder:
         if account:
             os.chown(folder, account.pw_uid, account.pw_gid)
-        identity: dict[str, Any] = (
-            {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if account else {}
-        )
+        identity = _identity(account) if account else {}
         data = f"{folder}/data"
         subprocess.run(
             [initdb, "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"],
@@ -142,11 +140,45 @@ def postgres_server(port: int | None = None) -> Iterator[Server]:
             end(process, signal.SIGINT)  # its "fast" shutdown
 
 
+@contextlib.contextmanager
+def pgbouncer(database: Server) -> Iterator[Server]:
+    """Run PgBouncer in transaction mode before a PostgreSQL, with two connections to it."""
+    program, port = require("pgbouncer"), free_port()
+    with tempfile.TemporaryDirectory(prefix="pgbouncer-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        settings = f"""
+            [databases]
+            * = host=127.0.0.1 port={database.port} user=postgres
+            [pgbouncer]
+            listen_addr = 127.0.0.1
+            listen_port = {port}
+            unix_socket_dir =
+            auth_type = any
+            pool_mode = transaction
+            default_pool_size = 2
+            max_client_conn = 200
+        """
+        Path(folder, "pgbouncer.ini").write_text("\n".join(map(str.strip, settings.splitlines())))
+        os.chmod(folder, 0o755)
+        identity = _identity(_unprivileged()) if os.getuid() == 0 else {}  # it refuses to run as root, too
+        with open(f"{folder}/log", "wb") as log:
+            process = subprocess.Popen([program, f"{folder}/pgbouncer.ini"], stdout=log, stderr=log, **identity)
+        try:
+            wait_until(lambda: accepts(port), process)
+            yield Server(f"postgres://postgres@127.0.0.1:{port}/postgres", port, process)
+        finally:
+            end(process, signal.SIGINT)
+
+
 def _line_of(path: str, line: int) -> str:
     try:
         return Path(path).read_text().splitlines()[line]
     except (FileNotFoundError, IndexError):
         return ""
+
+
+def _identity(account: pwd.struct_passwd) -> dict[str, Any]:
+    """What has `subprocess` run a program under this account."""
+    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
 
 
 def _unprivileged() -> pwd.struct_passwd:

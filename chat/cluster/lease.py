@@ -25,7 +25,7 @@ from django.db import DatabaseError, close_old_connections
 from chat.conf import conf
 from chat.live.session import AgentSession
 from chat.live.threads import start_thread
-from chat.mends.locks import own_connection
+from chat.mends.locks import own_connection, prompt_transaction
 from chat.models import Conversation, ServerProcess
 
 logger = logging.getLogger(__name__)
@@ -98,9 +98,11 @@ class Lease:
             return  # it has just ended
         started = self._tried = time.monotonic()
         try:
-            is_mine = record.renew()
+            with prompt_transaction(seconds=LOCK_SECONDS):
+                is_mine = record.renew()
         finally:
-            self._is_alone = not record.others_live()  # what is locked can still be read
+            with prompt_transaction(seconds=LOCK_SECONDS):  # what is locked can still be read
+                self._is_alone = not record.others_live()
         if not is_mine:
             self._lose_all()
         elif started - self._renewed >= conf.LEASE_SECONDS - 1:
@@ -109,7 +111,8 @@ class Lease:
 
     def _lose_claimed(self, seconds: float) -> None:
         sessions = {session.conversation_id: session for session in list(self._holder.sessions.values())}
-        fences = dict(Conversation.objects.filter(id__in=sessions).values_list("id", "fence"))
+        with prompt_transaction(seconds=LOCK_SECONDS):
+            fences = dict(Conversation.objects.filter(id__in=sessions).values_list("id", "fence"))
         lost = [session for id, session in sessions.items() if fences.get(id) != session.fence]
         logger.warning(
             "the lease was renewed after %.1f s; of %d agents %d are lost", seconds, len(sessions), len(lost)

@@ -2,6 +2,7 @@
 
     brief_transaction()     a user's command: refused after `LOCK_SECONDS`, so that a person hears of it
     patient_transaction()   an agent's write: tries again until it has all locks that it needs; nothing of it is lost
+    prompt_transaction()    of a thread that comes back soon: refused as well where the database is slow
     own_connection()        of a thread that must not wait for others' connections
 
 SQLite has one lock, which a transaction takes when it begins. PostgreSQL has many, and waits for each without a limit
@@ -35,6 +36,21 @@ def brief_transaction(*, seconds: float = LOCK_SECONDS) -> Iterator[None]:
     with transaction.atomic():
         if connection.vendor == "postgresql":
             _execute(_limit(seconds))
+        yield
+
+
+@contextmanager
+def prompt_transaction(*, seconds: float) -> Iterator[None]:
+    """Statements in which no lock is waited for longer than this, and none of which takes four times as long.
+
+    PostgreSQL is told so within a transaction: behind PgBouncer a session's settings are anybody's. SQLite has it of
+    `own_connection`, and a transaction would take its lock for reading too. Raises: OperationalError.
+    """
+    if connection.vendor != "postgresql":
+        yield
+        return
+    with brief_transaction(seconds=seconds):
+        _execute(f"SET LOCAL statement_timeout = {round(4000 * seconds)}")
         yield
 
 
@@ -102,7 +118,7 @@ def _execute(sql: str) -> None:
 
 @contextmanager
 def own_connection(*, lock_seconds: float) -> Iterator[None]:
-    """Have a connection of this thread's own for the block, which waits for no lock longer than `lock_seconds`.
+    """Have a connection of this thread's own for the block. SQLite waits for its lock no longer than `lock_seconds`.
 
     It is not of a pool: others' waiting never makes this thread wait.
     """
@@ -117,6 +133,4 @@ def own_connection(*, lock_seconds: float) -> Iterator[None]:
 def _options(lock_seconds: float) -> dict[str, object]:
     if connection.vendor != "postgresql":
         return {"timeout": lock_seconds}
-    given = connection.settings_dict["OPTIONS"].get("options", "")
-    limits = f"-c lock_timeout={round(lock_seconds * 1000)} -c statement_timeout={round(4000 * lock_seconds)}"
-    return {"pool": False, "connect_timeout": 2, "tcp_user_timeout": 2000, "options": f"{given} {limits}".strip()}
+    return {"pool": False, "connect_timeout": 2, "tcp_user_timeout": 2000}

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests import programs
 from tests.browser.chat import ANSWER_MS, Chat, check
-from tests.hosts.host import Host, Trait
+from tests.hosts.host import NAME, PASSWORD, Host, Trait
+from tests.hosts.test_hosts import LANGUAGES
 
 LOGO = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 120 32" width="120" height="32">
 <rect width="32" height="32" rx="16" fill="#a3195b"/><rect x="42" y="10" width="78" height="12" fill="#a3195b"/>
@@ -47,6 +51,160 @@ CHAT_FRAME_ANCESTORS = ["http://localhost:*"]
         "rose/rose.js": 'document.documentElement.dataset.rose = "here";',
     },
 )
+
+
+OWN_BASE = Trait(
+    settings='TEMPLATES[0]["DIRS"] = [BASE_DIR / "templates"]',
+    files={
+        "templates/base.html": "<!DOCTYPE html><html lang=en><title>Ours</title>{% block body %}{% endblock %}</html>"
+    },
+)
+HASHED_FILES = Trait(
+    settings="""
+DEBUG = False
+ALLOWED_HOSTS = ["127.0.0.1"]
+STATIC_ROOT = BASE_DIR / "collected"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"},
+}
+MIDDLEWARE.insert(1, "whitenoise.middleware.WhiteNoiseMiddleware")
+""",
+    commands=(("collectstatic", "--noinput", "-v0"),),
+)
+DJANGO_CSP = Trait(
+    settings="""
+MIDDLEWARE.append("csp.middleware.CSPMiddleware")
+CONTENT_SECURITY_POLICY = {"DIRECTIVES": {"default-src": ["'self'"], "frame-ancestors": ["'none'"]}}
+"""
+)
+ALLAUTH = Trait(
+    settings="""
+INSTALLED_APPS += ["allauth", "allauth.account"]
+MIDDLEWARE.append("allauth.account.middleware.AccountMiddleware")
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+LOGIN_URL = "account_login"
+CHAT_ALLOW_ANONYMOUS = False
+""",
+    urls='urlpatterns.insert(0, path("accounts/", include("allauth.urls")))',
+)
+ROUTER = Trait(
+    settings="""
+INSTALLED_APPS += ["stock"]
+DATABASES["stock"] = {"ENGINE": "django.db.backends.sqlite3", "NAME": BASE_DIR / "stock.sqlite3"}
+DATABASE_ROUTERS = ["stock.router.Router"]
+""",
+    files={
+        "stock/__init__.py": "",
+        "stock/models.py": "from django.db import models\n\nclass Item(models.Model):\n    name = models.TextField()\n",
+        "stock/router.py": """
+class Router:
+    def db_for_read(self, model, **hints):
+        return "stock" if model._meta.app_label == "stock" else None
+
+    db_for_write = db_for_read
+
+    def allow_migrate(self, db, app_label, **hints):
+        return (app_label == "stock") == (db == "stock")
+""",
+    },
+    commands=(("migrate", "--database=stock", "-v0"),),
+)
+PROJECTS = {
+    "a base.html of its own": OWN_BASE,
+    "files with hashes in their names": HASHED_FILES,
+    "django-csp": DJANGO_CSP,
+    "allauth": ALLAUTH,
+    "several databases": ROUTER,
+    "addresses with a language": LANGUAGES,
+}
+
+
+class Visit:
+    """A person in a browser, in somebody's project, in whatever language."""
+
+    def __init__(self, page: Page, host: Host) -> None:
+        self.page = page
+        self.host = host
+        self.url = f"http://{host.address}"
+        self.chat = Chat(page, self.url)
+
+    def connected(self) -> None:
+        expect(self.page.locator("#pill[data-state=ok]")).to_be_visible(timeout=ANSWER_MS)
+
+    def sign_in(self) -> None:
+        """By the project's own page, where the chat leads to one; else by the admin's."""
+        self.page.goto(self.url + self.host.trait.page)
+        field = self.page.locator("[name=username], [name=login]")
+        if not field.count():
+            self.page.goto(f"{self.url}{self.host.trait.admin}login/?next={self.host.trait.page}")
+        field.fill(NAME)
+        self.page.locator("[name=password]").fill(PASSWORD)
+        self.page.locator("[name=password]").press("Enter")
+        self.connected()
+        assert urlsplit(self.page.url).path == self.host.trait.page
+
+    def talk(self) -> str:
+        self.chat.say("Hello")
+        self.chat.answered()
+        answer = self.chat.replies.locator(".prose").inner_text()
+        self.page.reload()
+        expect(self.chat.replies.locator(".prose")).to_have_text(answer, use_inner_text=True, timeout=ANSWER_MS)
+        self.connected()
+        return self.page.url.rstrip("/").rpartition("/")[2]
+
+    def rename(self) -> None:
+        self._menu("rename")
+        self.page.locator("#rename-field").fill("Renamed")
+        self.page.locator("#rename-field").press("Enter")
+        expect(self.page.locator(".chat-title")).to_have_text("Renamed")
+        expect(self.page.locator("#title")).to_have_text("Renamed")
+
+    def look_at_admin(self, id: str) -> None:
+        path = f"{self.url}{self.host.trait.admin}chat/conversation/{id}/change/"
+        answer = self.page.goto(path)
+        assert answer.status == 200
+        expect(self.page.get_by_text("Hello", exact=True).first).to_be_visible()
+        self.page.go_back()
+        self.connected()
+
+    def delete(self) -> None:
+        self._menu("delete")
+        expect(self.page.locator(".chat-item")).to_have_count(0)
+        with self.page.expect_response(lambda answer: answer.request.method == "DELETE") as deleted:
+            pass  # once it cannot be undone any more
+        assert deleted.value.status == 204
+
+    def sign_out(self) -> None:
+        self.page.locator("#menu-open").click()
+        self.page.locator("#menu form button").click()
+
+    def _menu(self, action: str) -> None:
+        self.page.locator(".chat-item button").click()
+        self.page.locator(f"[data-action={action}]").click()
+
+    def walk(self) -> None:
+        self.sign_in()
+        id = self.talk()
+        self.rename()
+        self.look_at_admin(id)
+        self.delete()
+        assert re.search(r"Traceback|ERROR", self.host.log) is None, self.host.log
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("project", PROJECTS)
+def test_a_person_in_a_project(project, page: Page, tmp_path: Path):
+    with Host(tmp_path, PROJECTS[project]) as host:
+        Visit(page, host).walk()
+
+
+def test_a_person_in_a_project_with_much_that_is_special(page: Page, tmp_path: Path):
+    with Host(tmp_path, LANGUAGES + OWN_BASE + HASHED_FILES + DJANGO_CSP + ALLAUTH + ROUTER) as host:
+        visit = Visit(page, host)
+        visit.walk()
+        visit.sign_out()
+        expect(page.get_by_text("You have signed out.")).to_be_visible()
 
 
 @pytest.fixture(scope="module")

@@ -32,6 +32,7 @@ class Trait:
     files: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     prefix: str = ""  # under which a proxy has the site
+    commands: tuple[tuple[str, ...], ...] = ()  # of manage.py, before it is served
     takes_prefix: bool = False  # the proxy takes it away
     page: str = "/"  # where the chat is, without the prefix
     admin: str = "/admin/"
@@ -43,6 +44,7 @@ class Trait:
             asgi=f"{self.asgi}\n{other.asgi}",
             files=self.files | other.files,
             environment=self.environment | other.environment,
+            commands=self.commands + other.commands,
             prefix=self.prefix or other.prefix,
             takes_prefix=self.takes_prefix or other.takes_prefix,
             page=other.page if self.page == "/" else self.page,
@@ -105,6 +107,8 @@ class Host:
         names = {"USERNAME": NAME, "EMAIL": EMAIL, "PASSWORD": PASSWORD}
         environment = {f"DJANGO_SUPERUSER_{name}": value for name, value in names.items()}
         self.manage("createsuperuser", "--noinput", **environment)
+        for command in self.trait.commands:
+            self.manage(*command)
         return self
 
     def _append(self, name: str, code: str) -> None:
