@@ -83,7 +83,7 @@ ALLAUTH = Trait(
 INSTALLED_APPS += ["allauth", "allauth.account"]
 MIDDLEWARE.append("allauth.account.middleware.AccountMiddleware")
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
-LOGIN_URL = "account_login"
+LOGIN_URL = LOGOUT_REDIRECT_URL = "account_login"
 CHAT_ALLOW_ANONYMOUS = False
 """,
     urls='urlpatterns.insert(0, path("accounts/", include("allauth.urls")))',
