@@ -99,6 +99,8 @@ def shown_of(specs: Iterable[AgentSpec], default: AgentSpec) -> dict[str, Any]:
         "agents": json.dumps([_public(agent) for agent in specs]),
         "default_agent": default.key,
         "max_message_chars": conf.MAX_MESSAGE_CHARS,
+        "max_files": conf.MAX_ATTACHMENTS,
+        "max_file_bytes": conf.MAX_ATTACHMENT_BYTES,
         "socket_path": conf.SOCKET_PATH or reverse("chat:socket").rstrip("/") + "/",
     }
 

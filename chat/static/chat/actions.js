@@ -2,6 +2,7 @@
 import { copyText, showCopied } from "chat/copy.js";
 import { answerFrame, commandFrame, messageFrame, newId } from "chat/protocol.js";
 import { questionOf } from "chat/state.js";
+import { Uploads } from "chat/uploads.js";
 
 /** @param {object} page  the parts of the page, by name (main.js) */
 export function makeActions(page) {
@@ -15,8 +16,8 @@ export function makeActions(page) {
     }
   }
 
-  function send(frame) {
-    store.dispatch({ type: "page/send", frame });
+  function send(frame, files = []) {
+    store.dispatch({ type: "page/send", frame, files });
     flush();
   }
 
@@ -34,15 +35,20 @@ export function makeActions(page) {
 
   return {
     flush,
-    send(text) {
+    /** @param {object[]} files  that the server has */
+    send(text, files = []) {
       const question = questionOf(store.state);
-      send(question ? answerFrame(newId(), question.request_id, { content: text }) : messageFrame(newId(), text));
+      const ids = files.map(({ id }) => id);
+      const given = ids.length ? { content: text, attachments: ids } : { content: text };
+      const frame = question ? answerFrame(newId(), question.request_id, given) : messageFrame(newId(), text, ids);
+      send(frame, files);
       page.showEnd();
     },
     answer(requestId, answer) {
       send(answerFrame(newId(), requestId, answer));
       if (matchMedia("(hover: hover)").matches) page.composer.focus(); // the card goes
     },
+    newUploads: (changed) => new Uploads(page.api, page.composer.uploads.limits, changed),
     cancel(pending) {
       store.dispatch({ type: "page/cancel", id: pending.id });
       if (!page.composer.field.value) page.composer.setText(pending.frame.content);

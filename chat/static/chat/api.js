@@ -1,9 +1,10 @@
 /** The HTTP side of the chat: lists and older records. Every function may throw `ApiError` or a network error. */
 
 export class ApiError extends Error {
-  constructor(status) {
+  constructor(status, details = "") {
     super(`The server answered with ${status}.`);
     this.status = status;
+    this.details = details; // a sentence for people, where the server has one
   }
 }
 
@@ -99,6 +100,40 @@ export class Api {
   /** Survives the end of the page. */
   remove(conversation) {
     return this.#ask("DELETE", `conversations/${conversation}`, { keepalive: true });
+  }
+
+  /**
+   * Send a file. `fetch` tells nothing of how far it has come.
+   * @param {File} file @param {{name: string, onProgress: (part: number) => void, signal: AbortSignal}} options
+   * @returns {Promise<object>} what the server says of it
+   */
+  async upload(file, { name, onProgress, signal }) {
+    let answer = await this.#post(file, { name, onProgress, signal });
+    if (answer.status === 403 && !answer.response?.error) {
+      await this.who.renew();
+      answer = await this.#post(file, { name, onProgress, signal });
+    }
+    if (answer.status !== 201) throw new ApiError(answer.status, answer.response?.details);
+    return answer.response;
+  }
+
+  #post(file, { name, onProgress, signal }) {
+    const request = new XMLHttpRequest();
+    return new Promise((resolve, reject) => {
+      request.open("POST", `${this.root}attachments?${new URLSearchParams({ name })}`);
+      request.responseType = "json";
+      request.setRequestHeader("Content-Type", "application/octet-stream");
+      for (const [header, value] of Object.entries(this.who.headers)) request.setRequestHeader(header, value);
+      request.upload.addEventListener("progress", ({ loaded, total }) => total && onProgress(loaded / total));
+      request.addEventListener("load", () => resolve(request));
+      for (const end of ["error", "abort", "timeout"]) request.addEventListener(end, () => reject(new Error(end)));
+      signal.addEventListener("abort", () => request.abort());
+      request.send(file);
+    });
+  }
+
+  takeBack(attachment) {
+    return this.#ask("DELETE", `attachments/${attachment}`, { keepalive: true });
   }
 
   async #ask(method, path, { query = {}, body, keepalive = false, signal } = {}) {

@@ -17,11 +17,14 @@ const isTouch = matchMedia("(pointer: coarse) and (hover: none)");
 const draftKey = (conversation) => `chat.draft.${conversation || "new"}`;
 
 export class Composer {
-  /** @param {{send: (text: string) => void, stop: () => void, editLast: () => void, leaveAnswer: () => void}} actions */
-  constructor(root, actions, maxChars) {
+  /** @param {{send: (text: string, files: object[]) => void, stop: () => void, editLast: () => void, leaveAnswer: () => void}} actions
+   *  @param {import("chat/uploads.js").Uploads} uploads  the files that go with the next message */
+  constructor(root, actions, maxChars, uploads) {
     this.root = root;
     this.actions = actions;
     this.maxChars = maxChars;
+    this.uploads = uploads;
+    uploads.changed = () => this.#refresh();
     this.field = root.querySelector("#field");
     this.sendButton = root.querySelector("#send");
     this.stopButton = root.querySelector("#stop");
@@ -47,6 +50,7 @@ export class Composer {
 
   /** Show the draft of another conversation. @param {string[]} sent  texts on their way, which are no drafts any more */
   open(conversation, sent = []) {
+    if (conversation !== this.conversation) this.uploads.clear();
     this.conversation = conversation;
     const draft = kept("localStorage", draftKey(conversation)) ?? "";
     this.setText(sent.includes(draft) ? "" : draft);
@@ -126,7 +130,7 @@ export class Composer {
     const text = this.field.value;
     this.field.value = "";
     this.#changed({ keepDraft: true });
-    this.actions.send(text);
+    this.actions.send(text, this.uploads.take());
   }
 
   #changed({ keepDraft = false } = {}) {
@@ -138,7 +142,9 @@ export class Composer {
 
   #refresh() {
     const { isClosed } = this.look;
-    this.sendButton.disabled = isClosed || !this.field.value.trim() || this.length > this.maxChars;
+    const { done, isBusy } = this.uploads;
+    const isEmpty = !this.field.value.trim() && !done.length;
+    this.sendButton.disabled = isClosed || isEmpty || isBusy || this.length > this.maxChars;
     for (const filling of this.slots) filling.update(this.look);
   }
 

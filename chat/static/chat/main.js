@@ -24,6 +24,7 @@ import { Store } from "chat/store.js";
 import { bindThemes } from "chat/theme.js";
 import { Toasts } from "chat/toasts.js";
 import { socketTrouble } from "chat/trouble.js";
+import { Uploads } from "chat/uploads.js";
 import { View } from "chat/view.js";
 
 const NEAR_START_PX = 600; // from here on earlier messages are loaded
@@ -111,7 +112,8 @@ page.actions = actions;
 page.flush = actions.flush;
 page.conversations = new Conversations(page);
 page.router = new Router(config.page, (id) => page.conversations.open(id), { isFixed: embed !== null });
-page.composer = new Composer(find("composer"), actions, Number(config.maxChars));
+const limits = { maxFiles: Number(config.maxFiles), maxBytes: Number(config.maxFileBytes) };
+page.composer = new Composer(find("composer"), actions, Number(config.maxChars), new Uploads(page.api, limits));
 page.view = new View({
   agents,
   actions,

@@ -34,7 +34,12 @@ export function socketUrl({ path, conversation, ticket, agent, temporary, after,
   return url.href;
 }
 
-export const messageFrame = (id, content) => ({ type: "message", message_id: id, content });
+export const messageFrame = (id, content, attachments = []) => ({
+  type: "message",
+  message_id: id,
+  content,
+  ...(attachments.length && { attachments }),
+});
 export const answerFrame = (id, requestId, answer) => ({
   type: "answer",
   message_id: id,

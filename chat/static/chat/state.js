@@ -5,6 +5,7 @@
  * @typedef {object} Pending  Something the user sent that the server has not accepted yet.
  * @property {string} id  the `message_id` of its frame
  * @property {object} frame  to be sent, as often as it takes
+ * @property {object[]} [files]  that go with it
  * @property {"queued"|"sent"|"failed"} state
  * @property {number} at  milliseconds
  * @property {{code: string, details: string}} [error]  with "failed"
@@ -183,13 +184,16 @@ const handlers = {
     own: state.own,
   }),
 
-  "page/send"(state, { frame }, now) {
+  "page/send"(state, { frame, files = [] }, now) {
     const id = frame.message_id;
     const isReplaced = (item) =>
       item.state === "failed" && frame.request_id && item.frame.request_id === frame.request_id;
-    const pending = [...state.pending.filter((item) => !isReplaced(item)), { id, frame, state: "queued", at: now }];
+    const pending = [
+      ...state.pending.filter((item) => !isReplaced(item)),
+      { id, frame, files, state: "queued", at: now },
+    ];
     // What waits for its turn stays below the answer that is being written.
-    const own = frame.content && !isBusy(state) ? { ...state.own, [id]: true } : state.own;
+    const own = (frame.content || files.length) && !isBusy(state) ? { ...state.own, [id]: true } : state.own;
     return { ...state, notice: null, pending, own };
   },
   "page/sent": (state, { id }) => changePending(state, id, { state: "sent", error: undefined }),

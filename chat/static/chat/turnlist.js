@@ -83,7 +83,7 @@ function itemsOf(log, state) {
 }
 
 /** What waits and has a text to show. */
-export const shownPending = ({ pending }) => pending.filter(({ frame }) => frame.content);
+export const shownPending = ({ pending }) => pending.filter(({ frame, files }) => frame.content || files?.length);
 
 function pendingItemsOf(state) {
   const shown = shownPending(state);

@@ -1,4 +1,5 @@
 /** Turns as elements: the user's message, what the agents made of it, an open question; and messages not sent yet. */
+import { AttachmentList } from "chat/attachments.js";
 import { AskCard } from "chat/ask.js";
 import { KeyedList, button, el, icon, newDomId, setAttribute, setText } from "chat/dom.js";
 import { ReplyView } from "chat/replies.js";
@@ -100,6 +101,7 @@ export class PendingView {
   constructor() {
     this.titleId = newDomId("pending");
     this.bubble = el("div", { class: "bubble pending", dir: "auto" });
+    this.files = new AttachmentList();
     this.note = el("p", { class: "note" });
     this.root = el(
       "section",
@@ -109,6 +111,7 @@ export class PendingView {
         { class: "user", tabindex: "-1", "aria-labelledby": this.titleId },
         el("h2", { class: "hidden", id: this.titleId }, "Your message, not sent yet"),
         this.bubble,
+        this.files.root,
         this.note,
       ),
     );
@@ -118,6 +121,8 @@ export class PendingView {
     setAttribute(this.root, "data-last", isLast);
     setAttribute(this.root, "data-live", isLive && isLast && pending.state !== "failed");
     setText(this.bubble, pending.frame.content ?? "");
+    this.bubble.hidden = !pending.frame.content;
+    this.files.update(pending.files);
     const key = `${pending.state}/${state.link.phase}/${pending.error?.details ?? ""}`;
     if (key === this.key) return;
     this.key = key;

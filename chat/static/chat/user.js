@@ -1,4 +1,5 @@
 /** The user's message, and the field in its place while it is edited. */
+import { AttachmentList } from "chat/attachments.js";
 import { branchSwitch } from "chat/branches.js";
 import { button, el, icon, iconButton, newDomId, setAttribute, setText } from "chat/dom.js";
 import { Cut, isLong } from "chat/folds.js";
@@ -10,6 +11,7 @@ export class UserView {
     this.title = el("h2", { class: "hidden", id: this.titleId });
     this.bubble = el("div", { class: "bubble", dir: "auto" });
     this.cut = new Cut(this.bubble);
+    this.files = new AttachmentList();
     this.note = el("p", { class: "note", hidden: true });
     this.copy = iconButton("Copy message", "copy", {
       onclick: ({ currentTarget }) => this.context.actions.copy(this.message.content, currentTarget),
@@ -24,6 +26,7 @@ export class UserView {
       this.title,
       this.bubble,
       this.cut.button,
+      this.files.root,
       this.note,
       this.row,
     );
@@ -36,6 +39,8 @@ export class UserView {
     const time = clockTime(item.message.timestamp);
     setText(this.title, time ? `You said, ${time}` : "You said");
     setText(this.bubble, item.message.content);
+    this.bubble.hidden = !item.message.content || Boolean(this.editor);
+    this.files.update(item.message.attachments);
     this.cut.suggest(isLong(item.message.content));
     setText(this.time, time);
     setAttribute(this.time, "datetime", item.message.timestamp);
@@ -60,7 +65,8 @@ export class UserView {
     const close = () => {
       this.editor.remove();
       this.editor = null;
-      this.bubble.hidden = this.row.hidden = false;
+      this.bubble.hidden = !this.message.content;
+      this.row.hidden = false;
       this.pen.focus({ preventScroll: true });
     };
     const cancel = () => {

@@ -1,0 +1,44 @@
+/** Above the field: the files that go with the message, how far each has come, and a button to leave it out. */
+import { KeyedList, el, icon, iconButton, setAttribute, setText } from "chat/dom.js";
+import { bytes } from "chat/format.js";
+import { fillSlot } from "chat/registries.js";
+
+class UploadChip {
+  constructor({ key, name, preview }, uploads) {
+    const face = preview ? el("img", { class: "upload-image", src: preview, alt: "" }) : icon("file");
+    this.note = el("span", { class: "upload-note" });
+    this.bar = el("progress", { class: "upload-bar", max: "1", "aria-label": `Sending ${name}` });
+    const remove = iconButton(`Remove ${name}`, "close", { onclick: () => uploads.remove(key) });
+    const words = el("span", { class: "upload-words" }, el("bdi", { class: "upload-name" }, name), this.note, this.bar);
+    this.root = el("li", { class: "upload" }, face, words, remove);
+  }
+
+  update({ state, progress, size, problem }) {
+    const isOnItsWay = state === "waiting" || state === "sending";
+    this.bar.hidden = !isOnItsWay;
+    this.bar.value = progress;
+    setText(this.note, isOnItsWay ? "" : problem || bytes(size));
+    setAttribute(this.root, "data-state", state);
+  }
+}
+
+class UploadList {
+  /** @param {import("chat/composer.js").Composer} composer */
+  constructor({ uploads }) {
+    this.uploads = uploads;
+    this.problem = el("p", { class: "upload-problem", role: "alert", hidden: true });
+    this.list = el("ul", { class: "uploads", "aria-label": "Files of your message", hidden: true });
+    this.items = new KeyedList(this.list, (item) => new UploadChip(item, uploads));
+    this.root = el("div", {}, this.list, this.problem);
+  }
+
+  update() {
+    const { items, problem } = this.uploads;
+    this.list.hidden = !items.length;
+    this.items.update(items, null);
+    this.problem.hidden = !problem;
+    setText(this.problem, problem);
+  }
+}
+
+fillSlot("above", UploadList);
