@@ -22,6 +22,7 @@ from langroid.agent.tools.task_tool import TaskTool
 from langroid.agent.xml_tool_message import XMLToolMessage
 from langroid.mytypes import Entity
 from pydantic import BaseModel
+from rich.prompt import Prompt
 
 from chat.agents import AgentContext
 from chat.agents.llm import llm_config
@@ -116,8 +117,18 @@ class Crowd(lr.ToolMessage):
         return " + ".join(answer.content for answer in run_batch_tasks(helper, [self.job] * 3))
 
 
+class Ask(lr.ToolMessage):
+    """As scripts ask, at a terminal."""
+
+    request: str = "ask"
+    purpose: str = "To ask the user."
+
+    def handle(self) -> str:
+        return f"{Prompt.ask('[blue]Which number?', default='7')}, {input('And which word? ')}"
+
+
 def native(context: AgentContext) -> lr.ChatAgent:
-    return agent("Agent", Square, Fail, Note, Later, Crowd, Delegate, TaskTool, DoneTool)
+    return agent("Agent", Square, Fail, Note, Later, Crowd, Delegate, TaskTool, DoneTool, Ask)
 
 
 def json(context: AgentContext) -> lr.ChatAgent:

@@ -32,7 +32,7 @@ from langroid.agent.base import AgentConfig
 
 from chat.agents import embeddings, site_model  # noqa: F401  (their changes of Langroid)
 from chat.agents.context import AgentContext, Asker
-from chat.agents.langroid import loops
+from chat.agents.langroid import loops, terminal  # noqa: F401  (terminal: its questions)
 from chat.agents.langroid.scope import current
 from chat.agents.mock_model import stand_in, stand_ins
 from chat.conf import AgentSpec

@@ -39,6 +39,7 @@ TESTED = {
     "pydantic-settings": "2.16.3",
     "python-dotenv": "1.2.4",
     "qdrant-client": "1.15.1",
+    "rich": "13.9.4",
     "tiktoken": "0.14.0",
 }
 

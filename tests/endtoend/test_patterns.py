@@ -185,6 +185,19 @@ async def test_what_an_agent_says_first_is_in_its_history(server, stub):
         assert roles[1:] == [("assistant", "What shall it be?"), ("user", "a hat")]
 
 
+async def test_what_a_tool_asks_at_a_terminal_is_asked_on_the_page(server):
+    async with Client(server.ws_url, cookies=server.visitor(), agent="native") as client:
+        await client.say('[[tool=ask then.text="thanks"]]')
+        for number, (prompt, answer) in enumerate({"Which number? (7):": "8", "And which word?": "red"}.items()):
+            await client.until(lambda number=number: len(client.of("input_request")) > number)
+            question = client.of("input_request")[-1]
+            assert question["prompt"] == prompt
+            await client.send(type="answer", request_id=question["request_id"], message_id=prompt, content=answer)
+        await client.idle()
+        assert client.of("tool_result")[0]["result"] == "8, red"
+        assert client.answer() == "thanks"
+
+
 async def test_an_agent_that_never_ends_is_told_so(server):
     async with Client(server.ws_url, cookies=server.visitor(), agent="endless") as client:
         await client.say("go [[tokens=1]]")

@@ -32,8 +32,17 @@ from webui_project.management.commands import runserver
 
 ROOT = Path(__file__).parents[2]
 BY_NAME = [pytest.param(each, id=each.name) for each in MENDS]
-OVERRIDES = ["turns.py", "model_calls.py", "tool_calls.py"]
-WITH_OTHERS = {"httpcore", "httpcore2", "httpx", "pydantic-settings", "python-dotenv", "qdrant-client", "tiktoken"}
+OVERRIDES = ["terminal.py", "turns.py", "model_calls.py", "tool_calls.py"]
+WITH_OTHERS = {
+    "httpcore",
+    "httpcore2",
+    "httpx",
+    "pydantic-settings",
+    "python-dotenv",
+    "qdrant-client",
+    "rich",
+    "tiktoken",
+}
 BOUND = {"asgiref", *TESTED} - WITH_OTHERS
 SECONDS = 90
 

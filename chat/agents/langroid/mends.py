@@ -254,6 +254,14 @@ CLIENTS = Mend(
     without="every second batch of a process may fail",
 )
 
+TERMINAL = Mend(
+    name="questions at a terminal",
+    place="chat/agents/langroid/terminal.py",
+    packages=("rich",),
+    needs=(Needs("rich.console", "Console.input", takes="prompt"),),
+    without="a tool that asks by input() or Prompt.ask waits at the server's terminal, or fails",
+)
+
 EMBEDDINGS = Mend(
     name="embeddings by words",
     place="chat/agents/embeddings.py",
@@ -360,6 +368,7 @@ MENDS = (
         EMBEDDINGS,
         NLTK,
         STORES,
+        TERMINAL,
         TOOL_DEFAULTS,
         CONFIGS,
         TOKEN_COUNTS,

@@ -389,10 +389,10 @@ def _reply(now: Scope, task: Task) -> str:
     """What the user says to an agent that asks inside a turn."""
     if task.agent.default_human_response is not None:
         return task.agent.default_human_response
-    return _ask(now, task.agent, task.pending_message)
+    return ask_user(now, task.agent, task.pending_message)
 
 
-def _ask(now: Scope, agent: Agent, prompt: str | ChatDocument | None) -> str:
+def ask_user(now: Scope, agent: Agent, prompt: str | ChatDocument | None) -> str:
     """Ask the user inside a turn. Raises: TurnStopped."""
     text = prompt.content if isinstance(prompt, ChatDocument) else prompt or ""
     answer = now.observer.ask(Question(prompt=text, agent=agent.config.name))
@@ -406,7 +406,7 @@ def user_response(original: Speak, now: Scope, agent: Agent, msg: Any = None) ->
         return now.span.heard
     if agent.default_human_response is not None or not agent.user_can_respond(msg):
         return original(agent, msg)
-    return agent.create_user_response(_ask(now, agent, msg))
+    return agent.create_user_response(ask_user(now, agent, msg))
 
 
 @override(Agent)
