@@ -35,7 +35,7 @@ from django.db import DEFAULT_DB_ALIAS, connections, router
 from chat import look_checks, sources
 from chat.agents.langroid import mends as of_langroid
 from chat.agents.provider import mends as of_provider
-from chat.conf import AGENT_KEYS, SETTINGS, Limits, conf
+from chat.conf import AGENT_KEYS, FEEDBACK_REASONS, SETTINGS, Limits, conf
 from chat.mends import known
 from chat.mends.mend import TESTED, Mend, untested
 from chat.search.index import has_fts5
@@ -93,6 +93,8 @@ def _check_agent(key: Any, entry: Any) -> Iterator[CheckMessage]:
         yield _error("E004", f"{where}['STARTERS'] must be a list of texts, not {_shown(entry['STARTERS'])}.", None)
     if isinstance(limits := entry.get("LIMITS", {}), dict):
         yield from _problems_of_limits(f"{where}['LIMITS']", limits)
+    if isinstance(feedback := entry.get("FEEDBACK", True), dict):
+        yield from _problems_of_feedback(f"{where}['FEEDBACK']", feedback)
     if "FACTORY" not in entry:
         yield _error("E002", f"{where} has no 'FACTORY'.", "The dotted path of a function that makes the agent.")
     elif isinstance(entry["FACTORY"], str) and (problem := _problem_of_factory(entry["FACTORY"])):
@@ -106,6 +108,14 @@ def _problems_of_limits(where: str, limits: Mapping[Any, Any]) -> Iterator[Check
             yield _error("E003", f"{where} has an unknown key {name!r}.", _did_you_mean(str(name), sorted(known)))
         elif not _is_a(value, float) or value < 0:
             yield _error("E004", f"{where}[{name!r}] must be a number, 0 for no limit, not {_shown(value)}.", None)
+
+
+def _problems_of_feedback(where: str, reasons: Mapping[Any, Any]) -> Iterator[CheckMessage]:
+    for name, texts in reasons.items():
+        if name not in FEEDBACK_REASONS:
+            yield _error("E003", f"{where} has an unknown key {name!r}.", "The reasons of UP and of DOWN.")
+        elif not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+            yield _error("E004", f"{where}[{name!r}] must be a list of texts, not {_shown(texts)}.", None)
 
 
 def _problem_of_factory(path: str) -> tuple[str, str] | None:

@@ -9,7 +9,7 @@ checks (`checks.py`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -145,7 +145,13 @@ class AgentSpec:
     options: Mapping[str, Any] = field(default_factory=dict)
     limits: Limits = Limits()
     share: bool = True  # people may make links that show its conversations
+    feedback: Mapping[str, tuple[str, ...]] | None = None  # the reasons that people may give; None: none is asked for
 
+
+FEEDBACK_REASONS = {
+    "UP": ("Right", "Clear", "Complete"),
+    "DOWN": ("Wrong", "Not what I asked", "Incomplete", "Too long", "Not safe"),
+}
 
 AGENT_KEYS: dict[str, type | tuple[type, ...]] = {
     "FACTORY": str,
@@ -158,6 +164,7 @@ AGENT_KEYS: dict[str, type | tuple[type, ...]] = {
     "OPTIONS": dict,
     "LIMITS": dict,
     "SHARE": bool,
+    "FEEDBACK": (dict, bool),
 }
 
 
@@ -179,7 +186,15 @@ def _spec(key: str, entry: Mapping[str, Any]) -> AgentSpec:
         options=entry.get("OPTIONS", {}),
         limits=Limits(**{name.lower(): value for name, value in entry.get("LIMITS", {}).items()}),
         share=entry.get("SHARE", True),
+        feedback=_reasons(entry.get("FEEDBACK", True)),
     )
+
+
+def _reasons(feedback: Mapping[str, Sequence[str]] | bool) -> dict[str, tuple[str, ...]] | None:
+    if feedback is False:
+        return None
+    reasons = FEEDBACK_REASONS if feedback is True else feedback
+    return {value.lower(): tuple(reasons.get(value, ())) for value in FEEDBACK_REASONS}
 
 
 def default_agent() -> AgentSpec:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from chat.views import api, attachments, downloads, embed, health, page, reading, search, shares, socket
+from chat.views import api, attachments, downloads, embed, feedback, health, page, reading, search, shares, socket
 
 app_name = "chat"
 urlpatterns = [
@@ -21,6 +21,8 @@ urlpatterns = [
     path("api/attachments", attachments.attachments, name="attachments"),
     path("api/attachments/<uuid:attachment_id>", attachments.attachment, name="attachment"),
     path("api/token", api.token, name="token"),
+    path("api/conversations/<uuid:id>/feedback", feedback.all_of, name="feedback"),
+    path("api/conversations/<uuid:id>/feedback/<uuid:message_id>", feedback.one, name="feedback-of"),
     path("api/conversations/<uuid:id>/shares", shares.shares, name="shares"),
     path("api/shares/<uuid:share_id>", shares.one, name="share"),
     path("api/search", search.search, name="search"),

@@ -145,6 +145,7 @@ def test_each_file_that_the_architecture_names_is_there():
         "chat.layers.InMemoryLayer",
         "chat.redis_layer.RedisLayer",
         "chat.routing.with_chat",
+        "chat.signals.feedback_given",
         "chat.testing.call",
         "chat.testing.say",
         "chat.urls.urlpatterns",

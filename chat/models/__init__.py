@@ -6,6 +6,7 @@ May import `files`, `wire`, `mends` and the ground. Begin with `conversation.py`
 from chat.models.attachment import Attachment
 from chat.models.audit import ContentView, TakenAlong
 from chat.models.conversation import Conversation
+from chat.models.feedback import Feedback
 from chat.models.message import Message
 from chat.models.runs import ChatSession, ServerProcess
 from chat.models.share import Share, ShareNote
@@ -15,6 +16,7 @@ __all__ = [
     "ChatSession",
     "ContentView",
     "Conversation",
+    "Feedback",
     "Message",
     "ServerProcess",
     "Share",

@@ -116,6 +116,7 @@ def _public(agent: AgentSpec) -> dict[str, Any]:
         "greeting": agent.greeting,
         "starters": list(agent.starters),
         "share": may_share(agent),
+        "feedback": agent.feedback,
     }
 
 

@@ -30,7 +30,17 @@ from chat.actions.send import accept_message
 from chat.admin import transcript
 from chat.admin.sessions import in_words
 from chat.cluster.process import this_process
-from chat.models import ChatSession, ContentView, Conversation, Message, ServerProcess, Share, ShareNote, TakenAlong
+from chat.models import (
+    ChatSession,
+    ContentView,
+    Conversation,
+    Feedback,
+    Message,
+    ServerProcess,
+    Share,
+    ShareNote,
+    TakenAlong,
+)
 from chat.owners import Owner
 from tests.client import Client
 from tests.servers import Server
@@ -39,7 +49,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'></pre></textarea>{{ 7 }}[x](javascript:alert(3))"
 SECRET = "the-word-that-nobody-may-see"
-LISTS = ("conversation", "chatsession", "serverprocess", "contentview", "takenalong", "share", "sharenote")
+LISTS = ("conversation", "chatsession", "serverprocess", "contentview", "takenalong", "share", "sharenote", "feedback")
 VIEWS = tuple(f"view_{model}" for model in LISTS)
 
 
@@ -216,6 +226,7 @@ def test_nothing_is_added_or_changed_by_hand(root, alice, process, model):
     rows["takenalong"] = TakenAlong.objects.create(user_name="alice", conversation_id=said.id)
     rows["share"] = Share.objects.create(conversation=said, expires=said.created)
     rows["sharenote"] = ShareNote.objects.create(conversation_id=said.id, share_id=said.id, act="made")
+    rows["feedback"] = Feedback.objects.create(conversation=said, message=said.messages.get(), value="up")
     row = rows[model]
     assert root.get(reverse(f"admin:chat_{model}_add")).status_code == 403
     assert root.post(reverse(f"admin:chat_{model}_change", args=[row.pk]), {"title": "other"}).status_code == 403

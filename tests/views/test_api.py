@@ -37,6 +37,8 @@ CALLS = {  # method and body, where it is not a plain GET
     "attachment": [("get", None)],
     "search": [("get", None)],
     "print": [("get", None)],
+    "feedback": [("get", None)],
+    "feedback-of": [("put", {"value": "up"}), ("delete", None)],
     "shares": [("get", None), ("post", {"follows": True})],
     "share": [("delete", None)],
 }
@@ -166,7 +168,7 @@ def test_a_signed_in_user_does_not_own_what_the_same_browser_s_visitor_said(clie
 
 def test_nothing_is_cached_on_the_way(client, conversation):
     message = conversation.messages.first().id
-    for name in CALLS.keys() - {"conversation-data", "share"}:
+    for name in CALLS.keys() - {"conversation-data", "share", "feedback-of"}:
         assert "no-store" in client.get(address(name, conversation.id, message))["Cache-Control"], name
 
 

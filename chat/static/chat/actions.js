@@ -6,7 +6,7 @@ import { Uploads } from "chat/uploads.js";
 
 /** @param {object} page  the parts of the page, by name (main.js) */
 export function makeActions(page) {
-  const { store, connection, toasts, announcer } = page;
+  const { store, connection, toasts, announcer, api } = page;
 
   /** Send what waits, in order. */
   function flush() {
@@ -26,6 +26,20 @@ export function makeActions(page) {
     if (isSent) store.dispatch({ type: "page/notice", notice: null });
     else toasts.show("That needs a connection.");
     return isSent;
+  }
+
+  /** Shown at once, and taken back where the server would not have it. */
+  async function judge(message, given, tell) {
+    const { conversation, feedback } = store.state;
+    const show = (value) =>
+      store.dispatch({ type: "page/feedback", id: conversation.id, feedback: { [message]: value } });
+    show(given);
+    try {
+      await tell();
+    } catch {
+      show(feedback[message]);
+      toasts.show("Your feedback could not be stored.");
+    }
   }
 
   /** The turn that it makes becomes the head: show it like one that was typed. */
@@ -59,6 +73,10 @@ export function makeActions(page) {
       flush();
     },
     stop: () => connection.send(commandFrame("stop")),
+    giveFeedback: (message, given) =>
+      judge(message, given, () => api.giveFeedback(store.state.conversation.id, message, given)),
+    withdrawFeedback: (message) =>
+      judge(message, undefined, () => api.withdrawFeedback(store.state.conversation.id, message)),
     edit: (turn, content) => startTurn("edit", { message_id: turn, content }),
     regenerate: (turn) => startTurn("regenerate", { message_id: turn }),
     branch: (turn) => command("branch", { turn }),

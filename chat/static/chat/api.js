@@ -79,6 +79,20 @@ export class Api {
     return this.#ask("GET", "search", { query: { q: query }, signal });
   }
 
+  /** What was said of a conversation's answers. @returns {Promise<{feedback: Record<string, object>}>} by message */
+  feedback(conversation) {
+    return this.#ask("GET", `conversations/${conversation}/feedback`);
+  }
+
+  /** @param {{value: "up"|"down", reasons: string[], comment: string}} body */
+  giveFeedback(conversation, message, body) {
+    return this.#ask("PUT", `conversations/${conversation}/feedback/${message}`, { body });
+  }
+
+  withdrawFeedback(conversation, message) {
+    return this.#ask("DELETE", `conversations/${conversation}/feedback/${message}`);
+  }
+
   /** The links that show a conversation. @returns {Promise<{shares: object[]}>} */
   shares(conversation) {
     return this.#ask("GET", `conversations/${conversation}/shares`);

@@ -80,6 +80,14 @@ export class Conversations {
     }
   }
 
+  async loadFeedback(id) {
+    try {
+      this.page.store.dispatch({ type: "page/feedback", id, ...(await this.page.api.feedback(id)) });
+    } catch {
+      // the thumbs are as nobody had pressed one
+    }
+  }
+
   async rename(id, title) {
     try {
       await this.page.api.rename(id, title);

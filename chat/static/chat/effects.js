@@ -67,6 +67,11 @@ export const EFFECTS = [
     run: ({ conversations }, { before }) => conversations.leave(before.conversation),
   },
   {
+    name: "load what was said of the answers",
+    when: ({ before, state }) => state.replayed && !before.replayed && state.conversation.stored && state.target > 0,
+    run: ({ conversations }, { state }) => conversations.loadFeedback(state.conversation.id),
+  },
+  {
     name: "connect again after a missing record",
     when: ({ before, state }) => state.log.gap && !before.log.gap,
     run: ({ connection }) => connection.open(),

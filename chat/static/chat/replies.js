@@ -3,6 +3,7 @@ import { branchSwitch } from "chat/branches.js";
 import { el, iconButton, newDomId, setAttribute, setText } from "chat/dom.js";
 import { avatar } from "chat/folds.js";
 import { clockTime, duration, money, tokenCount } from "chat/format.js";
+import { Thumbs } from "chat/feedback.js";
 import { PartList } from "chat/parts.js";
 import { Waiting } from "chat/waiting.js";
 
@@ -24,7 +25,8 @@ export class ReplyView {
     });
     this.branch = branchSwitch((turn) => this.context.actions.branch(turn));
     this.figures = el("bdi", { class: "figures" });
-    this.row = el("div", { class: "actions" }, this.copy, this.again, this.branch.root, this.figures);
+    this.thumbs = new Thumbs(() => this.context);
+    this.row = el("div", { class: "actions" }, this.copy, this.again, this.thumbs.root, this.branch.root, this.figures);
     this.root = el(
       "article",
       { class: "reply", tabindex: "-1", "aria-labelledby": this.titleId },
@@ -34,6 +36,7 @@ export class ReplyView {
       this.waiting.root,
       this.nothing,
       this.row,
+      this.thumbs.place,
     );
     this.parts = new PartList(this.body);
   }
@@ -65,7 +68,10 @@ export class ReplyView {
     setText(this.figures, figures.filter(Boolean).join(" · "));
   }
 
-  enable({ canAct }) {
+  enable(context) {
+    this.context = context;
+    const { canAct } = context;
+    this.thumbs.update(judgedOf(this.reply));
     this.again.disabled = !canAct;
     this.branch.update(this.shownBranch, canAct);
   }
@@ -80,6 +86,12 @@ export class ReplyView {
     setText(this.time, time ? clockTime(time) : "");
     setAttribute(this.time, "datetime", time || null);
   }
+}
+
+/** The message that the thumbs are of: the agent's last own text. @returns {string|null} */
+function judgedOf({ parts, isBusy, turn }) {
+  if (isBusy || !turn.user) return null;
+  return parts.findLast(({ kind, message }) => kind === "text" && message.content)?.message.id ?? null;
 }
 
 /** Whether the reader can see by the last part that work goes on. */

@@ -33,6 +33,7 @@
  * @property {{code: string, details: string, incident?: string}|null} notice  an error that belongs to no message
  * @property {""|"full"|"blocked"} unkept  why the browser keeps nothing, until the user has read it
  * @property {string} trouble  why no socket opens, for whoever runs the site; "" while that is not known
+ * @property {Record<string, {value: "up"|"down", reasons: string[], comment: string}>} feedback  by message
  * @property {{items: object[], more: boolean}} chats  the owner's conversations, newest first
  */
 import { emptyLog, events as logEvents, prepend, settle, trim } from "chat/log.js";
@@ -71,6 +72,7 @@ export function initialState({
     idleSeq: 0,
     loadingEarlier: false,
     notice: null,
+    feedback: {},
     unkept: "",
     trouble: "",
     chats: { items: [], more: false },
@@ -208,6 +210,9 @@ const handlers = {
   "page/trim": (state, { count }) => ({ ...state, log: trim(state.log, pathOf(state.log), count) }),
 
   "page/temporary": (state, { temporary }) => ({ ...state, newTemporary: temporary }),
+  "page/feedback": (state, { id, feedback }) =>
+    id === state.conversation.id ? { ...state, feedback: { ...state.feedback, ...feedback } } : state,
+
   "page/agent": (state, { key }) => ({ ...state, newAgent: key }),
   "page/answers": (state, { answers }) => ({ ...state, answers }),
   "page/expects-turn": (state) => ({ ...state, expectsTurn: true, notice: null }),

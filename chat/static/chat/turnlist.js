@@ -53,11 +53,24 @@ export class TurnList {
 
 /** Everything but the turns' contents that decides what stands there. */
 function shapeOf(state, { canAct }) {
-  const { status, ask, pending, own, link, replayed, idleSeq } = state;
+  const { status, ask, pending, own, link, replayed, idleSeq, feedback } = state;
   const log = shownLog(state);
   const { queued, agent } = status;
   const contents = [pathOf(log), greetingOf(log), log.turns, pending];
-  return [...contents, status.state, status.turn, queued, agent, ask, own, link.phase, replayed, idleSeq, canAct];
+  return [
+    ...contents,
+    status.state,
+    status.turn,
+    queued,
+    agent,
+    ask,
+    own,
+    link.phase,
+    replayed,
+    idleSeq,
+    canAct,
+    feedback,
+  ];
 }
 
 const isSame = (a, b) => a.length === b.length && a.every((value, at) => Object.is(value, b[at]));

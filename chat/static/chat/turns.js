@@ -11,6 +11,7 @@ import { UserView } from "chat/user.js";
  * @property {object} actions  what buttons do
  * @property {number} now  milliseconds
  * @property {Map<string, object>} agents  by name
+ * @property {Map<string, object>} byKey  the same by key
  * @property {boolean} canAct  a turn may be edited, asked again, left for another branch
  *
  * @typedef {object} TurnItem

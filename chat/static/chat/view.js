@@ -36,7 +36,7 @@ export class View {
     const isEmpty = pathOf(log).length + shownPending(state).length === 0;
     const agent = conversation.agent?.name || this.byKey.get(state.newAgent)?.name || "";
     const canAct = isOpen && !isBusy(state);
-    this.turns.update({ state, actions: this.actions, now, agents: this.byName, canAct });
+    this.turns.update({ state, actions: this.actions, now, agents: this.byName, byKey: this.byKey, canAct });
     this.bar.update(state, { now, agent, isEmpty });
     this.banner.update(state, now);
     this.welcome.update(state, { isEmpty, hasGreeting: greetingOf(log) !== null });
