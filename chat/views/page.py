@@ -15,6 +15,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render, resolve_url
 from django.urls import NoReverseMatch, Resolver404, get_script_prefix, resolve, reverse
+from django.utils.translation import override
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -28,6 +29,7 @@ from chat.owners import Owner, new_visitor, owner_of_request, remember
 from chat.views.csp import new_nonce, protect
 from chat.views.sign_in import TAKEN
 from chat.wire.values import visible
+from chat.words import page_words
 
 THEME_COOKIE = "chat_theme"  # set by the page (theme.js), read here so that the first paint has the right colours
 THEMES = ("light", "dark")
@@ -56,7 +58,7 @@ def page(request: HttpRequest, conversation_id: UUID | None = None) -> HttpRespo
     nonce = new_nonce()
     own = {"nonce": nonce, "here": here, "conversation_id": conversation_id or "", "title": title}
     context = {**own, **_context(request)}
-    response = render(request, "chat/page.html", context)
+    response = render_page(request, context)
     if owner is None:
         remember(response, new_visitor()[1])
     return protect(response, nonce)
@@ -91,6 +93,14 @@ def _context(request: HttpRequest) -> dict[str, Any]:
         "password_url": _reverse("password_change", "account_change_password"),
         "admin_url": _reverse("admin:index") if request.user.is_staff else "",
     }
+
+
+def render_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+    """The page in the request's language, or whole in English where there is no translation of it."""
+    language, is_rtl, words = page_words()
+    with override(language):
+        context = {**context, "language": language, "is_rtl": is_rtl, "words": words}
+        return render(request, "chat/page.html", context)
 
 
 def shown_of(specs: Iterable[AgentSpec], default: AgentSpec) -> dict[str, Any]:

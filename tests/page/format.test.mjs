@@ -50,8 +50,8 @@ test("small sums of money show what they are", () => {
 
 test("one is singular", () => {
   assert.deepEqual(
-    [counted(1, "step"), counted(6, "step"), counted(0, "reply", "replies")],
-    ["1 step", "6 steps", "0 replies"],
+    [1, 6, 0].map((count) => counted(count, "{n} reply", "{n} replies")),
+    ["1 reply", "6 replies", "0 replies"],
   );
 });
 

@@ -3,6 +3,7 @@ import { copyText, showCopied } from "chat/copy.js";
 import { answerFrame, commandFrame, messageFrame, newId } from "chat/protocol.js";
 import { questionOf } from "chat/state.js";
 import { Uploads } from "chat/uploads.js";
+import { t } from "chat/words.js";
 
 /** @param {object} page  the parts of the page, by name (main.js) */
 export function makeActions(page) {
@@ -24,7 +25,7 @@ export function makeActions(page) {
   function command(name, fields) {
     const isSent = connection.send(commandFrame(name, fields));
     if (isSent) store.dispatch({ type: "page/notice", notice: null });
-    else toasts.show("That needs a connection.");
+    else toasts.show(t("That needs a connection."));
     return isSent;
   }
 
@@ -38,7 +39,7 @@ export function makeActions(page) {
       await tell();
     } catch {
       show(feedback[message]);
-      toasts.show("Your feedback could not be stored.");
+      toasts.show(t("Your feedback could not be stored."));
     }
   }
 
@@ -84,8 +85,8 @@ export function makeActions(page) {
     async copy(text, control) {
       if (await copyText(text)) {
         showCopied(control);
-        announcer.say("Copied");
-      } else toasts.show("The browser does not allow copying here.");
+        announcer.say(t("Copied"));
+      } else toasts.show(t("The browser does not allow copying here."));
     },
     focusField() {
       store.dispatch({ type: "page/answers", answers: true });

@@ -5,6 +5,7 @@
 import { setText } from "chat/dom.js";
 import { turnLog } from "chat/log.js";
 import { isBusy } from "chat/state.js";
+import { t, tn } from "chat/words.js";
 
 export class Announcer {
   /**
@@ -32,13 +33,16 @@ export class Announcer {
    * @param {import("chat/state.js").State} state
    */
   follow(before, state, event) {
-    const name = state.status.agent || state.conversation.agent?.name || "The agent";
+    const name = state.status.agent || state.conversation.agent?.name || t("The agent");
     const { ask } = state;
-    if (event.type === "error") this.alert(event.details);
-    if (ask && ask !== before.ask) this.alert(`${ask.agent || name} asks: ${ask.prompt || "your approval is needed"}`);
-    if (event.type === "message" && event.message.error && state.replayed) this.alert(event.message.error.details);
+    if (event.type === "error") this.alert(t(event.details));
+    if (ask && ask !== before.ask)
+      this.alert(
+        t("{name} asks: {question}", { name: ask.agent || name, question: ask.prompt || t("your approval is needed") }),
+      );
+    if (event.type === "message" && event.message.error && state.replayed) this.alert(t(event.message.error.details));
     if (before.link.phase !== "open" || state.link.phase !== "open") return;
-    if (isBusy(state) && !isBusy(before)) this.say(`${name} is answering`);
+    if (isBusy(state) && !isBusy(before)) this.say(t("{name} is answering", { name }));
     if (!isBusy(state) && isBusy(before)) this.say(endOfAnswer(state.log, before.status.turn));
   }
 }
@@ -46,9 +50,9 @@ export class Announcer {
 function endOfAnswer(log, turn) {
   const messages = Object.values(turnLog(log, turn).messages);
   const answers = messages.filter(({ sender, depth }) => sender === "assistant" && !depth);
-  if (answers.at(-1)?.status === "stopped") return "Stopped";
+  if (answers.at(-1)?.status === "stopped") return t("Stopped");
   const words = answers.reduce((sum, { content }) => sum + countWords(content), 0);
-  return words ? `Answer ready, ${words} ${words === 1 ? "word" : "words"}` : "Ready";
+  return words ? tn(words, "Answer ready, {n} word", "Answer ready, {n} words") : t("Ready");
 }
 
 /** @returns {number} words, roughly, in any script */

@@ -1,8 +1,9 @@
 /** The HTTP side of the chat: lists and older records. Every function may throw `ApiError` or a network error. */
+import { t } from "chat/words.js";
 
 export class ApiError extends Error {
   constructor(status, details = "") {
-    super(`The server answered with ${status}.`);
+    super(`HTTP ${status}`);
     this.status = status;
     this.details = details; // a sentence for people, where the server has one
   }
@@ -10,14 +11,14 @@ export class ApiError extends Error {
 
 /** Why it could not be done, as a sentence for people. @param {Error} error  of `Api` */
 export function whyNot({ status }) {
-  if (status === undefined) return "There is no connection to the server.";
+  if (status === undefined) return t("There is no connection to the server.");
   const known = {
-    401: "The server does not know you any more: sign in, or load the page again.",
-    403: "This page is out of date: load it again, and try once more.",
-    404: "There is no such conversation any more.",
-    429: "That was too often: try again in a minute.",
+    401: t("The server does not know you any more: sign in, or load the page again."),
+    403: t("This page is out of date: load it again, and try once more."),
+    404: t("There is no such conversation any more."),
+    429: t("That was too often: try again in a minute."),
   };
-  return known[status] ?? `The server answered with ${status}.`;
+  return known[status] ?? t("The server answered with {status}.", { status });
 }
 
 /** What the server wants back with each change: signing in and out, in any tab, makes a new one. */

@@ -1,7 +1,9 @@
 /** The card of an open question of the agent. What it asks with is a form of `chat/cards/`, by its kind. */
 import { el, icon, newDomId, setText } from "chat/dom.js";
+import { duration } from "chat/format.js";
 import { asks } from "chat/registries.js";
 import { kindOf } from "chat/state.js";
+import { t } from "chat/words.js";
 
 export class AskCard {
   constructor() {
@@ -16,7 +18,7 @@ export class AskCard {
     const given = state.pending.find(({ frame }) => frame.request_id === request.request_id);
     const isOnItsWay = given !== undefined && given.state !== "failed";
     for (const control of this.root.querySelectorAll("button, input, textarea")) control.disabled = isOnItsWay;
-    const failure = given?.state === "failed" ? `Not sent: ${given.error.details}` : "";
+    const failure = given?.state === "failed" ? t("Not sent: {reason}", { reason: t(given.error.details) }) : "";
     setText(this.failure, failure);
     this.failure.hidden = !failure;
   }
@@ -36,5 +38,5 @@ export class AskCard {
 
 function remaining({ askedAt, timeout }, now) {
   const seconds = Math.max(0, Math.ceil(timeout - (now - askedAt) / 1000));
-  return seconds >= 60 ? `${Math.floor(seconds / 60)} min ${seconds % 60} s left` : `${seconds} s left`;
+  return t("{time} left", { time: duration(seconds * 1000) });
 }

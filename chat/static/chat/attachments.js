@@ -1,6 +1,7 @@
 /** Files that came with a message of the user's: small pictures, and names. */
 import { el, icon } from "chat/dom.js";
 import { bytes } from "chat/format.js";
+import { t } from "chat/words.js";
 
 const IMAGES = ["image/png", "image/jpeg", "image/gif", "image/webp"];
 
@@ -17,7 +18,7 @@ function attachmentCard({ name, type, size, url }) {
 /** A list that shows what it is given. */
 export class AttachmentList {
   constructor() {
-    this.root = el("ul", { class: "attached-list", "aria-label": "Files", hidden: true });
+    this.root = el("ul", { class: "attached-list", "aria-label": t("Files"), hidden: true });
     this.shown = "";
   }
 

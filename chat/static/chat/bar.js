@@ -1,6 +1,7 @@
 /** The frame around the turns: title and agent in the bar, the pill of the connection, the banner above the composer. */
 import { button, el, icon, setAttribute, setIcon, setText } from "chat/dom.js";
 import { ELSEWHERE, NOT_FOUND, SIGN_IN } from "chat/protocol.js";
+import { t, tn } from "chat/words.js";
 
 const QUIET_MS = 2_000; // a break so short is nobody's business
 const find = (id) => document.getElementById(id);
@@ -16,7 +17,7 @@ export class Bar {
 
   /** @param {import("chat/state.js").State} state @param {{now: number, agent: string, isEmpty: boolean}} extra */
   update({ conversation, ask, link }, { now, agent, isEmpty }) {
-    const unnamed = link.code === NOT_FOUND ? "Not found" : conversation.stored ? "Untitled" : "New chat";
+    const unnamed = link.code === NOT_FOUND ? t("Not found") : conversation.stored ? t("Untitled") : t("New chat");
     const title = (this.isEmbedded && agent) || conversation.title || unnamed;
     setText(find("title"), title);
     const label = `${ask ? "(?) " : ""}${title} · ${this.site}`;
@@ -77,16 +78,17 @@ const seconds = (ms) => Math.max(1, Math.ceil(ms / 1000));
 
 /** @returns {[state: string, icon: string, text: string]} */
 function pillOf(link, now) {
-  if (link.phase === "open") return ["ok", "online", "Connected"];
+  if (link.phase === "open") return ["ok", "online", t("Connected")];
   if (link.phase === "closed")
     return [
       "off",
       "offline",
-      { [SIGN_IN]: "Signed out", [ELSEWHERE]: "Open elsewhere", [NOT_FOUND]: "Not found" }[link.code] ?? "Not allowed",
+      { [SIGN_IN]: t("Signed out"), [ELSEWHERE]: t("Open elsewhere"), [NOT_FOUND]: t("Not found") }[link.code] ??
+        t("Not allowed"),
     ];
-  if (!navigator.onLine) return ["off", "offline", "Offline"];
-  if (link.phase === "waiting") return ["wait", "wait", `Reconnecting in ${seconds(link.retryAt - now)} s`];
-  return ["wait", "wait", link.code || link.attempts ? "Reconnecting…" : "Connecting…"];
+  if (!navigator.onLine) return ["off", "offline", t("Offline")];
+  if (link.phase === "waiting") return ["wait", "wait", t("Reconnecting in {n} s", { n: seconds(link.retryAt - now) })];
+  return ["wait", "wait", link.code || link.attempts ? t("Reconnecting…") : t("Connecting…")];
 }
 
 /** @returns {{key: string, kind: string, icon: string, text: string, links?: [string, string][], buttons?: [string, string][]}|null} */
@@ -96,8 +98,8 @@ function bannerOf({ link, pending, notice, trouble, unkept }, now, { signIn }) {
       key: "no ticket",
       kind: "warn",
       icon: "user",
-      text: "The page around the chat has not said who you are.",
-      buttons: [["Try again", "reconnect"]],
+      text: t("The page around the chat has not said who you are."),
+      buttons: [[t("Try again"), "reconnect"]],
     };
   }
   if (link.phase === "closed" && link.code === SIGN_IN) {
@@ -105,8 +107,8 @@ function bannerOf({ link, pending, notice, trouble, unkept }, now, { signIn }) {
       key: "sign-in",
       kind: "warn",
       icon: "user",
-      text: "You are signed out. Your draft is kept.",
-      links: [["Sign in", signIn]],
+      text: t("You are signed out. Your draft is kept."),
+      links: [[t("Sign in"), signIn]],
     };
   }
   if (link.phase === "closed" && link.code === ELSEWHERE) {
@@ -114,8 +116,8 @@ function bannerOf({ link, pending, notice, trouble, unkept }, now, { signIn }) {
       key: "elsewhere",
       kind: "warn",
       icon: "offline",
-      text: "The chat was opened in another window.",
-      buttons: [["Continue here", "reconnect"]],
+      text: t("The chat was opened in another window."),
+      buttons: [[t("Continue here"), "reconnect"]],
     };
   }
   if (notice)
@@ -123,41 +125,40 @@ function bannerOf({ link, pending, notice, trouble, unkept }, now, { signIn }) {
       key: `notice ${notice.code}`,
       kind: "err",
       icon: "alert",
-      text: notice.details,
-      buttons: [["Dismiss", "dismissNotice"]],
+      text: t(notice.details),
+      buttons: [[t("Dismiss"), "dismissNotice"]],
     };
   if (link.phase === "open" || link.phase === "closed" || now - link.since < QUIET_MS) return unkeptOf(unkept);
-  const queued = pending.length
-    ? ` ${pending.length === 1 ? "One message waits" : `${pending.length} messages wait`} here.`
-    : "";
-  if (!navigator.onLine) return { key: "offline", kind: "warn", icon: "offline", text: `You are offline.${queued}` };
+  const queued = pending.length ? ` ${tn(pending.length, "One message waits here.", "{n} messages wait here.")}` : "";
+  if (!navigator.onLine)
+    return { key: "offline", kind: "warn", icon: "offline", text: `${t("You are offline.")}${queued}` };
   if (trouble)
     return {
       key: "trouble",
       kind: "err",
       icon: "offline",
       text:
-        "The server is there, but the live connection that answers come over cannot be opened." +
-        `${queued} For whoever runs this site: ${trouble}`,
-      buttons: [["Try again", "reconnect"]],
+        `${t("The server is there, but the live connection that answers come over cannot be opened.")}${queued} ` +
+        t("For whoever runs this site: {trouble}", { trouble }),
+      buttons: [[t("Try again"), "reconnect"]],
     };
   return {
     key: "lost",
     kind: "warn",
     icon: "offline",
-    text: `No connection to the server.${queued}`,
-    buttons: [["Retry now", "reconnect"]],
+    text: `${t("No connection to the server.")}${queued}`,
+    buttons: [[t("Retry now"), "reconnect"]],
   };
 }
 
 const UNKEPT = {
-  blocked:
-    "This browser keeps nothing for this site: cookies or storage are blocked. " +
-    "Drafts end with this page, and so do conversations without an account.",
-  full: "This browser's storage for this site is full. What you type is kept as long as this page is open.",
+  blocked: t(
+    "This browser keeps nothing for this site: cookies or storage are blocked. Drafts end with this page, and so do conversations without an account.",
+  ),
+  full: t("This browser's storage for this site is full. What you type is kept as long as this page is open."),
 };
 
 const unkeptOf = (problem) =>
   problem
-    ? { key: problem, kind: "warn", icon: "alert", text: UNKEPT[problem], buttons: [["Dismiss", "dismissUnkept"]] }
+    ? { key: problem, kind: "warn", icon: "alert", text: UNKEPT[problem], buttons: [[t("Dismiss"), "dismissUnkept"]] }
     : null;

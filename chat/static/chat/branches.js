@@ -1,15 +1,16 @@
 /** The switch between the versions of a turn: "‹ 2 / 3 ›". */
 import { el, iconButton, setText } from "chat/dom.js";
+import { t } from "chat/words.js";
 
 /** @param {(turn: string) => void} go */
 export function branchSwitch(go) {
   let branch = null;
-  const previous = iconButton("Previous version", "left", { onclick: () => go(branch.previous) });
-  const next = iconButton("Next version", "right", { onclick: () => go(branch.next) });
+  const previous = iconButton(t("Previous version"), "left", { onclick: () => go(branch.previous) });
+  const next = iconButton(t("Next version"), "right", { onclick: () => go(branch.next) });
   const text = el("bdi", { class: "figures", dir: "ltr" });
   const root = el(
     "span",
-    { class: "branch", role: "group", "aria-label": "Versions", hidden: true },
+    { class: "branch", role: "group", "aria-label": t("Versions"), hidden: true },
     previous,
     text,
     next,

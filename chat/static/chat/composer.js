@@ -3,6 +3,7 @@ import { directionOf } from "chat/direction.js";
 import { setAttribute, setText } from "chat/dom.js";
 import { fillingsOf } from "chat/registries.js";
 import { keep, kept } from "chat/storage.js";
+import { t } from "chat/words.js";
 
 /**
  * @typedef {object} Look  What the composer shows of the page's state, and its slots with it.
@@ -85,13 +86,17 @@ export class Composer {
     this.look = look;
     const { agent, status, question, isClosed } = look;
     const isStopping = status === "stopping";
-    const prompt = question ? `Answer ${question.agent || agent}…` : agent ? `Message ${agent}…` : "Message…";
+    const prompt = question
+      ? t("Answer {name}…", { name: question.agent || agent })
+      : agent
+        ? t("Message {name}…", { name: agent })
+        : t("Message…");
     if (this.field.placeholder !== prompt) this.field.placeholder = prompt;
     setAttribute(this.field, "aria-label", prompt.replace("…", ""));
     this.field.disabled = isClosed;
     this.stopButton.hidden = status === "idle";
     this.stopButton.disabled = isStopping;
-    setText(this.stopButton.querySelector("span"), isStopping ? "Stopping…" : "Stop");
+    setText(this.stopButton.querySelector("span"), isStopping ? t("Stopping…") : t("Stop"));
     this.isStoppable = status === "running" || status === "waiting";
     setAttribute(this.root, "data-answer", question !== null);
     this.#refresh();

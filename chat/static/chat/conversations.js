@@ -1,6 +1,7 @@
 /** Going from one conversation to another; their list; their older records. */
 import { whyNot } from "chat/api.js";
 import { pendingOf } from "chat/outbox.js";
+import { t } from "chat/words.js";
 
 const STALE = new Set([401, 403]); // what another page load mends
 const READ_MS = 8_000; // two sentences
@@ -52,7 +53,7 @@ export class Conversations {
     try {
       this.page.store.dispatch({ type: "page/chats", ...(await this.page.api.conversations({ before })) });
     } catch (error) {
-      if (before) this.#tell("The list could not be loaded.", error);
+      if (before) this.#tell(t("The list could not be loaded."), error);
     }
   }
 
@@ -75,7 +76,7 @@ export class Conversations {
       return true;
     } catch (error) {
       store.dispatch({ type: "page/loading-earlier", loading: false });
-      this.#tell("Earlier messages could not be loaded.", error);
+      this.#tell(t("Earlier messages could not be loaded."), error);
       return false;
     }
   }
@@ -93,7 +94,7 @@ export class Conversations {
       await this.page.api.rename(id, title);
       this.page.store.dispatch({ type: "page/renamed", id, title });
     } catch (error) {
-      this.#tell("The conversation could not be renamed.", error);
+      this.#tell(t("The conversation could not be renamed."), error);
     }
   }
 
@@ -103,14 +104,14 @@ export class Conversations {
       await api.remove(id);
       store.dispatch({ type: "page/chat-removed", id });
     } catch (error) {
-      this.#tell("The conversation could not be deleted.", error);
+      this.#tell(t("The conversation could not be deleted."), error);
     }
     sidebar.forget(id);
     this.page.schedule();
   }
 
   #tell(what, error) {
-    const reload = { action: "Load again", onAction: () => location.reload(), ms: RELOAD_MS };
+    const reload = { action: t("Load again"), onAction: () => location.reload(), ms: RELOAD_MS };
     this.page.toasts.show(`${what} ${whyNot(error)}`, STALE.has(error.status) ? reload : { ms: READ_MS });
   }
 }

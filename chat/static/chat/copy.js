@@ -1,5 +1,6 @@
 /** Copying to the clipboard, and the button that says so. */
 import { el, setAttribute, setIcon, setText } from "chat/dom.js";
+import { t } from "chat/words.js";
 
 const COPIED_MS = 2_000;
 
@@ -33,7 +34,7 @@ export function showCopied(control) {
   if (control.dataset.uiCopied) return;
   setAttribute(control, "data-ui-copied", "true");
   setIcon(control, "check");
-  if (text) setText(text, "Copied");
+  if (text) setText(text, t("Copied"));
   setTimeout(() => {
     control.removeAttribute("data-ui-copied");
     setIcon(control, symbol);

@@ -1,5 +1,6 @@
 /** What the page adds to an answer's HTML, and what it does: the buttons of code, the way from a mark to its note and back. */
 import { button, el, setAttribute } from "chat/dom.js";
+import { t } from "chat/words.js";
 
 export const ADDED_HERE = "data-ui-"; // attributes with this prefix are the page's, not the server's
 export const OWN = `${ADDED_HERE}own`;
@@ -13,19 +14,19 @@ const codeButton = (action, label, symbol, attributes = {}) =>
 /** @param {DocumentFragment} fragment  of the server's HTML */
 export function decorate(fragment) {
   for (const caption of fragment.querySelectorAll("figure.code > figcaption")) {
-    const copy = codeButton("copy-code", "Copy code", "copy", { title: null });
-    copy.append(el("span", {}, "Copy"));
+    const copy = codeButton("copy-code", t("Copy code"), "copy", { title: null });
+    copy.append(el("span", {}, t("Copy")));
     caption.append(
-      codeButton("number-code", "Line numbers", "lines", { "aria-pressed": "false" }),
-      codeButton("wrap-code", "Wrap lines", "wrap", { "aria-pressed": "false" }),
-      codeButton("save-code", "Download code", "download"),
+      codeButton("number-code", t("Line numbers"), "lines", { "aria-pressed": "false" }),
+      codeButton("wrap-code", t("Wrap lines"), "wrap", { "aria-pressed": "false" }),
+      codeButton("save-code", t("Download code"), "download"),
       copy,
     );
   }
   for (const mark of fragment.querySelectorAll("sup.footnote-mark"))
-    replaceText(mark, "to-note", `Note ${mark.textContent}`);
+    replaceText(mark, "to-note", t("Note {n}", { n: mark.textContent }));
   for (const label of fragment.querySelectorAll(".footnote > sup:first-child"))
-    replaceText(label, "to-mark", `Note ${label.textContent}, back to the text`);
+    replaceText(label, "to-mark", t("Note {n}, back to the text", { n: label.textContent }));
 }
 
 function replaceText(element, action, label) {

@@ -9,6 +9,7 @@ import { liveMessage } from "chat/log.js";
 import { NOT_FOUND, syncFrame } from "chat/protocol.js";
 import { isBusy } from "chat/state.js";
 import { pathOf } from "chat/transcript.js";
+import { t } from "chat/words.js";
 
 const MOST_TURNS = 400; // on the page; then all but the last of them are let go, and load again on the way up
 const KEPT_TURNS = 100;
@@ -34,7 +35,7 @@ export const EFFECTS = [
   {
     name: "say that nothing was missed",
     when: ({ event, before }, { store }) => event.type === "connection" && wasLong(before, store.now()),
-    run: ({ toasts }) => toasts.show("Connected again. Everything is up to date."),
+    run: ({ toasts }) => toasts.show(t("Connected again. Everything is up to date.")),
   },
   {
     name: "send what waits",

@@ -1,14 +1,15 @@
 /** Two thumbs at an answer, and, once one is pressed, why. */
 import { button, el, iconButton, setAttribute } from "chat/dom.js";
+import { t } from "chat/words.js";
 
-const QUESTIONS = { up: "What was good?", down: "What was wrong?" };
+const QUESTIONS = { up: t("What was good?"), down: t("What was wrong?") };
 
 export class Thumbs {
   /** @param {() => object} context  of the reply that they belong to (turns.js) */
   constructor(context) {
     this.context = context;
-    this.up = iconButton("Good answer", "thumb-up", { onclick: () => this.#press("up") });
-    this.down = iconButton("Bad answer", "thumb-down", { onclick: () => this.#press("down") });
+    this.up = iconButton(t("Good answer"), "thumb-up", { onclick: () => this.#press("up") });
+    this.down = iconButton(t("Bad answer"), "thumb-down", { onclick: () => this.#press("down") });
     this.root = el("span", { class: "thumbs", hidden: true }, this.up, this.down);
     this.place = el("div", { class: "feedback-place" });
   }
@@ -43,7 +44,7 @@ export class Thumbs {
     this.#close();
     const thumb = this[value];
     const reasons = this.offered[value] ?? [];
-    const comment = el("textarea", { rows: "2", maxlength: "2000", dir: "auto", "aria-label": "Anything else? (optional)", placeholder: "Anything else? (optional)" }); // prettier-ignore
+    const comment = el("textarea", { rows: "2", maxlength: "2000", dir: "auto", "aria-label": t("Anything else? (optional)"), placeholder: t("Anything else? (optional)") }); // prettier-ignore
     const choices = reasons.map((reason) =>
       el(
         "label",
@@ -73,8 +74,8 @@ export class Thumbs {
       el(
         "div",
         { class: "row end" },
-        button({ class: "quiet", onclick: undo }, "", "Undo"),
-        el("button", { class: "primary", type: "submit" }, "Done"),
+        button({ class: "quiet", onclick: undo }, "", t("Undo")),
+        el("button", { class: "primary", type: "submit" }, t("Done")),
       ),
     );
     this.form.addEventListener("keydown", (event) => {

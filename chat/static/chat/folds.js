@@ -1,6 +1,7 @@
 /** What the parts of a reply are made of: avatars, folds, marks of a state. */
 import { button, el, icon, newDomId, setAttribute, setIcon, setText } from "chat/dom.js";
 import { hue, initials } from "chat/format.js";
+import { t } from "chat/words.js";
 
 /** A rounded square with initials, or the agent's image. */
 export function avatar(name, { image = "", size = "" } = {}) {
@@ -61,19 +62,19 @@ export class Cut {
   #show(hasButton, isOpen) {
     this.isOpen = isOpen;
     this.button.hidden = !hasButton;
-    setText(this.text, isOpen ? "Show less" : "Show all");
+    setText(this.text, isOpen ? t("Show less") : t("Show all"));
     setAttribute(this.button, "aria-expanded", isOpen ? "true" : "false");
     setAttribute(this.content, "data-cut", !isOpen);
   }
 }
 
 export const TOOL_STATES = {
-  running: ["wait", "Running"],
-  complete: ["check", "Done"],
-  error: ["alert", "Failed"],
-  stopped: ["stop", "Stopped"],
-  rejected: ["close", "Rejected"],
-  interrupted: ["alert", "Interrupted"],
+  running: ["wait", t("Running")],
+  complete: ["check", t("Done")],
+  error: ["alert", t("Failed")],
+  stopped: ["stop", t("Stopped")],
+  rejected: ["close", t("Rejected")],
+  interrupted: ["alert", t("Interrupted")],
 };
 
 /** The pill with a sign and a word. */

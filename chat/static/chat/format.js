@@ -1,4 +1,5 @@
 /** Times, durations and figures as people read them, in the page's language. Pure. */
+import { t, tn } from "chat/words.js";
 
 const language = () => document.documentElement.lang || undefined;
 const formats = new Map();
@@ -27,10 +28,13 @@ function numberFormat(options) {
 
 /** "12 ms", "0.4 s", "5.2 s", "42 s", "3 min 5 s" @param {number} ms */
 export function duration(ms) {
-  if (ms < 100) return `${Math.round(ms)} ms`;
-  if (ms < 9_950) return `${(ms / 1000).toFixed(1)} s`;
+  if (ms < 100) return t("{n} ms", { n: Math.round(ms) });
+  if (ms < 9_950)
+    return t("{n} s", { n: numberFormat({ minimumFractionDigits: 1, maximumFractionDigits: 1 }).format(ms / 1000) });
   const seconds = Math.round(ms / 1000);
-  return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+  return seconds < 60
+    ? t("{n} s", { n: seconds })
+    : t("{m} min {n} s", { m: Math.floor(seconds / 60), n: seconds % 60 });
 }
 
 /** "1,204" below ten thousand, then "12K" */
@@ -48,8 +52,8 @@ export function bytes(count) {
 
 /** "1,204 tokens", "about 1,200 tokens" where nobody has counted them */
 export function tokenCount(tokens, isEstimated) {
-  if (!isEstimated) return `${figure(tokens)} tokens`;
-  return `about ${figure(Number(tokens.toPrecision(2)))} tokens`;
+  if (!isEstimated) return counted(tokens, "{n} token", "{n} tokens");
+  return t("about {n} tokens", { n: figure(Number(tokens.toPrecision(2))) });
 }
 
 /** "$0.004", nothing for what rounds to nothing @param {number} dollars */
@@ -59,17 +63,17 @@ export function money(dollars) {
   return numberFormat({ style: "currency", currency: "USD", maximumFractionDigits: digits }).format(dollars);
 }
 
-/** "1 step", "6 steps" */
-export const counted = (count, one, many = `${one}s`) => `${figure(count)} ${count === 1 ? one : many}`;
+/** `counted(6, "{n} step", "{n} steps")`: "6 steps" */
+export const counted = (count, one, many) => tn(count, one, many, { n: figure(count) });
 
 /** Heading of the group of the list of conversations that a time belongs to. @param {string} iso */
 export function dateGroup(iso, now = new Date()) {
   const date = new Date(iso);
   const midnight = new Date(now.getFullYear(), now.getMonth(), now.getDate()).getTime();
-  if (date.getTime() >= midnight) return "Today";
-  if (date.getTime() >= midnight - DAY_MS) return "Yesterday";
-  if (date.getTime() >= midnight - 7 * DAY_MS) return "Last 7 days";
-  if (date.getTime() >= midnight - 30 * DAY_MS) return "Last 30 days";
+  if (date.getTime() >= midnight) return t("Today");
+  if (date.getTime() >= midnight - DAY_MS) return t("Yesterday");
+  if (date.getTime() >= midnight - 7 * DAY_MS) return t("Last 7 days");
+  if (date.getTime() >= midnight - 30 * DAY_MS) return t("Last 30 days");
   return dateFormat({ month: "long", year: "numeric" }).format(date);
 }
 

@@ -26,6 +26,7 @@ import { Toasts } from "chat/toasts.js";
 import { socketTrouble } from "chat/trouble.js";
 import { Uploads } from "chat/uploads.js";
 import { View } from "chat/view.js";
+import { t } from "chat/words.js";
 
 const NEAR_START_PX = 600; // from here on earlier messages are loaded
 
@@ -215,7 +216,7 @@ draw();
 connection.open();
 if (embed) embed.bind(actions.openNew);
 else page.conversations.load();
-if (Number(config.taken)) page.toasts.show("The conversations from before you signed in are yours now.");
+if (Number(config.taken)) page.toasts.show(t("The conversations from before you signed in are yours now."));
 if (isMouse && !embed) page.composer.focus();
 const seq = Jump.seqOf(location.hash);
 if (seq && conversation.id) page.jump.to(conversation.id, seq);

@@ -2,6 +2,7 @@
 import { el, setAttribute, setText } from "chat/dom.js";
 import { avatar } from "chat/folds.js";
 import { counted } from "chat/format.js";
+import { t } from "chat/words.js";
 
 const MOST_CARDS = 8;
 
@@ -34,7 +35,7 @@ export class Picker {
     this.root = el(
       "fieldset",
       { class: isLong ? "agent-picker long" : "agent-picker", onchange: ({ target }) => this.#changed(target) },
-      el("legend", { class: "hidden" }, "Agent"),
+      el("legend", { class: "hidden" }, t("Agent")),
       ...(isLong ? [this.#search(), this.found] : []),
       list,
     );
@@ -52,8 +53,8 @@ export class Picker {
     const field = el("input", {
       type: "search",
       class: "agent-search",
-      placeholder: `Find one of ${counted(this.agents.length, "agent")}`,
-      "aria-label": "Find an agent",
+      placeholder: t("Find one of {count}", { count: counted(this.agents.length, "{n} agent", "{n} agents") }),
+      "aria-label": t("Find an agent"),
       autocomplete: "off",
       oninput: () => this.#filter(field.value),
       onkeydown: (event) => event.key === "Enter" && this.#take(event),
@@ -66,7 +67,10 @@ export class Picker {
     for (const { root, agents } of this.groups)
       root.hidden = agents.every(({ key }) => this.cards.get(key).root.hidden);
     const count = this.#shown().length;
-    setText(this.found, !search.trim() ? "" : count ? counted(count, "agent") : "No agent is called that.");
+    setText(
+      this.found,
+      !search.trim() ? "" : count ? counted(count, "{n} agent", "{n} agents") : t("No agent is called that."),
+    );
   }
 
   #shown() {

@@ -6,6 +6,7 @@ import { clockTime, duration, money, tokenCount } from "chat/format.js";
 import { Thumbs } from "chat/feedback.js";
 import { PartList } from "chat/parts.js";
 import { Waiting } from "chat/waiting.js";
+import { t } from "chat/words.js";
 
 export class ReplyView {
   constructor() {
@@ -16,11 +17,11 @@ export class ReplyView {
     this.time = el("time", { class: "time" });
     this.body = el("div", { class: "reply-body" });
     this.waiting = new Waiting();
-    this.nothing = el("p", { class: "nothing", hidden: true }, "No answer came.");
-    this.copy = iconButton("Copy answer", "copy", {
+    this.nothing = el("p", { class: "nothing", hidden: true }, t("No answer came."));
+    this.copy = iconButton(t("Copy answer"), "copy", {
       onclick: ({ currentTarget }) => this.context.actions.copy(this.reply.text, currentTarget),
     });
-    this.again = iconButton("Answer again", "again", {
+    this.again = iconButton(t("Answer again"), "again", {
       onclick: () => this.context.actions.regenerate(this.reply.turn.id),
     });
     this.branch = branchSwitch((turn) => this.context.actions.branch(turn));
@@ -77,7 +78,7 @@ export class ReplyView {
   }
 
   #head({ agent, time }, { agents }) {
-    const name = agent || "Assistant";
+    const name = agent || t("Assistant");
     if (this.face.dataset.name !== name) {
       this.face.dataset.name = name;
       this.face.replaceChildren(avatar(name, { image: agents.get(name)?.avatar }));

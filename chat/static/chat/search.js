@@ -1,6 +1,7 @@
 /** The search over all conversations: a dialog that answers as one types, and goes to the message that was found. */
 import { el, icon, setText } from "chat/dom.js";
 import { clockTime, counted } from "chat/format.js";
+import { t } from "chat/words.js";
 
 const PAUSE_MS = 120; // after a key, before the server is asked
 const AGAIN_MS = 250; // while the server reads what it has not read yet
@@ -52,7 +53,7 @@ export class Search {
     try {
       found = await this.page.api.search(query, this.request.signal);
     } catch {
-      if (asked === this.asked) setText(this.note, "The search did not answer. Try again in a moment.");
+      if (asked === this.asked) setText(this.note, t("The search did not answer. Try again in a moment."));
       return;
     }
     if (asked !== this.asked) return;
@@ -63,15 +64,15 @@ export class Search {
   #showRecent() {
     const recent = this.page.store.state.chats.items.slice(0, RECENT);
     setText(this.note, "");
-    this.results.replaceChildren(...this.#group("Recent", recent.map((chat) => this.#chat(chat)))); // prettier-ignore
+    this.results.replaceChildren(...this.#group(t("Recent"), recent.map((chat) => this.#chat(chat)))); // prettier-ignore
   }
 
   #show(query, { hits, titles, complete, has_index: hasIndex }) {
     const count = hits.length + titles.length;
     const focused = document.activeElement?.closest("a")?.getAttribute("href");
     this.results.replaceChildren(
-      ...this.#group("Conversations", titles.map((chat) => this.#chat(chat))), // prettier-ignore
-      ...this.#group("Messages", hits.map((hit) => this.#hit(hit))), // prettier-ignore
+      ...this.#group(t("Conversations"), titles.map((chat) => this.#chat(chat))), // prettier-ignore
+      ...this.#group(t("Messages"), hits.map((hit) => this.#hit(hit))), // prettier-ignore
     );
     if (focused) (this.#links.find((link) => link.getAttribute("href") === focused) ?? this.field).focus();
     setText(this.note, noteOf(query, count, { complete, hasIndex }));
@@ -87,14 +88,14 @@ export class Search {
   }
 
   #hit({ conversation, title, seq, sender, agent, timestamp, passage, current }) {
-    const who = sender === "user" ? "You" : agent || "Assistant";
+    const who = sender === "user" ? t("You") : agent || t("Assistant");
     const text = el(
       "span",
       { class: "found-passage", dir: "auto" },
       el("b", {}, `${who}: `),
       ...passage.map(([piece, isHit]) => (isHit ? el("mark", {}, piece) : piece)),
     );
-    const old = current ? null : el("span", { class: "found-old" }, icon("again"), "Earlier version");
+    const old = current ? null : el("span", { class: "found-old" }, icon("again"), t("Earlier version"));
     const go = () => this.page.jump.to(conversation, seq);
     return this.#link(`${this.page.router.addressOf(conversation)}#r${seq}`, go, title, timestamp, text, old);
   }
@@ -111,7 +112,7 @@ export class Search {
       el(
         "span",
         { class: "found-head" },
-        el("span", { class: "found-title", dir: "auto" }, title || "Untitled"),
+        el("span", { class: "found-title", dir: "auto" }, title || t("Untitled")),
         el("time", { class: "found-time", datetime: time }, clockTime(time)),
       ),
       ...more,
@@ -139,7 +140,7 @@ export class Search {
 }
 
 function noteOf(query, count, { complete, hasIndex }) {
-  const found = count ? counted(count, "result") : `Nothing found for “${query}”.`;
-  if (!hasIndex) return `${found} Only titles are searched: this server's database has no index of words.`;
-  return complete ? found : `${found} Older conversations are still being read…`;
+  const found = count ? counted(count, "{n} result", "{n} results") : t("Nothing found for “{query}”.", { query });
+  if (!hasIndex) return `${found} ${t("Only titles are searched: this server's database has no index of words.")}`;
+  return complete ? found : `${found} ${t("Older conversations are still being read…")}`;
 }

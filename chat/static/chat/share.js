@@ -1,7 +1,8 @@
 /** The dialog that makes links which show a conversation, and takes them back. */
 import { copyText, showCopied } from "chat/copy.js";
 import { button, el, setText } from "chat/dom.js";
-import { clockTime, counted } from "chat/format.js";
+import { clockTime } from "chat/format.js";
+import { t, tn } from "chat/words.js";
 
 const find = (id) => document.getElementById(id);
 
@@ -45,16 +46,18 @@ export class ShareDialog {
       const share = await this.page.api.share(this.chat.id, wanted);
       const item = this.#item(share);
       this.list.prepend(item);
-      setText(this.note, "The link works now. Whoever has it can read the conversation.");
+      setText(this.note, t("The link works now. Whoever has it can read the conversation."));
       item.querySelector("button").focus();
     });
   }
 
   #item(share) {
-    const shows = share.follows ? "Follows the conversation" : `As it was ${clockTime(share.created)}`;
+    const shows = share.follows
+      ? t("Follows the conversation")
+      : t("As it was on {time}", { time: clockTime(share.created) });
     const facts = [shows, share.with_tools && "with tools", `until ${clockTime(share.expires)}`];
-    const views = share.views ? `opened ${counted(share.views, "time")}` : "not opened yet";
-    const field = el("input", { type: "text", readonly: true, dir: "ltr", value: share.url, "aria-label": "Link" });
+    const views = share.views ? tn(share.views, "opened once", "opened {n} times") : t("not opened yet");
+    const field = el("input", { type: "text", readonly: true, dir: "ltr", value: share.url, "aria-label": t("Link") });
     field.addEventListener("focus", () => field.select());
     const copy = async ({ currentTarget }) => {
       if (await copyText(share.url)) showCopied(currentTarget);
@@ -67,8 +70,8 @@ export class ShareDialog {
         "div",
         { class: "share-address" },
         field,
-        button({ class: "quiet", onclick: copy }, "copy", "Copy"),
-        button({ class: "quiet danger", onclick: () => this.#revoke(share, item) }, "", "Revoke"),
+        button({ class: "quiet", onclick: copy }, "copy", t("Copy")),
+        button({ class: "quiet danger", onclick: () => this.#revoke(share, item) }, "", t("Revoke")),
       ),
       el("p", { class: "share-facts" }, [...facts, views].filter(Boolean).join(" · ")),
     );
@@ -79,7 +82,7 @@ export class ShareDialog {
     await this.#try(async () => {
       await this.page.api.revoke(share.id);
       item.remove();
-      setText(this.note, "Revoked: the link shows nothing any more.");
+      setText(this.note, t("Revoked: the link shows nothing any more."));
       find("share-make").focus();
     });
   }
@@ -88,7 +91,7 @@ export class ShareDialog {
     try {
       await work();
     } catch (error) {
-      setText(this.note, error.details || "That did not work. Try again in a moment.");
+      setText(this.note, error.details ? t(error.details) : t("That did not work. Try again in a moment."));
     }
   }
 }

@@ -1,6 +1,7 @@
 /** The list of conversations, in the sidebar or, on a narrow window, in the drawer. */
 import { KeyedList, el, icon, iconButton, setAttribute, setText } from "chat/dom.js";
 import { dateGroup } from "chat/format.js";
+import { t } from "chat/words.js";
 
 const UNDO_MS = 6_000;
 const narrow = matchMedia("(max-width: 760px)");
@@ -27,9 +28,9 @@ export class Sidebar {
     this.moreButton = el(
       "button",
       { class: "quiet more-chats", type: "button", onclick: () => options.more() },
-      "Show older",
+      t("Show older"),
     );
-    this.nothing = el("p", { class: "no-chats" }, "Conversations appear here.");
+    this.nothing = el("p", { class: "no-chats" }, t("Conversations appear here."));
     this.#bind();
   }
 
@@ -110,8 +111,8 @@ export class Sidebar {
     if (chat.id === this.current) this.options.openNew();
     this.update({ chats: this.chats, conversation: { id: this.current, stored: true } });
     next.focus();
-    this.options.toasts.show(`Deleted “${chat.title || "Untitled"}”`, {
-      action: "Undo",
+    this.options.toasts.show(t("Deleted “{title}”", { title: chat.title || t("Untitled") }), {
+      action: t("Undo"),
       onAction: () => this.#undo(chat),
       ms: UNDO_MS,
     });
@@ -158,9 +159,9 @@ class Group {
 }
 
 const BADGES = {
-  running: ["wait", "Working"],
-  stopping: ["wait", "Stopping"],
-  waiting: ["question", "Waits for your answer"],
+  running: ["wait", t("Working")],
+  stopping: ["wait", t("Stopping")],
+  waiting: ["question", t("Waits for your answer")],
 };
 
 class Item {
@@ -173,7 +174,7 @@ class Item {
       this.title,
       this.badge,
     );
-    this.menu = iconButton("Options", "more", {
+    this.menu = iconButton(t("Options"), "more", {
       "aria-haspopup": "true",
       "aria-expanded": "false",
       onclick: () => sidebar.options.menu.open(this.menu, this.chat),
@@ -187,13 +188,13 @@ class Item {
     setAttribute(this.link, "aria-current", isCurrent ? "page" : null);
     if (chat === this.chat && isCurrent === this.isCurrent) return;
     Object.assign(this, { chat, isCurrent });
-    setText(this.title, chat.title || "Untitled");
+    setText(this.title, chat.title || t("Untitled"));
     setAttribute(this.link, "title", chat.title || null);
     setAttribute(this.link, "href", `${this.page}c/${chat.id}/`);
     setAttribute(this.link, "data-id", chat.id);
-    setAttribute(this.menu, "aria-label", `Options for “${chat.title || "Untitled"}”`);
+    setAttribute(this.menu, "aria-label", t("Options for “{title}”", { title: chat.title || t("Untitled") }));
     const isUnread = !isCurrent && chat.read_seq > 0 && chat.newest_seq > chat.read_seq;
-    const badge = BADGES[chat.state] ?? (isUnread ? ["online", "New messages"] : null);
+    const badge = BADGES[chat.state] ?? (isUnread ? ["online", t("New messages")] : null);
     setAttribute(this.root, "data-unread", isUnread);
     this.badge.replaceChildren(...(badge ? [icon(badge[0]), el("span", { class: "hidden" }, badge[1])] : []));
   }

@@ -4,6 +4,7 @@ import { AskCard } from "chat/ask.js";
 import { KeyedList, button, el, icon, newDomId, setAttribute, setText } from "chat/dom.js";
 import { ReplyView } from "chat/replies.js";
 import { UserView } from "chat/user.js";
+import { t } from "chat/words.js";
 
 /**
  * @typedef {object} Context  What every component gets.
@@ -110,7 +111,7 @@ export class PendingView {
       el(
         "article",
         { class: "user", tabindex: "-1", "aria-labelledby": this.titleId },
-        el("h2", { class: "hidden", id: this.titleId }, "Your message, not sent yet"),
+        el("h2", { class: "hidden", id: this.titleId }, t("Your message, not sent yet")),
         this.bubble,
         this.files.root,
         this.note,
@@ -136,14 +137,14 @@ function pendingNote(pending, { link }, actions) {
   const cancel = button(
     { class: "text-button", onclick: () => actions.cancel(pending) },
     "",
-    pending.state === "failed" ? "Put back into the field" : "Cancel",
+    pending.state === "failed" ? t("Put back into the field") : t("Cancel"),
   );
   if (pending.state === "failed") {
-    const retry = button({ class: "text-button", onclick: () => actions.retry(pending) }, "", "Retry");
-    return [icon("alert"), el("span", {}, pending.error.details), retry, cancel];
+    const retry = button({ class: "text-button", onclick: () => actions.retry(pending) }, "", t("Retry"));
+    return [icon("alert"), el("span", {}, t(pending.error.details)), retry, cancel];
   }
-  if (link.phase !== "open") return [icon("clock"), el("span", {}, "Queued until the connection is back"), cancel];
-  return [el("span", { class: "late" }, "Sending…")];
+  if (link.phase !== "open") return [icon("clock"), el("span", {}, t("Queued until the connection is back")), cancel];
+  return [el("span", { class: "late" }, t("Sending…"))];
 }
 
 const SEGMENTS = { user: UserView, reply: ReplyView, answer: UserView, ask: AskCard };

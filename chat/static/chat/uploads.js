@@ -1,6 +1,7 @@
 /** The files that go with the next message: sent to the server one by one as soon as they are chosen. */
 import { ApiError } from "chat/api.js";
 import { bytes, counted } from "chat/format.js";
+import { t } from "chat/words.js";
 
 /**
  * @typedef {object} Upload
@@ -41,7 +42,10 @@ export class Uploads {
   add(files) {
     const chosen = Array.from(files);
     const room = this.limits.maxFiles - this.items.length;
-    this.problem = chosen.length > room ? `A message takes ${counted(this.limits.maxFiles, "file")} at most.` : "";
+    this.problem =
+      chosen.length > room
+        ? t("A message takes {count} at most.", { count: counted(this.limits.maxFiles, "{n} file", "{n} files") })
+        : "";
     for (const file of chosen.slice(0, Math.max(room, 0))) {
       const isLarge = file.size > this.limits.maxBytes;
       this.items.push({
@@ -52,7 +56,7 @@ export class Uploads {
         preview: isImage(file) && !isLarge ? URL.createObjectURL(file) : "",
         state: isLarge ? "failed" : "waiting",
         progress: 0,
-        problem: isLarge ? `Larger than ${bytes(this.limits.maxBytes)}` : "",
+        problem: isLarge ? t("Larger than {size}", { size: bytes(this.limits.maxBytes) }) : "",
       });
     }
     this.changed();
@@ -102,7 +106,8 @@ export class Uploads {
       item.state = "done";
     } catch (error) {
       item.state = "failed";
-      item.problem = error instanceof ApiError && error.details ? error.details : "It could not be sent. Try again.";
+      item.problem =
+        error instanceof ApiError && error.details ? t(error.details) : t("It could not be sent. Try again.");
     }
     this.isSending = false;
     this.changed();

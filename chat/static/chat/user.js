@@ -4,6 +4,7 @@ import { branchSwitch } from "chat/branches.js";
 import { button, el, icon, iconButton, newDomId, setAttribute, setText } from "chat/dom.js";
 import { Cut, isLong } from "chat/folds.js";
 import { clockTime } from "chat/format.js";
+import { t } from "chat/words.js";
 
 export class UserView {
   constructor() {
@@ -13,10 +14,10 @@ export class UserView {
     this.cut = new Cut(this.bubble);
     this.files = new AttachmentList();
     this.note = el("p", { class: "note", hidden: true });
-    this.copy = iconButton("Copy message", "copy", {
+    this.copy = iconButton(t("Copy message"), "copy", {
       onclick: ({ currentTarget }) => this.context.actions.copy(this.message.content, currentTarget),
     });
-    this.pen = iconButton("Edit message", "edit", { onclick: () => this.edit() });
+    this.pen = iconButton(t("Edit message"), "edit", { onclick: () => this.edit() });
     this.branch = branchSwitch((turn) => this.context.actions.branch(turn));
     this.time = el("time", { class: "time" });
     this.row = el("div", { class: "actions" }, this.time, this.copy, this.pen, this.branch.root);
@@ -37,7 +38,7 @@ export class UserView {
     this.message = item.message;
     setAttribute(this.root, "data-seq", item.message.seq);
     const time = clockTime(item.message.timestamp);
-    setText(this.title, time ? `You said, ${time}` : "You said");
+    setText(this.title, time ? t("You said, {time}", { time }) : t("You said"));
     setText(this.bubble, item.message.content);
     this.bubble.hidden = !item.message.content || Boolean(this.editor);
     this.files.update(item.message.attachments);
@@ -47,7 +48,7 @@ export class UserView {
     const isQueued = item.kind === "user" && context.state.status.queued.includes(item.turn.id);
     this.note.hidden = !isQueued;
     if (isQueued && !this.note.childElementCount)
-      this.note.append(icon("clock"), el("span", {}, "Waiting for its turn"));
+      this.note.append(icon("clock"), el("span", {}, t("Waiting for its turn")));
     this.pen.hidden = item.kind === "answer";
     this.shownBranch = item.turn.branch?.isReply ? null : item.turn.branch;
     this.enable(context);
@@ -60,7 +61,7 @@ export class UserView {
 
   edit() {
     if (this.pen.hidden || this.pen.disabled || this.editor) return;
-    const field = el("textarea", { class: "edit-field", dir: "auto", rows: "2", "aria-label": "Edit message" });
+    const field = el("textarea", { class: "edit-field", dir: "auto", rows: "2", "aria-label": t("Edit message") });
     field.value = this.draft ?? this.message.content;
     const close = () => {
       this.editor.remove();
@@ -94,8 +95,8 @@ export class UserView {
     const row = el(
       "div",
       { class: "row end" },
-      button({ class: "quiet", onclick: cancel }, "", "Cancel"),
-      button({ class: "primary", onclick: save }, "", "Send"),
+      button({ class: "quiet", onclick: cancel }, "", t("Cancel")),
+      button({ class: "primary", onclick: save }, "", t("Send")),
     );
     this.editor = el("div", { class: "editor" }, field, row);
     this.bubble.hidden = this.row.hidden = true;

@@ -7,6 +7,7 @@ import { isBusy, questionOf, shownLog } from "chat/state.js";
 import { greetingOf, pathOf } from "chat/transcript.js";
 import { TurnList, shownPending } from "chat/turnlist.js";
 import { Welcome } from "chat/welcome.js";
+import { t } from "chat/words.js";
 
 const find = (id) => document.getElementById(id);
 
@@ -57,6 +58,6 @@ export class View {
   #latest({ follows, unseen }) {
     const button = find("latest");
     button.hidden = follows;
-    setText(button.querySelector("span"), unseen ? counted(unseen, "new answer") : "Latest");
+    setText(button.querySelector("span"), unseen ? counted(unseen, "{n} new answer", "{n} new answers") : t("Latest"));
   }
 }

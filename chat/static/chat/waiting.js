@@ -1,6 +1,7 @@
 /** What stands in an answer's place until something of it is there: dots, and after a while for how long already. */
 import { el, setText } from "chat/dom.js";
 import { duration } from "chat/format.js";
+import { t } from "chat/words.js";
 
 const PATIENCE_MS = 5000; // people do not wonder before
 const TICK_MS = 1000;
@@ -11,8 +12,8 @@ export class Waiting {
 
   constructor() {
     this.seconds = el("span", { class: "dots-seconds", "aria-hidden": "true" }); // read out once a second it would nag
-    this.text = el("p", { class: "dots-long", hidden: true }, "Still waiting for the model", this.seconds);
-    this.dots = el("p", { class: "dots" }, el("i"), el("i"), el("i"), el("span", {}, "Writing…"));
+    this.text = el("p", { class: "dots-long", hidden: true }, t("Still waiting for the model"), this.seconds);
+    this.dots = el("p", { class: "dots" }, el("i"), el("i"), el("i"), el("span", {}, t("Writing…")));
     this.root = el("div", { class: "waiting", hidden: true }, this.dots, this.text);
   }
 

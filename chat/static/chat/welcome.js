@@ -3,6 +3,7 @@ import { button, el, icon } from "chat/dom.js";
 import { avatar } from "chat/folds.js";
 import { Picker } from "chat/picker.js";
 import { FORBIDDEN, NOT_FOUND } from "chat/protocol.js";
+import { t } from "chat/words.js";
 
 const find = (id) => document.getElementById(id);
 
@@ -46,8 +47,8 @@ export class Welcome {
     const key = `${agent?.key} ${canPick}`;
     if (key === this.greets) return;
     this.greets = key;
-    if (!agent) return this.greeting.replaceChildren(el("h2", {}, "What can I do for you?"));
-    const greeting = agent.greeting || "What can I do for you?";
+    if (!agent) return this.greeting.replaceChildren(el("h2", {}, t("What can I do for you?")));
+    const greeting = agent.greeting || t("What can I do for you?");
     const text = agent.greeting ? "" : agent.description;
     this.greeting.replaceChildren(
       avatar(agent.name, { image: agent.avatar, size: "large" }),
@@ -73,9 +74,9 @@ export class Welcome {
 function missing(actions) {
   return [
     icon("question"),
-    el("h2", {}, "This conversation is not here"),
-    el("p", {}, "It was deleted, or it belongs to someone else."),
-    button({ class: "primary", onclick: () => actions.openNew() }, "compose", "New chat"),
+    el("h2", {}, t("This conversation is not here")),
+    el("p", {}, t("It was deleted, or it belongs to someone else.")),
+    button({ class: "primary", onclick: () => actions.openNew() }, "compose", t("New chat")),
   ];
 }
 
@@ -84,7 +85,7 @@ function skeleton() {
   return [
     el(
       "div",
-      { class: "skeleton", role: "img", "aria-label": "Loading the conversation" },
+      { class: "skeleton", role: "img", "aria-label": t("Loading the conversation") },
       line("end"),
       line("long"),
       line("long"),

@@ -2,6 +2,7 @@
 import { button, el, setText } from "chat/dom.js";
 import { jsonText } from "chat/format.js";
 import { asks } from "chat/registries.js";
+import { t } from "chat/words.js";
 
 function approvalForm(request, answer) {
   const shown = jsonText(request.tool_args ?? {});
@@ -11,15 +12,15 @@ function approvalForm(request, answer) {
     dir: "ltr",
     rows: "6",
     spellcheck: "false",
-    "aria-label": "Arguments as JSON",
+    "aria-label": t("Arguments as JSON"),
     hidden: true,
   });
   const reason = el("textarea", {
     class: "ask-reason",
     dir: "auto",
     rows: "2",
-    "aria-label": "Reason",
-    placeholder: "Why not? The agent reads this (optional)",
+    "aria-label": t("Reason"),
+    placeholder: t("Why not? The agent reads this (optional)"),
     hidden: true,
   });
   const problem = el("p", { class: "ask-problem", role: "alert", hidden: true });
@@ -31,26 +32,26 @@ function approvalForm(request, answer) {
     if (editor.hidden) return answer(approval);
     const edited = parseObject(editor.value);
     problem.hidden = edited !== null;
-    setText(problem, "This is not a JSON object. Correct it, or take the change back.");
+    setText(problem, t("This is not a JSON object. Correct it, or take the change back."));
     return edited === null ? editor.focus() : answer({ ...approval, tool_args: edited });
   };
   const toggleEdit = ({ currentTarget }) => {
     editor.hidden = !editor.hidden;
     args.hidden = !editor.hidden;
     problem.hidden = true;
-    setText(currentTarget.querySelector("span"), editor.hidden ? "Edit…" : "Undo the edit");
+    setText(currentTarget.querySelector("span"), editor.hidden ? t("Edit…") : t("Undo the edit"));
     if (editor.hidden) editor.value = shown;
     else editor.focus();
   };
   const reject = () => {
     if (reason.hidden) {
       reason.hidden = false;
-      setText(rejectButton.querySelector("span"), "Reject with this reason");
+      setText(rejectButton.querySelector("span"), t("Reject with this reason"));
       return reason.focus();
     }
-    return answer({ approved: false, content: reason.value.trim() || "Rejected" });
+    return answer({ approved: false, content: reason.value.trim() || t("Rejected") });
   };
-  const rejectButton = button({ class: "quiet", onclick: reject }, "close", "Reject…");
+  const rejectButton = button({ class: "quiet", onclick: reject }, "close", t("Reject…"));
   return el(
     "div",
     {},
@@ -61,11 +62,11 @@ function approvalForm(request, answer) {
     el(
       "div",
       { class: "row" },
-      button({ class: "primary", onclick: approve }, "check", "Approve"),
-      request.tool_args && button({ class: "quiet", onclick: toggleEdit }, "edit", "Edit…"),
+      button({ class: "primary", onclick: approve }, "check", t("Approve")),
+      request.tool_args && button({ class: "quiet", onclick: toggleEdit }, "edit", t("Edit…")),
       rejectButton,
     ),
-    el("label", { class: "check" }, always, "Always allow this tool in this chat"),
+    el("label", { class: "check" }, always, t("Always allow this tool in this chat")),
   );
 }
 
@@ -80,6 +81,6 @@ function parseObject(text) {
 
 asks.register("approval", {
   icon: "shield",
-  title: ({ tool_name: name }) => (name ? ["Approval needed: ", el("code", {}, name)] : ["Approval needed"]),
+  title: ({ tool_name: name }) => (name ? [t("Approval needed:"), " ", el("code", {}, name)] : [t("Approval needed")]),
   form: approvalForm,
 });

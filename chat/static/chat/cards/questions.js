@@ -1,8 +1,9 @@
 /** The forms of questions that are answered in the composer, and of those with choices. */
 import { button, el } from "chat/dom.js";
 import { asks } from "chat/registries.js";
+import { t } from "chat/words.js";
 
-const title = ({ agent }) => [`${agent || "The agent"} asks`];
+const title = ({ agent }) => [t("{name} asks", { name: agent || t("The agent") })];
 
 asks.register("text", {
   icon: "question",
@@ -11,7 +12,7 @@ asks.register("text", {
     el(
       "div",
       { class: "row" },
-      button({ class: "primary", onclick: () => actions.focusField() }, "edit", "Answer below"),
+      button({ class: "primary", onclick: () => actions.focusField() }, "edit", t("Answer below")),
     ),
 });
 

@@ -2,6 +2,7 @@
 import { el, icon } from "chat/dom.js";
 import { bytes } from "chat/format.js";
 import { parts, shown } from "chat/registries.js";
+import { t } from "chat/words.js";
 
 class ShownPart {
   constructor() {
@@ -34,7 +35,12 @@ export function caption({ kind, name, attachment }, ...notes) {
 function download({ name, url }) {
   return el(
     "a",
-    { class: "shown-download", href: `${url}?download=1`, download: name, "aria-label": `Download ${name}` },
+    {
+      class: "shown-download",
+      href: `${url}?download=1`,
+      download: name,
+      "aria-label": t("Download {name}", { name }),
+    },
     icon("download"),
   );
 }

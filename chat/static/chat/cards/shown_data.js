@@ -3,6 +3,7 @@ import { caption } from "chat/cards/shown.js";
 import { el, icon } from "chat/dom.js";
 import { counted, visible } from "chat/format.js";
 import { shown } from "chat/registries.js";
+import { t } from "chat/words.js";
 
 const OPEN_ITEMS = 20; // of a value that is unfolded from the beginning
 const SHOWN_ITEMS = 500; // of one level
@@ -17,7 +18,9 @@ function leaf(value) {
 /** An object or list; what is in it is made when it is first unfolded. */
 function holder(value, label, isOpen) {
   const entries = Object.entries(value);
-  const size = Array.isArray(value) ? counted(entries.length, "item") : counted(entries.length, "field");
+  const size = Array.isArray(value)
+    ? counted(entries.length, "{n} item", "{n} items")
+    : counted(entries.length, "{n} field", "{n} fields");
   const body = el("ul", { class: "json-items" });
   const root = el(
     "details",
@@ -29,7 +32,7 @@ function holder(value, label, isOpen) {
     if (body.childElementCount) return;
     const items = entries.slice(0, SHOWN_ITEMS).map(([name, item]) => el("li", {}, node(item, name)));
     body.append(...items);
-    if (entries.length > SHOWN_ITEMS) body.append(el("li", {}, `${entries.length - SHOWN_ITEMS} more`));
+    if (entries.length > SHOWN_ITEMS) body.append(el("li", {}, t("{n} more", { n: entries.length - SHOWN_ITEMS })));
   };
   root.addEventListener("toggle", fill);
   if (isOpen) fill();

@@ -1,8 +1,9 @@
 /** A table that an agent shows: its first rows, sorted by a press on a column's name. */
 import { caption } from "chat/cards/shown.js";
 import { button, el, setAttribute, setText } from "chat/dom.js";
-import { figure } from "chat/format.js";
+import { counted, figure } from "chat/format.js";
 import { shown } from "chat/registries.js";
+import { t } from "chat/words.js";
 
 const isNumber = (value) => typeof value === "number";
 const isEmpty = (value) => value === null || value === undefined || value === "";
@@ -50,7 +51,12 @@ class Table {
 
 shown.register("table", (part) => {
   const { rows, total, columns, total_columns: totalColumns } = part;
-  const count = rows.length < total ? `${figure(rows.length)} of ${figure(total)} rows` : `${figure(total)} rows`;
-  const width = columns.length < totalColumns && `${figure(columns.length)} of ${figure(totalColumns)} columns`;
+  const count =
+    rows.length < total
+      ? t("{n} of {total} rows", { n: figure(rows.length), total: figure(total) })
+      : counted(total, "{n} row", "{n} rows");
+  const width =
+    columns.length < totalColumns &&
+    t("{n} of {total} columns", { n: figure(columns.length), total: figure(totalColumns) });
   return el("figure", { class: "shown", "data-kind": "table" }, new Table(part).root, caption(part, count, width));
 });

@@ -4,8 +4,9 @@ import { Fold, TOOL_STATES, avatar, stateMark } from "chat/folds.js";
 import { counted, money, tokenCount } from "chat/format.js";
 import { PartList } from "chat/parts.js";
 import { parts } from "chat/registries.js";
+import { t } from "chat/words.js";
 
-const TASK_STATES = { ...TOOL_STATES, running: ["wait", "Working"] };
+const TASK_STATES = { ...TOOL_STATES, running: ["wait", t("Working")] };
 
 class TaskPart {
   constructor() {
@@ -17,7 +18,7 @@ class TaskPart {
     this.fold = new Fold(
       "card task",
       this.mark.root,
-      el("span", { class: "task-title" }, "Asked ", this.name),
+      el("span", { class: "task-title" }, t("Asked"), " ", this.name),
       this.activity,
       this.figures,
     );
@@ -28,7 +29,7 @@ class TaskPart {
   }
 
   update({ task, parts, steps, tokens, isEstimated, cost, activity }, context) {
-    const name = task.name || "sub-agent";
+    const name = task.name || t("sub-agent");
     const isRunning = task.status === "running";
     setText(this.name, name);
     if (this.face.dataset.name !== name) {
@@ -38,7 +39,7 @@ class TaskPart {
     this.mark.update(task.status, TASK_STATES);
     setText(
       this.figures,
-      [counted(steps, "step"), tokens && tokenCount(tokens, isEstimated), cost && money(cost)]
+      [counted(steps, "{n} step", "{n} steps"), tokens && tokenCount(tokens, isEstimated), cost && money(cost)]
         .filter(Boolean)
         .join(" · "),
     );

@@ -4,13 +4,14 @@ import { Cut, Fold, isLong } from "chat/folds.js";
 import { duration } from "chat/format.js";
 import { Blocks } from "chat/html.js";
 import { parts } from "chat/registries.js";
+import { t } from "chat/words.js";
 
 const ENDINGS = {
-  stopped: ["stop", "Stopped"],
-  interrupted: ["alert", "Interrupted: the server ended while this was written"],
-  length: ["alert", "Cut off: the model reached its length limit"],
-  filtered: ["alert", "Cut off: the model's content filter stopped it"],
-  cut: ["alert", "Cut off: the connection to the model broke"],
+  stopped: ["stop", t("Stopped")],
+  interrupted: ["alert", t("Interrupted: the server ended while this was written")],
+  length: ["alert", t("Cut off: the model reached its length limit")],
+  filtered: ["alert", t("Cut off: the model's content filter stopped it")],
+  cut: ["alert", t("Cut off: the connection to the model broke")],
 };
 
 class TextPart {
@@ -51,7 +52,7 @@ class TextPart {
       el(
         "p",
         { class: "ending" },
-        el("a", { href: url }, "This answer is too long for the page. Open all of its text"),
+        el("a", { href: url }, t("This answer is too long for the page. Open all of its text")),
       ),
     );
   }
@@ -69,7 +70,11 @@ class TextPart {
     const isThinking = writing && !content && !blocks.length;
     setText(
       this.thoughtTitle,
-      isThinking ? "Thinking…" : thinkingMs ? `Thought for ${duration(thinkingMs)}` : "Reasoning",
+      isThinking
+        ? t("Thinking…")
+        : thinkingMs
+          ? t("Thought for {time}", { time: duration(thinkingMs) })
+          : t("Reasoning"),
     );
     setAttribute(this.thought.root, "data-live", isThinking);
     setText(this.thoughtText, reasoning);
@@ -90,7 +95,7 @@ class TextPart {
 
 /** An error in the answer's place: what happened, and what can be done. */
 function failureCard(error, { turn }, actions) {
-  const codes = [error.code, error.incident && `incident ${error.incident}`].filter(Boolean).join(" · ");
+  const codes = [error.code, error.incident && t("incident {id}", { id: error.incident })].filter(Boolean).join(" · ");
   return el(
     "div",
     { class: "failure" },
@@ -98,16 +103,16 @@ function failureCard(error, { turn }, actions) {
     el(
       "div",
       { class: "failure-body" },
-      el("p", { dir: "auto" }, error.details || "Something went wrong on the server."),
+      el("p", { dir: "auto" }, error.details ? t(error.details) : t("Something went wrong on the server.")),
       el("p", { class: "failure-code" }, el("bdi", {}, codes)),
       el(
         "div",
         { class: "row" },
-        turn && button({ class: "quiet", onclick: () => actions.regenerate(turn) }, "again", "Retry"),
+        turn && button({ class: "quiet", onclick: () => actions.regenerate(turn) }, "again", t("Retry")),
         button(
           { class: "quiet", onclick: ({ currentTarget }) => actions.copy(`${error.details}\n${codes}`, currentTarget) },
           "copy",
-          "Copy details",
+          t("Copy details"),
         ),
       ),
     ),
@@ -116,7 +121,7 @@ function failureCard(error, { turn }, actions) {
 
 function sourceList(sources) {
   const entry = ({ title, url, name }, at) => {
-    const text = title || name || url || `Source ${at + 1}`;
+    const text = title || name || url || t("Source {n}", { n: at + 1 });
     const isLink = typeof url === "string" && /^https?:\/\//i.test(url);
     const label = [el("b", {}, String(at + 1)), el("bdi", {}, text)];
     return el(
@@ -127,7 +132,7 @@ function sourceList(sources) {
         : el("span", { class: "source" }, ...label),
     );
   };
-  return el("ol", { class: "sources", "aria-label": "Sources" }, ...sources.map(entry));
+  return el("ol", { class: "sources", "aria-label": t("Sources") }, ...sources.map(entry));
 }
 
 parts.register("text", TextPart);

@@ -3,6 +3,7 @@ import { KeyedList, button, el, icon, setText } from "chat/dom.js";
 import { Fold, stateMark } from "chat/folds.js";
 import { counted, duration, jsonText, oneLine } from "chat/format.js";
 import { ANY_TOOL, parts, tools as registry } from "chat/registries.js";
+import { t } from "chat/words.js";
 
 const RESULT_LINES = 20;
 const GROUPED_TOOLS = 4; // so many calls in a row become one fold
@@ -25,8 +26,10 @@ class ToolsPart {
       this.root.append(this.fold.root);
       this.fold.body.append(this.loose);
     }
-    const notes = [running && `${running} running`, failed && `${failed} failed`].filter(Boolean);
-    setText(this.title, [counted(tools.length, "tool call"), ...notes].join(", "));
+    const notes = [running && t("{n} running", { n: running }), failed && t("{n} failed", { n: failed })].filter(
+      Boolean,
+    );
+    setText(this.title, [counted(tools.length, "{n} tool call", "{n} tool calls"), ...notes].join(", "));
     setText(this.time, duration(tools.reduce((sum, tool) => sum + (tool.duration_ms ?? 0), 0)));
     this.fold.suggest(running > 0);
     this.list.update(
@@ -64,41 +67,52 @@ class ToolCard {
 
 function toolDetails(tool, actions) {
   const args = Object.keys(tool.tool_args ?? {}).length
-    ? [labelled("Arguments", longText(jsonText(tool.tool_args)), actions, jsonText(tool.tool_args))]
+    ? [labelled(t("Arguments"), longText(jsonText(tool.tool_args)), actions, jsonText(tool.tool_args))]
     : [];
-  if (tool.status === "running") return args.length ? args : [el("p", { class: "card-note" }, "No arguments.")];
-  const failed = tool.error ? [labelled("Error", longText(tool.error, "error"), actions, tool.error)] : [];
-  const result = tool.result ? [labelled("Result", longText(tool.result), actions, tool.result)] : [];
+  if (tool.status === "running") return args.length ? args : [el("p", { class: "card-note" }, t("No arguments."))];
+  const failed = tool.error ? [labelled(t("Error"), longText(tool.error, "error"), actions, tool.error)] : [];
+  const result = tool.result ? [labelled(t("Result"), longText(tool.result), actions, tool.result)] : [];
   const parts = [...args, ...failed, ...result, ...wholeResult(tool), ...givenToModel(tool)];
-  return parts.length ? parts : [el("p", { class: "card-note" }, "No arguments and no result.")];
+  return parts.length ? parts : [el("p", { class: "card-note" }, t("No arguments and no result."))];
 }
 
 /** Where all of a result is that is shown cut. */
 function wholeResult({ truncated, whole_chars: chars, url }) {
   if (!truncated) return [];
-  if (!chars) return url ? [el("p", { class: "card-note" }, el("a", { href: url }, "Open the whole result"))] : [];
-  const size = counted(chars, "character");
-  if (!url) return [el("p", { class: "card-note" }, `This is the beginning. The rest of ${size} was not kept.`)];
+  if (!chars) return url ? [el("p", { class: "card-note" }, el("a", { href: url }, t("Open the whole result")))] : [];
+  const size = counted(chars, "{n} character", "{n} characters");
+  if (!url)
+    return [el("p", { class: "card-note" }, t("This is the beginning. The rest of {size} was not kept.", { size }))];
   return [
-    el("p", { class: "card-note" }, el("a", { href: `${url}?download=1` }, `Download the whole result (${size})`)),
+    el(
+      "p",
+      { class: "card-note" },
+      el("a", { href: `${url}?download=1` }, t("Download the whole result ({size})", { size })),
+    ),
   ];
 }
 
 /** How much of a long result the model has seen. */
 function givenToModel({ model_chars: chars }) {
   if (chars === undefined || chars === null) return [];
-  return [el("p", { class: "card-note" }, `The model was given the first ${counted(chars, "character")}.`)];
+  return [
+    el(
+      "p",
+      { class: "card-note" },
+      t("The model was given the first {size}.", { size: counted(chars, "{n} character", "{n} characters") }),
+    ),
+  ];
 }
 
 function labelled(label, content, actions, text) {
   const copy = button(
     {
       class: "code-button",
-      "aria-label": `Copy ${label.toLowerCase()}`,
+      "aria-label": t("Copy: {what}", { what: label }),
       onclick: ({ currentTarget }) => actions.copy(text, currentTarget),
     },
     "copy",
-    "Copy",
+    t("Copy"),
   );
   return el("div", { class: "detail" }, el("div", { class: "detail-head" }, el("span", {}, label), copy), content);
 }
@@ -118,7 +132,11 @@ function longText(text, look = "") {
     "div",
     {},
     pre,
-    button({ class: "quiet", onclick: showAll }, "", `Show all ${counted(lines.length, "line")}`),
+    button(
+      { class: "quiet", onclick: showAll },
+      "",
+      t("Show all {size}", { size: counted(lines.length, "{n} line", "{n} lines") }),
+    ),
   );
 }
 

@@ -1,17 +1,18 @@
 /** Above the field: that its text answers the agent's question. */
 import { el, icon } from "chat/dom.js";
 import { fillSlot } from "chat/registries.js";
+import { t } from "chat/words.js";
 
 const isTouch = matchMedia("(pointer: coarse) and (hover: none)");
 
 class Answering {
   constructor() {
-    const text = "Your text answers the question above.";
+    const text = t("Your text answers the question above.");
     this.root = el(
       "div",
       { class: "answering", hidden: true },
       icon("question"),
-      el("span", {}, isTouch.matches ? text : `${text} Esc leaves.`),
+      el("span", {}, isTouch.matches ? text : `${text} ${t("Esc leaves.")}`),
     );
   }
 

@@ -1,6 +1,7 @@
 /** Beside the buttons: the one that attaches files. They may be dropped on the page, too, or pasted. */
 import { el, iconButton, setAttribute } from "chat/dom.js";
 import { fillSlot } from "chat/registries.js";
+import { t } from "chat/words.js";
 
 const LONG_PASTE = 8_000; // characters; a longer text becomes a file
 
@@ -10,8 +11,8 @@ class Attach {
   /** @param {import("chat/composer.js").Composer} composer */
   constructor(composer) {
     this.composer = composer;
-    this.input = el("input", { type: "file", multiple: true, hidden: true, tabindex: "-1", "aria-label": "Files" });
-    this.button = iconButton("Attach files", "clip", {
+    this.input = el("input", { type: "file", multiple: true, hidden: true, tabindex: "-1", "aria-label": t("Files") });
+    this.button = iconButton(t("Attach files"), "clip", {
       class: "icon-button attach",
       onclick: () => this.input.click(),
     });

@@ -2,6 +2,7 @@
 import { el, setAttribute, setText } from "chat/dom.js";
 import { counted, figure } from "chat/format.js";
 import { fillSlot } from "chat/registries.js";
+import { t } from "chat/words.js";
 
 const NEAR = 0.8;
 
@@ -16,7 +17,10 @@ class Length {
     const { length, maxChars } = this.composer;
     const isOver = length > maxChars;
     const count = length > maxChars * NEAR ? `${figure(length)} / ${figure(maxChars)}` : "";
-    setText(this.root, isOver ? `Too long by ${counted(length - maxChars, "character")}` : count);
+    setText(
+      this.root,
+      isOver ? t("Too long by {size}", { size: counted(length - maxChars, "{n} character", "{n} characters") }) : count,
+    );
     setAttribute(this.root, "data-over", isOver);
   }
 }

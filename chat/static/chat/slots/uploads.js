@@ -2,13 +2,14 @@
 import { KeyedList, el, icon, iconButton, setAttribute, setText } from "chat/dom.js";
 import { bytes } from "chat/format.js";
 import { fillSlot } from "chat/registries.js";
+import { t } from "chat/words.js";
 
 class UploadChip {
   constructor({ key, name, preview }, uploads) {
     const face = preview ? el("img", { class: "upload-image", src: preview, alt: "" }) : icon("file");
     this.note = el("span", { class: "upload-note" });
-    this.bar = el("progress", { class: "upload-bar", max: "1", "aria-label": `Sending ${name}` });
-    const remove = iconButton(`Remove ${name}`, "close", { onclick: () => uploads.remove(key) });
+    this.bar = el("progress", { class: "upload-bar", max: "1", "aria-label": t("Sending {name}", { name }) });
+    const remove = iconButton(t("Remove {name}", { name }), "close", { onclick: () => uploads.remove(key) });
     const words = el("span", { class: "upload-words" }, el("bdi", { class: "upload-name" }, name), this.note, this.bar);
     this.root = el("li", { class: "upload" }, face, words, remove);
   }
@@ -27,7 +28,7 @@ class UploadList {
   constructor({ uploads }) {
     this.uploads = uploads;
     this.problem = el("p", { class: "upload-problem", role: "alert", hidden: true });
-    this.list = el("ul", { class: "uploads", "aria-label": "Files of your message", hidden: true });
+    this.list = el("ul", { class: "uploads", "aria-label": t("Files of your message"), hidden: true });
     this.items = new KeyedList(this.list, (item) => new UploadChip(item, uploads));
     this.root = el("div", {}, this.list, this.problem);
   }
