@@ -146,6 +146,7 @@ class AgentSpec:
     limits: Limits = Limits()
     share: bool = True  # people may make links that show its conversations
     feedback: Mapping[str, tuple[str, ...]] | None = None  # the reasons that people may give; None: none is asked for
+    approve: Mapping[str, str] = field(default_factory=dict)  # tools that ask first -> the permission to agree, or ""
 
 
 FEEDBACK_REASONS = {
@@ -165,6 +166,7 @@ AGENT_KEYS: dict[str, type | tuple[type, ...]] = {
     "LIMITS": dict,
     "SHARE": bool,
     "FEEDBACK": (dict, bool),
+    "APPROVE": (list, tuple, dict),
 }
 
 
@@ -184,6 +186,7 @@ def _spec(key: str, entry: Mapping[str, Any]) -> AgentSpec:
         greeting=entry.get("GREETING", ""),
         starters=tuple(entry.get("STARTERS", ())),
         options=entry.get("OPTIONS", {}),
+        approve=_approve(entry.get("APPROVE", ())),
         limits=Limits(**{name.lower(): value for name, value in entry.get("LIMITS", {}).items()}),
         share=entry.get("SHARE", True),
         feedback=_reasons(entry.get("FEEDBACK", True)),
@@ -195,6 +198,12 @@ def _reasons(feedback: Mapping[str, Sequence[str]] | bool) -> dict[str, tuple[st
         return None
     reasons = FEEDBACK_REASONS if feedback is True else feedback
     return {value.lower(): tuple(reasons.get(value, ())) for value in FEEDBACK_REASONS}
+
+
+def _approve(value: Sequence[str] | Mapping[str, str | None]) -> dict[str, str]:
+    """Tool -> permission, of a list of tools too."""
+    pairs = value.items() if isinstance(value, Mapping) else ((name, "") for name in value)
+    return {name: permission or "" for name, permission in pairs}
 
 
 def default_agent() -> AgentSpec:

@@ -29,6 +29,7 @@ from chat.connection.opening import (
     identify,
     identify_embedded,
     is_embedded,
+    locale_of,
     no_ticket,
     open_for,
     options_of,
@@ -137,7 +138,8 @@ class ChatConsumer(LeanConsumer):
             raise Refused(CLOSE_RESTART, Busy("The server is restarting.", retry_ms=2000))
         opening = self.opening = await open_for(self.owner, options, is_compatible=is_compatible)
         self.conversation_id, self.is_html = opening.conversation_id, opening.is_html
-        self._commands = Commands(opening, address=self.address, tell=self._tell)
+        locale = locale_of(self.scope, options)
+        self._commands = Commands(opening, address=self.address, locale=locale, tell=self._tell)
         self._check_room()
         await self._accept()
         self._groups = frozenset({group_of(self.conversation_id)} | (set() if is_compatible else {self.owner.group}))

@@ -76,6 +76,11 @@ class Unauthorized(ChatError):
     sentence = "Please sign in."
 
 
+class Forbidden(ChatError):
+    code = "forbidden"
+    sentence = "You may not do this."
+
+
 class AgentUnavailable(ChatError):
     code = "agent_unavailable"
     sentence = "The agent could not be started. The cause is in the server's log."

@@ -17,7 +17,14 @@ Status = Literal["complete", "stopped", "interrupted", "error", "rejected"]
 FinishReason = Literal["stop", "length", "tool", "filtered", "cut"]
 Basis = Literal["reported", "estimated"]
 PartKind = Literal["text", "image", "audio", "pdf", "file", "table", "json", "diff"]
-QuestionKind = Literal["text", "choice", "approval", "file"]
+QuestionKind = Literal["text", "choice", "approval", "file", "form"]
+
+
+class Stopped(BaseException):
+    """The user has stopped the turn: unwind models, tools and sub-tasks.
+
+    A BaseException, so that no `except Exception` on the way keeps it.
+    """
 
 
 class AgentGone(BaseException):
@@ -101,6 +108,7 @@ class ToolOutcome:
     error: str | None = None
     status: Status = "complete"
     duration_ms: int = 0
+    args: dict[str, Any] | None = None  # those that it ran with, where people have changed them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,8 +153,9 @@ class Question:
     options: tuple[Any, ...] = ()
     schema: dict[str, Any] | None = None
     tool_name: str | None = None
-    tool_args: dict[str, Any] | None = None
+    tool_args: dict[str, Any] | None = None  # of an approval; of a form what it is filled with
     timeout_seconds: float | None = None
+    permission: str | None = None  # that whoever approves must have: "app.codename"
 
 
 @dataclass(frozen=True, kw_only=True)

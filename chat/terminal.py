@@ -203,6 +203,8 @@ class Terminal:
                 return self._choice(question["options"])
             case "approval":
                 return self._approval(question.get("tool_args"))
+            case "form":
+                return self._form(question.get("schema") or {})
         text = self._ask("? ")
         return None if text is None else {"content": text}
 
@@ -215,6 +217,16 @@ class Terminal:
                 option = options[int(text) - 1]
                 return {"choice": option.get("value", option) if isinstance(option, dict) else option}
         return None
+
+    def _form(self, schema: Event) -> Event | None:
+        values: Event = {}
+        for name, field in schema.get("properties", {}).items():
+            default = f" [{field['default']}]" if "default" in field else ""
+            if (text := self._ask(f"{field.get('title', name)}{default}: ")) is None:
+                return None
+            if text.strip():
+                values[name] = text.strip()  # what it is, the agent's own class knows
+        return {"tool_args": values}
 
     def _approval(self, args: Event | None) -> Event | None:
         if args is not None:

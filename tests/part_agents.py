@@ -112,10 +112,7 @@ def reads(context: AgentContext) -> lr.ChatAgent:
         purpose: str = "To ask for a file."
 
         def handle(self) -> str:
-            answer = context.ask("Which poem?", kind="file")
-            if answer is None:
-                return "none"
-            (file,) = context.files_of(answer)
+            (file,) = context.ask.file("Which poem?")
             return f"{file.name}: {file.text}"
 
     agent = lr.ChatAgent(lr.ChatAgentConfig(name="Reads", llm=llm_config(), use_functions_api=True, use_tools=False))

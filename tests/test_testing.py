@@ -62,21 +62,6 @@ def test_each_agent_of_a_team_has_its_own_script(chat_agent):
     assert [(message["agent"], message["depth"]) for message in reply.messages][1] == ("Critic", 1)
 
 
-def test_a_question_is_approved_with_a_change(chat_agent):
-    postman = chat_agent("postman", model=[call("send_letter", to="a@b.c", text="Come!"), say("Sent.")])
-    asked = postman.say("Invite a").asked
-    assert (asked["kind"], asked["tool_args"]["to"]) == ("approval", "a@b.c")
-    reply = postman.approve(text="Come at nine.")
-    assert (reply.asked, reply.text) == (None, "Sent.")
-    assert "a@b.c was sent" in reply.tools[0].result
-
-
-def test_a_question_is_rejected(chat_agent):
-    postman = chat_agent("postman", model=[call("send_letter", to="a@b.c", text="Come!"), say("Well.")])
-    postman.say("Invite a")
-    assert "not sent" in postman.reject("not him").tools[0].result
-
-
 def test_a_turn_is_stopped_in_its_middle(chat_agent):
     assistant = chat_agent("assistant", model=[say("Once upon", hangs=True), say("Yes?")])
     assistant.begin("Tell me a story")

@@ -54,6 +54,19 @@ CHAT_AGENTS = {
         "NAME": "Postman",
         "DESCRIPTION": "Sends letters, once you have approved them.",
         "STARTERS": ["Invite alice@example.org to lunch on Friday."],
+        "APPROVE": ["send_letter"],
+    },
+    "receptionist": {
+        "FACTORY": "chat.demo.agents.receptionist",
+        "NAME": "Receptionist",
+        "DESCRIPTION": "Asks in every way: a choice, a form, an approval, a text.",
+        "STARTERS": ["I should like a room."],
+    },
+    "counter": {
+        "FACTORY": "chat.demo.agents.counter",
+        "NAME": "Counter",
+        "DESCRIPTION": "Keeps a sum that goes back with the conversation.",
+        "STARTERS": ["Add 10.", "Add 5."],
     },
 }
 vars().update(environment.chat_settings(env))  # every CHAT_* setting that the environment sets

@@ -8,7 +8,7 @@ from typing import Any
 
 from chat.actions.accepted import Accepted, by_client_id, owned
 from chat.actions.attach import files_of, hand_over
-from chat.exceptions import BadFrame, Conflict, NotFound
+from chat.exceptions import BadFrame, Conflict, Forbidden, NotFound
 from chat.mends.locks import brief_transaction
 from chat.mends.statements import update
 from chat.models import Conversation, Message
@@ -37,6 +37,8 @@ def accept_answer(
         if conversation.messages.filter(request_id=request_id).exists():
             raise Conflict
         raise NotFound("This question is no longer open.")
+    if answer.get("approved") and not _may_approve(conversation, question.get("permission")):
+        raise Forbidden("You may not approve this: it takes a permission that you do not have.")
     options = question["options"] if question["kind"] == "choice" else []
     if options and "choice" in answer and answer["choice"] not in options:
         raise BadFrame("This is not one of the choices.")
@@ -66,6 +68,25 @@ def store_answer(
     )
     conversation.append(message)
     hand_over(files, conversation, question["turn"])
+    tool = question.get("tool_name")
+    if answer.get("approved") and answer.get("always") and tool and tool not in conversation.allowed:
+        conversation.allowed = [*conversation.allowed, tool]
     conversation.question, conversation.state = None, Conversation.State.RUNNING
-    update(conversation, "question", "state")
+    update(conversation, "question", "state", "allowed")
     return Accepted(conversation=conversation, records=(message,), message=message)
+
+
+def _may_approve(conversation: Conversation, permission: str | None) -> bool:
+    """Whether the conversation's owner has the permission that the tool's approval takes."""
+    if permission is None:
+        return True
+    return conversation.user is not None and conversation.user.has_perm(permission)
+
+
+@brief_transaction()
+def revoke(owner: Owner, id: uuid.UUID, *, tool_name: str) -> Accepted:
+    """Let a tool ask again that was allowed always. Raises: NotFound."""
+    conversation = owned(owner, id)
+    conversation.allowed = [name for name in conversation.allowed if name != tool_name]
+    update(conversation, "allowed")
+    return Accepted(conversation=conversation)

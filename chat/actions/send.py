@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from typing import Any
 
 from django.db import IntegrityError, transaction
 
@@ -31,13 +32,14 @@ def accept_message(
     new_agent: str | None = None,
     attachments: Sequence[str] = (),
     is_temporary: bool = False,
+    locale: dict[str, str] | None = None,
 ) -> Accepted:
     """Store a user's message that starts a turn, or answers an open question of kind "text".
 
-    `new_agent` allows the conversation to be made if it has no row yet; `is_temporary`: not to be kept. The same
+    `new_agent` allows the conversation to be made if it has no row yet, with what is known of it (`_create`). The same
     `client_id` again returns the first message. Raises: NotFound, Conflict, Busy, RateLimited.
     """
-    conversation, greeting = _opened(owner, id, new_agent, is_temporary=is_temporary)
+    conversation, greeting = opened(owner, id, new_agent, temporary=is_temporary, locale=locale or {})
     if client_id and (known := by_client_id.first(id, client_id)):
         if known.content != content or [item["id"] for item in known.attachments] != list(attachments):
             raise Conflict("A message with this id, but another text, was accepted before.")
@@ -53,21 +55,22 @@ def accept_message(
     return Accepted(conversation=conversation, records=(*greeting, message), message=message, turn=message.id)
 
 
-def _opened(
-    owner: Owner, id: uuid.UUID, new_agent: str | None, *, is_temporary: bool
-) -> tuple[Conversation, list[Message]]:
+def opened(owner: Owner, id: uuid.UUID, new_agent: str | None, **fields: Any) -> tuple[Conversation, list[Message]]:
     """Return the owner's conversation, made if need be, and its first records. Raises: NotFound."""
     try:
         return owned(owner, id), []
     except NotFound:
         if new_agent is None:
             raise
-        return _create(owner, id, new_agent, is_temporary=is_temporary)
+        return _create(owner, id, new_agent, **fields)
 
 
-def _create(owner: Owner, id: uuid.UUID, agent_key: str, *, is_temporary: bool) -> tuple[Conversation, list[Message]]:
-    """Make the conversation, with the agent's greeting as a record, unless another page is faster. Raises: NotFound."""
-    conversation = Conversation(id=id, agent_key=agent_key, temporary=is_temporary, **owner.fields)
+def _create(owner: Owner, id: uuid.UUID, agent_key: str, **fields: Any) -> tuple[Conversation, list[Message]]:
+    """Make the conversation, with the agent's greeting as a record, unless another page is faster. Raises: NotFound.
+
+    `fields`: whether it is `temporary`, not to be kept; the `locale` of its page.
+    """
+    conversation = Conversation(id=id, agent_key=agent_key, **owner.fields, **fields)
     try:
         with transaction.atomic():
             insert(conversation)

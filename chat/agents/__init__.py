@@ -4,6 +4,7 @@ The only package, with `demo`, that imports Langroid; this file and `context.py`
 below. Begin with `registry.py`; `langroid/` watches and steers what runs, `provider/` speaks to a model's server.
 """
 
-from chat.agents.context import AgentContext  # the public path
+from chat.agents.context import AgentContext  # the public paths
+from chat.observer import Stopped
 
-__all__ = ["AgentContext"]
+__all__ = ["AgentContext", "Stopped"]

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from chat.observer import Answer, Part, Question, QuestionKind
+from chat.agents.asking import Ask, Asker
+from chat.agents.state import State, shared
+from chat.observer import Answer, Part
 
 if TYPE_CHECKING:
     from langroid.language_models.base import LLMConfig
@@ -17,8 +19,28 @@ if TYPE_CHECKING:
     from chat.files.given import GivenFile
     from chat.models import Message
 
-Asker = Callable[[Question], Answer | None]
+T = TypeVar("T")
 Shower = Callable[[Part], None]
+
+
+@dataclass(kw_only=True)
+class About:
+    """The conversation as an agent sees it."""
+
+    id: str = ""
+    rename: Callable[[str], None] | None = None
+    _title: str = ""
+
+    @property
+    def title(self) -> str:
+        """As the lists of the owner's pages show it. Setting it renames the conversation."""
+        return self._title
+
+    @title.setter
+    def title(self, title: str) -> None:
+        self._title = title
+        if self.rename is not None:
+            self.rename(title)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,11 +49,16 @@ class AgentContext:
 
     conversation_id: str
     user: Any = None  # Django's user; None: an anonymous visitor
+    language: str = ""  # of the page in which the conversation began, one of the project's: "de"
+    time_zone: str = ""  # of its browser: "Europe/Berlin"; empty: unknown
+    conversation: About = field(default_factory=About)
     history: Sequence[Message] = ()  # the transcript so far; given to the agent by itself
     settings: Mapping[str, Any] = field(default_factory=dict)  # the agent's OPTIONS
+    state: State = field(default_factory=State)  # JSON values of yours: stored with each turn, restored with its branch
     resources: dict[str, Any] = field(default_factory=dict)  # yours to fill: lives with the conversation's session here
     agent: str = ""  # the agent's name, as people see it
     asker: Asker | None = None  # `Observer.ask` of the session
+    halts: Callable[[], bool] = bool  # whether the turn is being stopped
     shower: Shower | None = None  # `Observer.show` of the session, at the place of the calling thread
     giver: Callable[[], Sequence[GivenFile]] | None = None  # the session's
 
@@ -47,6 +74,13 @@ class AgentContext:
         """The files that came with the answer to a question."""
         ids = {item["id"] for item in answer.attachments}
         return [file for file in self.files if file.id in ids]
+
+    def shared(self, key: str, make: Callable[[], T], *, close: Callable[[T], object] | None = None) -> T:
+        """What all agents of this process share under a key: made once, by the first that asks for it; others wait.
+
+        `close` is called with it when the process ends. For vector stores, models, connections of MCP.
+        """
+        return shared(key, make, close)
 
     def llm(self, **changes: Any) -> LLMConfig:
         """Return the configuration of this site's model, see `llm_config`.
@@ -76,30 +110,7 @@ class AgentContext:
         if self.shower is not None:
             self.shower(part)
 
-    def ask(
-        self,
-        prompt: str,
-        *,
-        kind: QuestionKind = "text",
-        options: Sequence[Any] = (),
-        tool_name: str | None = None,
-        tool_args: dict[str, Any] | None = None,
-        timeout_seconds: float | None = None,
-    ) -> Answer | None:
-        """Ask the user, from a tool, and block until the answer.
-
-        `options` are those of a choice. With `tool_name` and `tool_args` the page shows what is to be approved.
-        Return None when there is no answer: the user has stopped the turn or gone, or the time is over.
-        """
-        if self.asker is None:
-            return None
-        question = Question(
-            prompt=prompt,
-            agent=self.agent,
-            kind=kind,
-            options=tuple(options),
-            tool_name=tool_name,
-            tool_args=tool_args,
-            timeout_seconds=timeout_seconds,
-        )
-        return self.asker(question)
+    @property
+    def ask(self) -> Ask:
+        """Asks the user, from a tool, and blocks until the answer: `context.ask.text("Which city?")`."""
+        return Ask(agent=self.agent, asker=self.asker, halts=self.halts, files_of=self.files_of)

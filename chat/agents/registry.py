@@ -31,7 +31,8 @@ from langroid import ChatAgent, Task
 from langroid.agent.base import AgentConfig
 
 from chat.agents import embeddings, site_model  # noqa: F401  (their changes of Langroid)
-from chat.agents.context import AgentContext, Asker
+from chat.agents.asking import Asker
+from chat.agents.context import AgentContext
 from chat.agents.langroid import loops, terminal  # noqa: F401  (terminal: its questions)
 from chat.agents.langroid.scope import current
 from chat.agents.mock_model import stand_in, stand_ins

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from chat.actions.accepted import Accepted
-from chat.actions.answer import accept_answer
+from chat.actions.answer import accept_answer, revoke
 from chat.actions.rewrite import branch, clear, edit, regenerate
 from chat.actions.send import accept_message
 from chat.cluster import announce
@@ -26,6 +26,7 @@ from chat.wire.commands import (
     Edit,
     Regenerate,
     Reset,
+    Revoke,
     SendAnswer,
     SendMessage,
     Stop,
@@ -39,13 +40,16 @@ T = TypeVar("T")
 class Commands:
     """The commands of one connection. On the event loop; the database is asked beside it."""
 
-    def __init__(self, opening: Opening, *, address: str | None, tell: Callable[[Event], Awaitable[None]]) -> None:
-        """`tell` sends an event to the page, if it is still there."""
+    def __init__(
+        self, opening: Opening, *, address: str | None, locale: dict[str, str], tell: Callable[[Event], Awaitable[None]]
+    ) -> None:
+        """`locale`: of the page. `tell` sends an event to the page, if it is still there."""
         self._opening = opening
         self._owner = opening.owner
         self._id = opening.conversation_id
         self._may_create = opening.may_create
         self._address = address
+        self._locale = locale
         self._tell = tell
 
     async def obey(self, command: Command) -> None:
@@ -70,6 +74,9 @@ class Commands:
                 await self._rewrite(await self._do(regenerate, owner, id, turn=turn))
             case Branch(turn=turn):
                 await self._rewrite(await self._do(branch, owner, id, turn=turn))
+            case Revoke(tool_name=tool_name):
+                accepted = await self._do(revoke, owner, id, tool_name=tool_name)
+                announce.summary(accepted.conversation, owner)
             case Clear():
                 await self._rewrite(await self._do(clear, owner, id))
 
@@ -95,6 +102,7 @@ class Commands:
             attachments=command.attachments,
             new_agent=self._opening.agent.key if self._may_create else None,
             is_temporary=self._opening.is_temporary,
+            locale=self._locale,
         )
         self._may_create = False
         await self._accepted(accepted)

@@ -7,9 +7,11 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
+from zoneinfo import ZoneInfo
 
 from django.core import signing
-from django.http import parse_cookie
+from django.http import HttpRequest, parse_cookie
+from django.utils import translation
 
 from chat.clock import Now
 from chat.conf import AgentSpec, agents, conf, default_agent
@@ -64,6 +66,7 @@ class Opening:
             seq=conversation.newest_seq if conversation else 0,
             head=text_or_none(conversation.head) if conversation else None,
             title=visible(conversation.title) if conversation else "",
+            allowed=conversation.allowed if conversation else [],
             agent={"key": self.agent.key, "name": self.agent.name},
             resumed=resumed,
             earlier=earlier,
@@ -238,6 +241,19 @@ def _read_ticket(ticket: str, conversation_id: uuid.UUID, owner: Owner) -> tuple
     if (id, owner_id) != (str(conversation_id), owner.id):
         raise Refused(CLOSE_NOT_FOUND, NotFound())
     return _agent_of(key), bool(more)
+
+
+def locale_of(scope: dict[str, Any], options: dict[str, str]) -> dict[str, str]:
+    """The language of the page, and the time zone of its browser where it names one."""
+    request = HttpRequest()
+    request.COOKIES = _cookies_of(scope)
+    accepted = next((value for name, value in scope["headers"] if name == b"accept-language"), b"")
+    request.META["HTTP_ACCEPT_LANGUAGE"] = accepted.decode("latin-1")
+    found = {"language": translation.get_language_from_request(request)}
+    try:
+        return {**found, "time_zone": ZoneInfo(options["tz"]).key}
+    except (KeyError, ValueError, OSError):  # one that this machine does not know is a KeyError
+        return found
 
 
 def _after_of(options: dict[str, str]) -> int | None:

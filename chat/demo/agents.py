@@ -9,9 +9,11 @@ import ast
 import operator
 from collections.abc import Callable
 from datetime import datetime
+from typing import Literal
 
 import langroid as lr
 from langroid.agent.tools.orchestration import SendTool
+from pydantic import BaseModel, Field
 
 from chat.agents import AgentContext
 from chat.conf import conf
@@ -138,33 +140,74 @@ def writing_team(context: AgentContext) -> lr.Task:
 # -- questions to the user ---------------------------------------------------------------------------------------------
 
 
+class SendLetter(lr.ToolMessage):
+    """Asks nobody by itself: `APPROVE` of the agent's entry has its user agree first."""
+
+    request: str = "send_letter"
+    purpose: str = "To send a letter with a <text> <to> an address. The user is asked for approval by itself."
+    to: str
+    text: str
+
+    def handle(self) -> str:
+        return f"The letter to {self.to} was sent."  # a real tool would send it here
+
+
 def postman(context: AgentContext) -> lr.ChatAgent:
-    """An agent with a tool that asks for approval. The tool is made here, so that it knows the session's context."""
-
-    class SendLetter(lr.ToolMessage):
-        request: str = "send_letter"
-        purpose: str = "To send a letter with a <text> <to> an address. The user is asked for approval by itself."
-        to: str
-        text: str
-
-        def handle(self) -> str:
-            answer = context.ask(
-                f"Send this letter to {self.to}?",
-                kind="approval",
-                tool_name="send_letter",
-                tool_args={"to": self.to, "text": self.text},
-            )
-            if answer is None or not answer.approved:
-                return "The letter was not sent: there was no approval."
-            letter = {"to": self.to, "text": self.text} | (answer.tool_args or {})  # people may have edited it
-            sent = context.resources.setdefault("sent", [])  # a real tool would send it here
-            sent.append(letter)
-            return f"The letter to {letter['to']} was sent. Letters in this session: {len(sent)}."
-
+    """An agent whose tool asks for approval: "APPROVE": ["send_letter"] in its entry."""
     config = lr.ChatAgentConfig(
         llm=context.llm(mock=scripts.postman),
         system_message="You send letters. Write what the user wants to say, politely, and use the tool.",
     )
     agent = lr.ChatAgent(config)
     agent.enable_message(SendLetter)
+    return agent
+
+
+class Guest(BaseModel):
+    """What a hotel asks its guests."""
+
+    name: str = Field(min_length=1, title="Your name")
+    nights: int = Field(default=1, ge=1, le=30, title="Nights")
+    breakfast: bool = Field(default=True, title="With breakfast")
+    bed: Literal["single", "double"] = Field(default="double", title="Bed")
+
+
+def receptionist(context: AgentContext) -> lr.ChatAgent:
+    """An agent that asks in every way: a choice, a form, an approval, a text."""
+
+    class CheckIn(lr.ToolMessage):
+        request: str = "check_in"
+        purpose: str = "To check a guest in. The guest is asked for all that is needed."
+
+        def handle(self) -> str:
+            view = context.ask.choice("Which view?", ["sea", "mountains"])
+            guest = context.ask.form(Guest, "Please fill this in.")
+            if guest is None or not context.ask.approval(f"{guest.nights} nights for {guest.name}, at 80 a night?"):
+                return "Nothing was booked."
+            wish = context.ask.text("Any wishes?")
+            context.conversation.title = f"Stay of {guest.name}"
+            return f"Booked: {guest.name}, {guest.nights} nights, {guest.bed} bed, {view} view. Wishes: {wish}"
+
+    agent = lr.ChatAgent(lr.ChatAgentConfig(llm=context.llm(mock=scripts.receptionist)))
+    agent.enable_message(CheckIn)
+    return agent
+
+
+# -- state -------------------------------------------------------------------------------------------------------------
+
+
+def counter(context: AgentContext) -> lr.ChatAgent:
+    """An agent that keeps a number: it is what it was where the branch goes on, whatever became of the agent."""
+
+    class Add(lr.ToolMessage):
+        request: str = "add"
+        purpose: str = "To add a <number> to the sum."
+        number: int
+
+        def handle(self) -> str:
+            context.state["sum"] = context.state.get("sum", 0) + self.number
+            return f"The sum is {context.state['sum']}."
+
+    agent = lr.ChatAgent(lr.ChatAgentConfig(llm=context.llm(mock=scripts.counter)))
+    agent.enable_message(Add)
     return agent

@@ -257,6 +257,19 @@ def postman(messages: Sequence[LLMMessage]) -> Reply | str:
     return call("send_letter", to=address[0], text=text.strip())
 
 
+def receptionist(messages: Sequence[LLMMessage]) -> Reply | str:
+    """Checks the guest in, whatever is said."""
+    return messages[-1].content or "" if _is_after_tool(messages) else call("check_in")
+
+
+def counter(messages: Sequence[LLMMessage]) -> Reply | str:
+    """Adds the number that is said."""
+    if _is_after_tool(messages):
+        return messages[-1].content or ""
+    number = re.search(r"-?\d{1,9}", last_said(messages))
+    return call("add", number=int(number[0])) if number else "Tell me a number to add. For example: **Add 10.**"
+
+
 def _is_after_tool(messages: Sequence[LLMMessage]) -> bool:
     """True when the last message is the result of a tool that this script has called."""
     before = messages[-2] if len(messages) > 1 else None

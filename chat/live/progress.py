@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from dataclasses import dataclass, field
 
@@ -41,6 +42,7 @@ class Progress:
         self.works = agent  # who works, as people see it
         self.queued = queued
         self.question: InputRequest | None = None
+        self.question_ends: float | None = None  # when its time is over (monotonic)
         self.is_stopping = False
         self.is_closing = False
         self.tally = Tally()
@@ -65,6 +67,12 @@ class Progress:
             turn=text_or_none(self.turn),
             queued=[str(turn) for turn in self.queued],
         )
+
+    def open_question(self) -> InputRequest | None:
+        """The question, with the time that is left for it. Inside the lock."""
+        if self.question is None or self.question_ends is None:
+            return self.question
+        return {**self.question, "timeout": round(max(0.0, self.question_ends - time.monotonic()), 3)}
 
     def emit(self, *more: Event) -> None:
         """Tell the pages the state, and what comes with it."""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from chat.live.hold import Hold
 from chat.live.inbox import Inbox, InboxClosed
 from chat.live.progress import Progress
+from chat.mends.sqlite import connected
 from chat.mends.statements import update
 from chat.models import Conversation, Message
 from chat.observer import Answer, Question
@@ -53,6 +54,8 @@ class Questions:
 
     def ask(self, question: Question) -> Answer | None:
         """Ask, and wait for the answer; None: stopped, timed out or hung up."""
+        if question.kind == "approval" and question.tool_name and self._is_allowed(question.tool_name):
+            return Answer(content="Approved", approved=True, always=True)
         with self._asking:
             event = self._pose(question)
             answer = self._wait_for(event["request_id"], question.timeout_seconds)
@@ -60,6 +63,12 @@ class Questions:
             if answer is None and given and not self._halted():
                 return given.as_answer()  # accepted while the time ran out
             return answer
+
+    def _is_allowed(self, tool_name: str) -> bool:
+        """True for a tool that the user lets run in this conversation without being asked."""
+        with connected():
+            row = Conversation.objects.filter(id=self._hold.conversation_id).values_list("allowed", flat=True)
+            return tool_name in row.get()
 
     def _pose(self, question: Question) -> InputRequest:
         self._hold.check()
@@ -71,6 +80,8 @@ class Questions:
         self.asked_at = time.monotonic()
         with progress.lock:
             progress.question, progress.works = event, question.agent
+            seconds = question.timeout_seconds
+            progress.question_ends = None if seconds is None else self.asked_at + seconds
             progress.move(Conversation.State.WAITING)
         progress.emit(event)
         return event
@@ -119,6 +130,8 @@ def _request(question: Question, turn: uuid.UUID | None) -> InputRequest:
         event["schema"] = clean_json(question.schema)
     if question.tool_name is not None:
         event["tool_name"] = visible(clean(question.tool_name))
+    if question.permission is not None:
+        event["permission"] = question.permission
     if question.tool_args is not None:
         event["tool_args"] = clean_json(question.tool_args)
     return event

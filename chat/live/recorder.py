@@ -27,6 +27,7 @@ from chat.files import storage
 from chat.files.names import safe_name
 from chat.files.storage import Stored
 from chat.live.hold import Hold
+from chat.live.memory import Memory
 from chat.live.outbox import Outbox
 from chat.live.progress import Progress
 from chat.live.snapshot import Snapshot
@@ -73,8 +74,9 @@ class Storing:
 class Recorder:
     """The half of the `Observer` that is told what the agent does. In the agent's threads, unless it says otherwise."""
 
-    def __init__(self, hold: Hold, progress: Progress, outbox: Outbox, *, agent: str) -> None:
+    def __init__(self, hold: Hold, progress: Progress, outbox: Outbox, memory: Memory, *, agent: str) -> None:
         """`agent`: the root agent's name."""
+        self._memory = memory
         self._hold = hold
         self._progress = progress
         self._outbox = outbox
@@ -165,6 +167,8 @@ class Recorder:
         row = self._open[tool_call_id]
         row.status, row.duration_ms, row.model_chars = outcome.status, outcome.duration_ms, outcome.model_chars
         row.error = {"details": clean(outcome.error)} if outcome.error else None
+        if outcome.args is not None:
+            row.tool_args = clean_json(outcome.args)
         result = clean(outcome.result)
         row.content = result[: conf.MAX_TOOL_RESULT_CHARS]
         if len(result) == len(row.content):
@@ -262,6 +266,7 @@ class Recorder:
                         turn=row.turn,
                     ).id
                 conversation.append(row)
+                self._memory.store(row.turn)
             self.send(row, *then)
 
     def close_open(self, conversation: Conversation, status: str) -> list[Message]:
@@ -312,7 +317,7 @@ class Recorder:
                     streams=views,
                     calls=[row.call_event() for row in self._open.values() if row.kind == Message.Kind.TOOL],
                     tasks=list(self._tasks.values()),
-                    question=self._progress.question,
+                    question=self._progress.open_question(),
                 )
 
     def checkpoints(self) -> list[tuple[uuid.UUID, str, str]]:

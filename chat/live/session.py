@@ -27,12 +27,13 @@ from typing import Any
 from django.db import connections
 
 from chat.agents.langroid import loops
-from chat.conf import AgentSpec, Limits, agents
+from chat.conf import AgentSpec, agents
 from chat.exceptions import AgentUnavailable, ChatError, new_incident
 from chat.files.given import GivenFile
 from chat.live.claims import Claim
 from chat.live.flusher import pace
 from chat.live.hold import Hold
+from chat.live.memory import Memory
 from chat.live.outbox import Outbox
 from chat.live.progress import Progress
 from chat.live.questions import Questions
@@ -43,6 +44,7 @@ from chat.live.turns import Turns
 from chat.live.writer import Writer, off_loop
 from chat.mends.locks import brief_transaction
 from chat.mends.sqlite import connected
+from chat.mends.statements import update
 from chat.models import Attachment, ChatSession, Conversation, Message
 from chat.observer import (
     AgentGone,
@@ -60,9 +62,11 @@ from chat.observer import (
     UserText,
 )
 from chat.wire.events import InputRequest
+from chat.wire.values import clean
 
 logger = logging.getLogger(__name__)
 
+TITLE_CHARS = 200  # of the conversation's column
 ABANDON_SECONDS = 2.0  # longest wait for an agent that stores a record
 
 
@@ -103,13 +107,16 @@ class AgentSession:
         self._hold = Hold(conversation.id, conversation.fence)
         queued = [turn.id for turn in claimed.queued]
         self._progress = Progress(self.outbox, conversation.owner, agent=name, queued=queued)
-        self._recorder = Recorder(self._hold, self._progress, self.outbox, agent=name)
+        self._title, self._locale = conversation.title, conversation.locale
+        self._memory = Memory(conversation.id)
+        self._recorder = Recorder(self._hold, self._progress, self.outbox, self._memory, agent=name)
         self._questions = Questions(self._hold, self._progress, halted=lambda: self.halted)
         self._turns = Turns(
             self._hold,
             self._progress,
             self._recorder,
             self._questions,
+            self._memory,
             self.outbox,
             self.record,
             agent=name,
@@ -294,16 +301,16 @@ class AgentSession:
 
     def _work(self) -> None:
         try:
-            task, request, limits = self._prepare()
+            spec, task, request = self._prepare()
         except AgentGone:
             raise
         except BaseException as error:
             return self._refuse(error)
         from chat.agents.langroid import turns as callbacks
 
-        callbacks.run(task, self, request, limits=limits)
+        callbacks.run(task, self, request, limits=spec.limits, approve=spec.approve)
 
-    def _prepare(self) -> tuple[Any, Any, Limits]:
+    def _prepare(self) -> tuple[AgentSpec, Any, Any]:
         """Make the agent, with the memory of its conversation. Raises: whatever a factory may raise."""
         from chat.agents.langroid import setup
 
@@ -318,12 +325,12 @@ class AgentSession:
         records = self._turns.history()
         task = factories.build(self.spec, self._context(self.spec, records))
         history.install(task, records)
-        return task, factories.request_of(task), self.spec.limits
+        return self.spec, task, factories.request_of(task)
 
     def _context(self, spec: AgentSpec, records: list[Message]) -> Any:
         from django.contrib.auth import get_user_model
 
-        from chat.agents import AgentContext
+        from chat.agents.context import About, AgentContext
 
         user = None
         if self.user_id is not None:
@@ -335,11 +342,24 @@ class AgentSession:
             history=tuple(records),
             settings=dict(spec.options),
             resources=self.resources,
+            state=self._memory.state,
+            conversation=About(id=str(self.conversation_id), rename=self._rename, _title=self._title),
+            language=self._locale.get("language", ""),
+            time_zone=self._locale.get("time_zone", ""),
             agent=spec.name,
             asker=self.ask,
+            halts=lambda: self.halted,
             shower=self._show_here,
             giver=self.files,
         )
+
+    @off_loop
+    def _rename(self, title: str) -> None:
+        """The agent gives its conversation a title."""
+        with self._hold.transaction() as conversation:
+            conversation.title = clean(title)[:TITLE_CHARS]
+            update(conversation, "title")
+        self._progress.tell_owner(conversation)
 
     def _refuse(self, error: BaseException) -> None:
         """The agent cannot start: every turn that waits ends with the reason."""

@@ -14,6 +14,7 @@ from typing import Any
 from chat.files.given import GivenFile
 from chat.live.hold import Hold
 from chat.live.inbox import Inbox, InboxClosed
+from chat.live.memory import Memory
 from chat.live.outbox import Outbox
 from chat.live.progress import Progress, Tally
 from chat.live.questions import Questions
@@ -36,6 +37,7 @@ class Turns:
         progress: Progress,
         recorder: Recorder,
         questions: Questions,
+        memory: Memory,
         outbox: Outbox,
         record: ChatSession,
         *,
@@ -48,7 +50,7 @@ class Turns:
         `give_way`: end the session, whose agent remembers another transcript.
         """
         self._hold, self._progress, self._recorder, self._questions = hold, progress, recorder, questions
-        self._outbox = outbox
+        self._memory, self._outbox = memory, outbox
         self._record = record
         self._agent = agent
         self._first = first
@@ -94,6 +96,7 @@ class Turns:
         self._remembers = self._first.follows
         if self._first.seq == 1:
             return []  # nothing was said before
+        self._memory.restore(self._remembers)
         with connected():
             records = Conversation(id=self._hold.conversation_id).records_to(self._remembers)
             Attachment.objects.give(records)
@@ -182,6 +185,7 @@ class Turns:
                 is_cut = progress.is_stopping or progress.is_closing
                 if self._recorder.has_open or (is_cut and not tally.is_answered):
                     closed = self._recorder.close_open(conversation, self._status())
+                self._memory.store(turn)
                 Message(id=turn).end()
                 conversation.settle()
                 self._count(tally)

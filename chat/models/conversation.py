@@ -79,6 +79,14 @@ class Conversation(models.Model):
     head = models.UUIDField(null=True, blank=True)  # the turn with which the current transcript ends
     state = models.CharField(max_length=10, choices=State, default=State.IDLE)
     question = models.JSONField(null=True, blank=True)  # the open input_request
+    allowed = models.JSONField(
+        default=list, db_default=[], blank=True
+    )  # tools that ask no more: the user has said "always"
+    suggestions = models.JSONField(default=list, db_default=[], blank=True)  # what the user may say next
+    settings = models.JSONField(default=dict, db_default={}, blank=True)  # values of the agent's SETTINGS
+    locale = models.JSONField(
+        default=dict, db_default={}, blank=True
+    )  # language, time_zone of the page in which it began
     stop_turn = models.UUIDField(null=True, blank=True)  # a stop that waits for the owner
     owner_process = models.ForeignKey(ServerProcess, models.SET_NULL, null=True, blank=True, related_name="owned")
     fence = models.PositiveBigIntegerField(default=0)
@@ -282,6 +290,7 @@ class Conversation(models.Model):
             state=self.state,
             newest_seq=self.newest_seq,
             read_seq=self.read_seq,
+            allowed=self.allowed,
         )
 
 

@@ -53,6 +53,8 @@ class Message(models.Model):
     client_id = models.CharField(max_length=64, null=True, blank=True)
     follows = models.UUIDField(null=True, blank=True)
     regenerated = models.BooleanField(default=False)
+    is_opening = models.BooleanField(default=False, db_default=False)  # a prompt of the site's
+    state = models.JSONField(null=True, blank=True)  # `context.state` at its end, where the turn has changed it
     begun = models.DateTimeField(null=True, blank=True)  # when an agent took the turn
     ended = models.DateTimeField(null=True, blank=True)
     request_id = models.UUIDField(null=True, blank=True)  # of the question that it answers
@@ -161,5 +163,5 @@ class Message(models.Model):
 # What may change when the checkpoint of something in progress becomes a record.
 OUTCOME = (
     *("seq", "status", "content", "reasoning", "finish_reason", "duration_ms", "usage", "error"),
-    *("tool_calls", "sources", "whole_chars", "whole_id", "model_chars"),
+    *("tool_calls", "sources", "whole_chars", "whole_id", "model_chars", "tool_args"),
 )

@@ -101,13 +101,13 @@ class Reply:
 class AgentUnderTest:
     """One conversation with an agent. Each method waits until the agent waits for its user."""
 
-    def __init__(self, loop: Loop, owner: Owner, key: str, script: Script | None) -> None:
+    def __init__(self, loop: Loop, owner: Owner, script: Script | None, **options: str) -> None:
+        """`options`: `agent` and others of the socket's address."""
         self.model = script
         self._do = loop.do
         self._owner = owner
-        self._key = key
         self._turn: str | None = None
-        self._do(self._open(agent=key))
+        self._do(self._open(**options))
         if script is not None:
             from chat.agents import mock_model  # imports Langroid
 
@@ -133,7 +133,11 @@ class AgentUnderTest:
 
     def wait_for(self, text: str) -> None:
         """Wait until the agent has said this, in a message that may not have ended."""
-        self._do(self._until(lambda: text in self._text_so_far))
+        self.wait_until(lambda: text in self._text_so_far)
+
+    def wait_until(self, holds: Callable[[], Any]) -> None:
+        """Wait until this holds, looked at with each event."""
+        self._do(self._until(holds))
 
     def answer(self, content: str = "", **fields: Any) -> Reply:
         """Answer the open question: with a text, or with `choice`, `approved`, `tool_args`, `always`."""
@@ -181,6 +185,11 @@ class AgentUnderTest:
         """End the agent; the next message gets one that is made anew, with the same transcript."""
         self._do(self._command("reset"))
         self._do(self._gone())
+
+    def revoke(self, tool_name: str) -> None:
+        """Let a tool ask again that was always allowed."""
+        self._do(self._command("revoke", tool_name=tool_name))
+        self._do(self._until(lambda: any(each["type"] == "conversation" for each in self._events[self._asked_at :])))
 
     def reload(self) -> None:
         """Load the page again."""
@@ -235,6 +244,7 @@ class AgentUnderTest:
         await self._socket.__aenter__()
         self._reading = asyncio.create_task(self._read())
         await self._until(lambda: any(event["type"] == "status" for event in self._events))
+        await self._until(lambda: self._state != "waiting" or self._question)
         self.id: str = self._events[0]["session_id"]
 
     async def _close(self) -> None:

@@ -63,6 +63,7 @@ def chat_agent(_chat_loop: Any, transactional_db: None, settings: Any) -> Iterat
 
     `model`: steps, one for each time that a model is asked; or the steps of each agent, by its name; or a callable that
     is given the messages. Without it the agent's own models answer. `user`: who talks to it; else a visitor.
+    `options`: others of the socket's address, such as `tz`.
     """
     from chat.cluster.process import this_process
     from chat.owners import Owner
@@ -74,10 +75,10 @@ def chat_agent(_chat_loop: Any, transactional_db: None, settings: Any) -> Iterat
     this_process.is_draining = False
     made: list[AgentUnderTest] = []
 
-    def make(key: str, *, model: Any = None, user: Any = None) -> AgentUnderTest:
+    def make(key: str, *, model: Any = None, user: Any = None, **options: str) -> AgentUnderTest:
         who = {"visitor": secrets.token_hex(32)} if user is None else {"user_id": user.pk, "name": user.get_username()}
         owner = Owner(**who, is_vouched_for=True)
-        made.append(AgentUnderTest(_chat_loop, owner, key, None if model is None else Script(model)))
+        made.append(AgentUnderTest(_chat_loop, owner, None if model is None else Script(model), agent=key, **options))
         return made[-1]
 
     yield make

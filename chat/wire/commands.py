@@ -66,6 +66,11 @@ class Reset:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Revoke:
+    tool_name: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Ack:
     frames: int
 
@@ -80,7 +85,7 @@ class Ping:
     pass
 
 
-Command = SendMessage | SendAnswer | Stop | Regenerate | Edit | Branch | Clear | Reset | Ack | Sync | Ping
+Command = SendMessage | SendAnswer | Stop | Regenerate | Edit | Branch | Clear | Reset | Revoke | Ack | Sync | Ping
 
 
 def decode(text: str | None) -> Frame:
@@ -154,6 +159,8 @@ def _parse_command(frame: Frame, max_chars: int) -> Command:
             return Clear()
         case "reset":
             return Reset()
+        case "revoke":
+            return Revoke(tool_name=_text(frame, "tool_name"))
         case str():
             raise UnknownType("The server does not know this command.")
     raise BadFrame("A command needs its name.")
@@ -196,6 +203,8 @@ def _answer_text(answer: dict[str, Any]) -> str:
     if "choice" in answer:
         choice = answer["choice"]
         return choice if isinstance(choice, str) else json.dumps(choice, ensure_ascii=False)
+    if "approved" not in answer:
+        return "Filled in"
     return "Approved" if answer.get("approved") else "Rejected"
 
 
@@ -228,6 +237,13 @@ def _texts(frame: Frame, name: str) -> tuple[str, ...]:
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
         raise BadFrame(f"{name} is a list of ids.")
     return tuple(values)
+
+
+def _text(frame: Frame, name: str) -> str:
+    value = frame.get(name)
+    if not isinstance(value, str) or not value:
+        raise BadFrame(f"{name} is a text.")
+    return value
 
 
 def _uuid(frame: Frame, name: str) -> UUID:

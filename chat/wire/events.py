@@ -134,6 +134,7 @@ class Connection(TypedDict):
     seq: int
     head: str | None
     title: str
+    allowed: list[str]
     agent: dict[str, str]
     resumed: bool
     earlier: bool
@@ -218,6 +219,7 @@ class InputRequest(TypedDict):
     agent: str
     timeout: float | None
     schema: NotRequired[dict[str, Any]]
+    permission: NotRequired[str]
     tool_name: NotRequired[str]
     tool_args: NotRequired[dict[str, Any]]
 
@@ -231,6 +233,7 @@ class Conversation(TypedDict):
     state: str
     newest_seq: int
     read_seq: int
+    allowed: list[str]
 
 
 class Accepted(TypedDict):

@@ -64,3 +64,10 @@ def without_unseen(text: str) -> str:
 def visible(text: str) -> str:
     """Show what is not seen as `‹U+202E›`: what is agreed to, and a name, is not to look like something else."""
     return _UNSEEN.sub(lambda found: f"‹U+{ord(found[0]):04X}›", text)
+
+
+def problem_of(error: Any) -> str:
+    """The first thing that is wrong with values, as a sentence. `error`: a ValidationError of pydantic's."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"{place}: {first['msg']}" if place else str(first["msg"])

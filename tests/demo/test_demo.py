@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,7 +17,6 @@ from chat.agents.registry import build  # noqa: E402
 from chat.conf import AgentSpec, default_agent  # noqa: E402
 from chat.demo import scripts  # noqa: E402
 from chat.demo.agents import evaluate  # noqa: E402
-from chat.observer import Answer, Question  # noqa: E402
 from tests.recorder import Chat, chatting  # noqa: E402
 
 
@@ -143,35 +142,6 @@ def test_the_writer_asks_the_critic_and_improves():
                 "end",
             ]
     assert "after the critic's advice" in chat.recorder.lines[-1]
-
-
-def letter(answer: Answer | None) -> tuple[str, list[Question], dict[str, Any]]:
-    """Let the postman write; return what it says, what it has asked, and the session's resources."""
-    asked: list[Question] = []
-    resources: dict[str, Any] = {}
-    asker: Callable[[Question], Answer | None] = lambda question: asked.append(question) or answer  # noqa: E731
-    with talking("postman", asker=asker, resources=resources) as chat:
-        return chat.say("Invite alice@example.org to lunch")[-1], asked, resources
-
-
-def test_a_letter_is_sent_after_approval():
-    said, (question,), resources = letter(Answer(content="yes", approved=True))
-    assert (question.kind, question.tool_name, question.agent) == ("approval", "send_letter", "Postman")
-    assert question.tool_args["to"] == "alice@example.org"
-    assert resources["sent"] == [question.tool_args]
-    assert "was sent" in said
-
-
-def test_an_edited_letter_is_sent_as_edited():
-    _, _, resources = letter(Answer(content="yes", approved=True, tool_args={"to": "bob@example.org"}))
-    assert resources["sent"][0]["to"] == "bob@example.org"
-
-
-@pytest.mark.parametrize("answer", [None, Answer(content="no", approved=False)])
-def test_no_letter_is_sent_without_approval(answer):
-    said, _, resources = letter(answer)
-    assert "not sent" in said
-    assert resources == {}
 
 
 def test_a_system_message_from_the_settings_reaches_the_model(settings):

@@ -7,7 +7,11 @@ const address = (target, href = "https://chat.test/c/1/") => {
   globalThis.location = new URL(href);
   return new URL(socketUrl({ path: "/ws/chat/", ...target }));
 };
-const query = (target) => Object.fromEntries(address(target).searchParams);
+const query = (target) => {
+  const { tz, ...others } = Object.fromEntries(address(target).searchParams);
+  assert.equal(tz, Intl.DateTimeFormat().resolvedOptions().timeZone);
+  return others;
+};
 
 test("the socket is on this site, and safe where the page is", () => {
   assert.equal(address({}).origin, "wss://chat.test");

@@ -10,7 +10,7 @@ import asyncio
 import functools
 import threading
 import uuid
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -27,16 +27,12 @@ from chat.agents.langroid.budget import Budget
 from chat.agents.langroid.mends import WATCH
 from chat.agents.provider.answer import Answer
 from chat.mends.mend import Mend
-from chat.observer import AgentGone, Failure, LlmOutcome, Observer, Place, Status, TaskRun, Usage
+from chat.observer import AgentGone, Failure, LlmOutcome, Observer, Place, Status, Stopped, TaskRun, Usage
 
 T = TypeVar("T")
 
 
-class TurnStopped(BaseException):
-    """Unwinds models, tools and sub-tasks up to the root's step.
-
-    A BaseException, so that no `except Exception` on the way keeps it.
-    """
+TurnStopped = Stopped  # unwinds up to the root's step
 
 
 def is_cancellation(error: BaseException) -> bool:
@@ -75,6 +71,7 @@ class ToolCall:
     message_id: str
     native_id: str | None = None
     fault: str | None = None  # why it must not run: it came incomplete
+    is_edited: bool = False  # people have changed its arguments
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     is_run: bool = False
     result: str = ""  # what its model is given of it
@@ -152,6 +149,7 @@ class Run:
     request: Request | None
     task: Task
     budget: Budget
+    approve: Mapping[str, str] = field(default_factory=dict)  # tools that ask first, with the permission to agree
     is_users_turn: bool = True
     has_hung_up: bool = False
     refused: int = 0  # calls of the turn that could not run: of tools that do not exist, with arguments that do not fit

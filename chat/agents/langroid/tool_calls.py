@@ -20,7 +20,7 @@ from langroid.agent.tools.orchestration import AgentDoneTool, DoneTool, FinalRes
 from langroid.mytypes import Entity
 from pydantic import ValidationError
 
-from chat.agents.langroid import loops, mends, shown_results, tool_results
+from chat.agents.langroid import approvals, loops, mends, shown_results, tool_results
 from chat.agents.langroid.history import Call, calls_natively, result_messages, result_text
 from chat.agents.langroid.scope import Scope, ToolCall, TurnStopped, Watch, is_cancellation, override
 from chat.agents.langroid.signals import Signals
@@ -48,6 +48,7 @@ def handle_tool_message(
     if call is None:  # not a model's call: what a tool returned, or a step of Langroid's own
         return _unasked(now, agent, tool, _run(original, now, agent, tool, chat_doc))
     with _tool_run(now, agent, call):
+        tool = approvals.approved(now, agent, tool, call)
         return _told(now, agent, tool, call, _run(original, now, agent, tool, chat_doc))
     return call.result  # the tool has failed
 
@@ -63,6 +64,7 @@ async def handle_tool_message_async(
     if call is None:
         return _unasked(now, agent, tool, await _run_async(original, now, agent, tool, chat_doc))
     with _tool_run(now, agent, call):
+        tool = await approvals.approved_later(now, agent, tool, call)
         return _told(now, agent, tool, call, await _run_async(original, now, agent, tool, chat_doc))
     return call.result
 
@@ -233,6 +235,8 @@ def _tool_run(now: Scope, agent: Agent, call: ToolCall) -> Iterator[None]:
     except TurnStopped:
         status = now.stopped
         raise
+    except approvals.Rejected as rejection:
+        status, error_text = "rejected", f"Rejected: {rejection}"
     except BaseException as error:  # a panic of a library in Rust is one, and what an agent raises by mistake
         if is_cancellation(error):
             status = now.stopped if now.observer.halted else "error"
@@ -272,7 +276,12 @@ def _ended(now: Scope, call: ToolCall, *, status: Status, error: str | None, dur
     task = now.span.task
     signals = Signals(strings=task is not None and task.config.recognize_string_signals, addresses=False)
     outcome = ToolOutcome(
-        result=signals.without(shown), model_chars=call.model_chars, error=error, status=status, duration_ms=duration_ms
+        result=signals.without(shown),
+        model_chars=call.model_chars,
+        error=error,
+        status=status,
+        duration_ms=duration_ms,
+        args=call.args if call.is_edited else None,
     )
     call.whole = None
     call.result = result_text(call.result, error, status)

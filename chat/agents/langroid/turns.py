@@ -37,8 +37,9 @@ from chat.agents.langroid import setup
 setup.import_langroid()
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 from langroid import Task
@@ -69,12 +70,20 @@ REPEATED = "The agent repeated itself, so its turn was ended."
 NO_RESULT = "(The agent ended without an answer.)"
 
 
-def run(task: Task, observer: Observer, request: Request | None = None, *, limits: Limits = NO_LIMITS) -> None:
+def run(
+    task: Task,
+    observer: Observer,
+    request: Request | None = None,
+    *,
+    limits: Limits = NO_LIMITS,
+    approve: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Run the root task until `observer.next_message()` returns None. Blocks; call in the agent's thread.
 
+    `approve`: the tools that ask before they run, with the permission that agreeing takes, or "".
     What the agent leaves in Langroid's registry is removed in every case. Raises: AgentGone, as the observer does.
     """
-    this = Run(observer, request, task, Budget(limits))
+    this = Run(observer, request, task, Budget(limits), approve)
     observer.on_stop(this.abort)
     token = current.set(Scope(this, Span(task.agent, task.name, task)))
     try:

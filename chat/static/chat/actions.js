@@ -73,6 +73,7 @@ export function makeActions(page) {
       store.dispatch({ type: "page/retry", id });
       flush();
     },
+    revoke: (tool) => command("revoke", { tool_name: tool }),
     stop: () => connection.send(commandFrame("stop")),
     giveFeedback: (message, given) =>
       judge(message, given, () => api.giveFeedback(store.state.conversation.id, message, given)),

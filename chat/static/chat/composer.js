@@ -11,6 +11,7 @@ import { t } from "chat/words.js";
  * @property {string} status  what it does
  * @property {object|null} question  the one that the text answers
  * @property {boolean} isTemporary  the conversation is not kept
+ * @property {string[]} allowed  the tools that run here without asking
  * @property {boolean} isClosed  nothing can be sent here
  */
 
@@ -30,7 +31,7 @@ export class Composer {
     this.sendButton = root.querySelector("#send");
     this.stopButton = root.querySelector("#stop");
     this.conversation = "";
-    this.look = { agent: "", status: "idle", question: null, isTemporary: false, isClosed: false };
+    this.look = { agent: "", status: "idle", question: null, isTemporary: false, allowed: [], isClosed: false };
     this.slots = Array.from(root.querySelectorAll("[data-slot]"), (slot) => this.#filled(slot)).flat();
     root.hidden = false;
     root.addEventListener("submit", (event) => {

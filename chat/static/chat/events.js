@@ -109,6 +109,7 @@
  * @property {number} seq  newest record
  * @property {string|null} head  turn that the transcript ends with
  * @property {string} title
+ * @property {string[]} allowed  tools that run without asking
  * @property {object} agent
  * @property {boolean} resumed  else what the page holds is replaced
  * @property {boolean} earlier  older records exist
@@ -206,7 +207,8 @@
  * @property {any[]} options
  * @property {string} agent
  * @property {number|null} timeout  seconds
- * @property {object} [schema]
+ * @property {object} [schema]  of `tool_args`
+ * @property {string} [permission]  that approving takes
  * @property {string} [tool_name]
  * @property {object} [tool_args]
  */
@@ -221,6 +223,7 @@
  * @property {string} state  "deleted": it is gone
  * @property {number} newest_seq
  * @property {number} read_seq
+ * @property {string[]} allowed  tools that run without asking
  */
 
 /**

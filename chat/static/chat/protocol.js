@@ -29,7 +29,8 @@ export function socketUrl({ path, conversation, ticket, agent, temporary, after,
   url.search = String(new URLSearchParams({ v: "1", html: "1" }));
   const fresh = embed?.isFresh && !conversation ? 1 : 0;
   const ofNew = conversation ? {} : { agent, temporary: temporary && 1 };
-  const optional = { conversation, ticket, ...ofNew, after, embed: embed && 1, fresh };
+  const tz = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const optional = { conversation, ticket, ...ofNew, after, embed: embed && 1, fresh, tz };
   for (const [name, value] of Object.entries(optional)) if (value) url.searchParams.set(name, String(value));
   return url.href;
 }

@@ -13,7 +13,8 @@
  * @typedef {object} State
  * @property {{phase: "connecting"|"open"|"waiting"|"closed", retryAt: number, since: number, code: number, unopened?: number}} link
  *   `since`: since when it is not open
- * @property {{id: string, ticket: string, title: string, agent: {key: string, name: string}|null, stored: boolean, temporary: boolean}} conversation
+ * @property {{id: string, ticket: string, title: string, agent: {key: string, name: string}|null, stored: boolean, temporary: boolean, allowed: string[]}} conversation
+ *   `allowed`: the tools that run here without asking
  * @property {{state: "idle"|"running"|"waiting"|"stopping", turn: string|null, queued: string[], agent: string}} status
  * @property {object|null} ask  the open `input_request`
  * @property {Pending[]} pending
@@ -53,7 +54,15 @@ export function initialState({
 } = {}) {
   return {
     link: { phase: "connecting", retryAt: 0, since: now, code: 0 },
-    conversation: { id, ticket, title, agent: null, temporary: newTemporary && !id, stored: Boolean(id) && !ticket },
+    conversation: {
+      id,
+      ticket,
+      title,
+      agent: null,
+      temporary: newTemporary && !id,
+      allowed: [],
+      stored: Boolean(id) && !ticket,
+    },
     newAgent,
     newTemporary,
     limits: {},
@@ -123,6 +132,7 @@ const handlers = {
         ticket: event.ticket ?? "",
         agent: event.agent,
         temporary: Boolean(event.temporary),
+        allowed: event.allowed ?? [],
         stored: !event.ticket,
       },
       limits: event.limits ?? {},
@@ -168,7 +178,7 @@ const handlers = {
       return { ...state, chats: { ...state.chats, items: state.chats.items.filter(({ id }) => id !== event.id) } };
     const next = { ...state, chats: withChat(state.chats, item) };
     return event.id === state.conversation.id
-      ? { ...next, conversation: { ...state.conversation, title: event.title } }
+      ? { ...next, conversation: { ...state.conversation, title: event.title, allowed: event.allowed ?? [] } }
       : next;
   },
 

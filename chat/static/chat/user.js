@@ -3,7 +3,7 @@ import { AttachmentList } from "chat/attachments.js";
 import { branchSwitch } from "chat/branches.js";
 import { button, el, icon, iconButton, newDomId, setAttribute, setText } from "chat/dom.js";
 import { Cut, isLong } from "chat/folds.js";
-import { clockTime } from "chat/format.js";
+import { clockTime, jsonText } from "chat/format.js";
 import { t } from "chat/words.js";
 
 export class UserView {
@@ -39,7 +39,7 @@ export class UserView {
     setAttribute(this.root, "data-seq", item.message.seq);
     const time = clockTime(item.message.timestamp);
     setText(this.title, time ? t("You said, {time}", { time }) : t("You said"));
-    setText(this.bubble, item.message.content);
+    setText(this.bubble, item.kind === "answer" ? answerText(item.message) : item.message.content);
     this.bubble.hidden = !item.message.content || Boolean(this.editor);
     this.files.update(item.message.attachments);
     this.cut.suggest(isLong(item.message.content));
@@ -105,3 +105,14 @@ export class UserView {
     field.setSelectionRange(field.value.length, field.value.length);
   }
 }
+
+const NO_REASON = /^Rejected$/; // the server's word where people gave none
+
+/** What an answer says: with its reason where it says no, with the values that it gives. */
+function answerText({ content, answer = {} }) {
+  const values = Object.entries(answer.tool_args ?? {}).map(([name, value]) => `${name}: ${valueText(value)}`);
+  if (values.length) return [...(answer.approved ? [t("Approved, changed to")] : []), ...values].join("\n");
+  return answer.approved === false && !NO_REASON.test(content) ? t("Rejected: {reason}", { reason: content }) : content;
+}
+
+const valueText = (value) => (typeof value === "string" ? value : jsonText(value));

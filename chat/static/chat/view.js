@@ -50,6 +50,7 @@ export class View {
       status: isOpen ? status.state : "idle",
       question: questionOf(state),
       isTemporary: conversation.temporary,
+      allowed: conversation.allowed,
       isClosed: [NOT_FOUND, FORBIDDEN].includes(link.code),
     });
   }

@@ -2,19 +2,13 @@
 import { button, el, setText } from "chat/dom.js";
 import { jsonText } from "chat/format.js";
 import { asks } from "chat/registries.js";
+import { schemaForm } from "chat/schema.js";
 import { t } from "chat/words.js";
 
 function approvalForm(request, answer) {
   const shown = jsonText(request.tool_args ?? {});
   const args = el("pre", { class: "plain", dir: "ltr", tabindex: "0" }, shown);
-  const editor = el("textarea", {
-    class: "ask-editor",
-    dir: "ltr",
-    rows: "6",
-    spellcheck: "false",
-    "aria-label": t("Arguments as JSON"),
-    hidden: true,
-  });
+  const place = el("div", { hidden: true });
   const reason = el("textarea", {
     class: "ask-reason",
     dir: "auto",
@@ -23,25 +17,22 @@ function approvalForm(request, answer) {
     placeholder: t("Why not? The agent reads this (optional)"),
     hidden: true,
   });
-  const problem = el("p", { class: "ask-problem", role: "alert", hidden: true });
   const always = el("input", { type: "checkbox" });
-  editor.value = shown;
+  let editor = null; // of the arguments, while they are edited
 
   const approve = () => {
     const approval = { approved: true, ...(always.checked && { always: true }) };
-    if (editor.hidden) return answer(approval);
-    const edited = parseObject(editor.value);
-    problem.hidden = edited !== null;
-    setText(problem, t("This is not a JSON object. Correct it, or take the change back."));
-    return edited === null ? editor.focus() : answer({ ...approval, tool_args: edited });
+    if (!editor) return answer(approval);
+    const edited = editor.read();
+    return edited && answer({ ...approval, tool_args: edited });
   };
   const toggleEdit = ({ currentTarget }) => {
-    editor.hidden = !editor.hidden;
-    args.hidden = !editor.hidden;
-    problem.hidden = true;
-    setText(currentTarget.querySelector("span"), editor.hidden ? t("Edit…") : t("Undo the edit"));
-    if (editor.hidden) editor.value = shown;
-    else editor.focus();
+    editor = editor ? null : request.schema ? schemaForm(request.schema, request.tool_args) : jsonForm(shown);
+    place.replaceChildren(...(editor ? [editor.root] : []));
+    place.hidden = !editor;
+    args.hidden = Boolean(editor);
+    setText(currentTarget.querySelector("span"), editor ? t("Undo the edit") : t("Edit…"));
+    place.querySelector("input, textarea, select")?.focus();
   };
   const reject = () => {
     if (reason.hidden) {
@@ -49,15 +40,14 @@ function approvalForm(request, answer) {
       setText(rejectButton.querySelector("span"), t("Reject with this reason"));
       return reason.focus();
     }
-    return answer({ approved: false, content: reason.value.trim() || t("Rejected") });
+    return answer({ approved: false, content: reason.value.trim() });
   };
   const rejectButton = button({ class: "quiet", onclick: reject }, "close", t("Reject…"));
   return el(
     "div",
     {},
     request.tool_args && args,
-    editor,
-    problem,
+    place,
     reason,
     el(
       "div",
@@ -66,8 +56,31 @@ function approvalForm(request, answer) {
       request.tool_args && button({ class: "quiet", onclick: toggleEdit }, "edit", t("Edit…")),
       rejectButton,
     ),
-    el("label", { class: "check" }, always, t("Always allow this tool in this chat")),
+    request.tool_name && el("label", { class: "check" }, always, t("Always allow this tool in this chat")),
   );
+}
+
+/** The arguments as JSON, where no schema says what they are. @returns {import("chat/schema.js").SchemaForm} */
+function jsonForm(shown) {
+  const field = el("textarea", {
+    class: "ask-editor",
+    dir: "ltr",
+    rows: "6",
+    spellcheck: "false",
+    "aria-label": t("Arguments as JSON"),
+  });
+  const problem = el("p", { class: "ask-problem", role: "alert", hidden: true });
+  field.value = shown;
+  return {
+    root: el("div", {}, field, problem),
+    read() {
+      const edited = parseObject(field.value);
+      problem.hidden = edited !== null;
+      setText(problem, t("This is not a JSON object. Correct it, or take the change back."));
+      if (edited === null) field.focus();
+      return edited;
+    },
+  };
 }
 
 function parseObject(text) {
