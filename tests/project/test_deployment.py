@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import http.client
 import http.cookiejar
+import inspect
 import os
 import re
 import shlex
@@ -27,6 +29,7 @@ from urllib.parse import urlencode
 import psycopg
 import pytest
 import redis
+import uvicorn
 import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -184,6 +187,21 @@ def site(stub, tmp_path_factory) -> Iterator[Site]:
             programs.end(site.proxy)
 
 
+@pytest.fixture(scope="module")
+def filled(site) -> str:
+    """The cookies of a visitor with many conversations, as a header."""
+    cookies = site.visitor()
+    asyncio.run(_fill(site, cookies))
+    return "; ".join(f"{name}={value}" for name, value in cookies.items())
+
+
+async def _fill(site, cookies: dict[str, str]) -> None:
+    for number in range(6):
+        async with Client(site.ws_url, cookies=cookies) as page:
+            await page.say(f"conversation {number} with a title of some length")
+            await page.idle()
+
+
 # -- pages ------------------------------------------------------------------------------------------------------------
 
 
@@ -200,6 +218,40 @@ def test_the_page_and_its_files_come_through_the_proxy(site):
     assert page.headers["Strict-Transport-Security"]
     assert all("secure" in cookie.lower() for cookie in page.headers.get_all("Set-Cookie"))
     assert not site.served(200, "/static/") - {"-"}  # from the disk
+
+
+@pytest.mark.parametrize("path", ["/", "/api/conversations?limit=100"])
+@pytest.mark.parametrize("site_of_asker, encoding", [("same-origin", "gzip"), ("none", "gzip"), ("cross-site", None)])
+def test_html_and_json_are_compressed_for_this_site_s_own_pages(site, filled, path, site_of_asker, encoding):
+    headers = {"Accept-Encoding": "gzip", "Sec-Fetch-Site": site_of_asker, "Cookie": filled}
+    answer = site.open(path, headers=headers)
+    body = answer.read()
+    assert answer.headers["Content-Encoding"] == encoding
+    assert encoding is None or "Accept-Encoding" in answer.headers.get_all("Vary")
+    assert len(gzip.decompress(body) if encoding else body) > 1000
+
+
+def test_the_token_that_is_worth_guessing_is_another_one_in_each_answer(site, filled):
+    pages = [site.open("/", headers={"Cookie": filled}).read().decode() for _ in range(2)]
+    assert len({re.search(r'data-csrf="(\w+)"', page)[1] for page in pages}) == 2
+
+
+def test_http_2_is_spoken(site):
+    tls = ssl.create_default_context(cafile=str(site.folder / "fullchain.pem"))
+    tls.set_alpn_protocols(["h2", "http/1.1"])
+    with (
+        socket.create_connection(("localhost", site.https_port), timeout=5) as plain,
+        tls.wrap_socket(plain, server_hostname="localhost") as secure,
+    ):
+        assert secure.selected_alpn_protocol() == "h2"
+
+
+def test_the_proxy_is_more_patient_than_the_ping_is_slow():
+    recipe = (DEPLOY / "nginx.conf.template").read_text()
+    options = inspect.signature(uvicorn.Config).parameters  # the unit changes none of the two
+    assert not {"--ws-ping-interval", "--ws-ping-timeout"} & set(command_of_unit())
+    silence = options["ws_ping_interval"].default + options["ws_ping_timeout"].default
+    assert float(re.search(r"proxy_read_timeout (\d+)s", recipe)[1]) > silence
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
