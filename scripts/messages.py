@@ -17,6 +17,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ TEXT = r'("(?:[^"\\\\]|\\\\.)*")'
 IN_MODULE = re.compile(rf"\bt\(\s*{TEXT}|\b(?:tn|counted)\((?:[^\"()]|\([^()]*\))*?,\s*{TEXT},\s*{TEXT}")
 SENTENCE = re.compile(r"[A-Z].{8,}\.", re.S)
 OF_THE_TOOL = re.compile(rb'^"(?:POT-Creation-Date|PO-Revision-Date|Generated-By|Last-Translator)[^\n]*\n', re.M)
+ANY_DAY = datetime(2000, 1, 1, tzinfo=UTC)  # Babel writes the present minute: no check would pass in the next
 STRING = re.compile(rf"{TEXT}|`([^`]*)`")
 CODE = re.compile(r"^\s*(?:\*|/\*|//|import |export .* from|name: )|new (?:Error|Registry)\(|Selector|ById|import\(")
 READABLE = re.compile(r"[A-Z][a-z]+ [a-z]|[a-z]{2,} [a-z]{2,}[^a-z-]*[.?!…]|^[A-Z][a-z]{2,}…?$")  # as people write
@@ -143,7 +145,9 @@ def updated(path: Path, found: Found) -> tuple[bytes, bytes, list[Message]]:
         po.getvalue(),
         flags=re.M,
     )
-    write_mo(mo, read_po(io.BytesIO(text), locale=path.parents[1].name))
+    compiled = read_po(io.BytesIO(text), locale=path.parents[1].name)
+    compiled.creation_date = ANY_DAY
+    write_mo(mo, compiled)
     missing = [message.id for message in catalog if message.id and not _is_translated(message.string)]
     return text, mo.getvalue(), missing
 
