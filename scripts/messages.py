@@ -173,7 +173,9 @@ def main() -> int:
                 files = {path: text, path.with_suffix(".mo"): compiled}
                 changed = [name for name, content in files.items() if not name.exists() or name.read_bytes() != content]
                 is_current = is_current and not changed and not missing
-                if "--check" not in sys.argv:
+                if changed and "--check" in sys.argv:
+                    print(f"{_name(path)} is not up to date: run scripts/messages.py")
+                else:
                     for name in changed:
                         name.write_bytes(files[name])
     return int(not is_current) if "--check" in sys.argv else 0

@@ -1,8 +1,7 @@
 /** What an agent shows beside its words: pictures, sound, files. Tables, JSON and diffs have files of their own. */
+import { caption } from "chat/captions.js";
 import { el, icon } from "chat/dom.js";
-import { bytes } from "chat/format.js";
 import { parts, shown } from "chat/registries.js";
-import { t } from "chat/words.js";
 
 class ShownPart {
   constructor() {
@@ -16,33 +15,6 @@ class ShownPart {
     if (isSame) return; // a record that comes again must not fold up what was unfolded
     this.root.replaceChildren(...message.parts.map((part) => shown.of(part.kind)(part)));
   }
-}
-
-/** The line below what is shown: its name, what there is to say of it, and where all of it is. */
-export function caption({ kind, name, attachment }, ...notes) {
-  const size = attachment && bytes(attachment.size);
-  const title = el("bdi", { class: "shown-name" }, name || attachment?.name || "");
-  const said = [...notes, size].filter(Boolean).join(" · ");
-  return el(
-    "figcaption",
-    { class: "shown-caption" },
-    kind === "pdf" ? el("a", { href: attachment.url, target: "_blank", rel: "noopener" }, title) : title,
-    said && el("span", { class: "card-figures" }, said),
-    attachment && download(attachment),
-  );
-}
-
-function download({ name, url }) {
-  return el(
-    "a",
-    {
-      class: "shown-download",
-      href: `${url}?download=1`,
-      download: name,
-      "aria-label": t("Download {name}", { name }),
-    },
-    icon("download"),
-  );
 }
 
 const figure = (part, ...children) => el("figure", { class: "shown", "data-kind": part.kind }, ...children);

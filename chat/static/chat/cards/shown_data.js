@@ -1,5 +1,5 @@
 /** Values of JSON that an agent shows, to be unfolded, and diffs. */
-import { caption } from "chat/cards/shown.js";
+import { caption } from "chat/captions.js";
 import { el, icon } from "chat/dom.js";
 import { counted, visible } from "chat/format.js";
 import { shown } from "chat/registries.js";

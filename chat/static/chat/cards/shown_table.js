@@ -1,5 +1,5 @@
 /** A table that an agent shows: its first rows, sorted by a press on a column's name. */
-import { caption } from "chat/cards/shown.js";
+import { caption } from "chat/captions.js";
 import { button, el, setAttribute, setText } from "chat/dom.js";
 import { counted, figure } from "chat/format.js";
 import { shown } from "chat/registries.js";

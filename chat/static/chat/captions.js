@@ -1,0 +1,31 @@
+/** The line below what an agent shows. */
+import { el, icon } from "chat/dom.js";
+import { bytes } from "chat/format.js";
+import { t } from "chat/words.js";
+
+/** The line below what is shown: its name, what there is to say of it, and where all of it is. */
+export function caption({ kind, name, attachment }, ...notes) {
+  const size = attachment && bytes(attachment.size);
+  const title = el("bdi", { class: "shown-name" }, name || attachment?.name || "");
+  const said = [...notes, size].filter(Boolean).join(" · ");
+  return el(
+    "figcaption",
+    { class: "shown-caption" },
+    kind === "pdf" ? el("a", { href: attachment.url, target: "_blank", rel: "noopener" }, title) : title,
+    said && el("span", { class: "card-figures" }, said),
+    attachment && download(attachment),
+  );
+}
+
+function download({ name, url }) {
+  return el(
+    "a",
+    {
+      class: "shown-download",
+      href: `${url}?download=1`,
+      download: name,
+      "aria-label": t("Download {name}", { name }),
+    },
+    icon("download"),
+  );
+}
