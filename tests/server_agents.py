@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 import time
 import uuid
@@ -46,6 +47,21 @@ class Sleep(lr.ToolMessage):
         return "slept"
 
 
+class Backtrack(lr.ToolMessage):
+    request: str = "backtrack"
+    purpose: str = "To match in C for some <seconds>, with the interpreter's lock kept."
+    seconds: float = 3
+
+    def handle(self) -> str:
+        letters, took = 16, 0.0
+        while took < self.seconds / 2:  # each letter more doubles it
+            letters += 1
+            started = time.monotonic()
+            re.match(r"(a+)+$", "a" * letters + "b")
+            took = time.monotonic() - started
+        return f"matched {letters} letters"
+
+
 class Delegate(lr.ToolMessage):
     request: str = "delegate"
     purpose: str = "To have a <job> done by a helper."
@@ -78,7 +94,7 @@ def tools(context: AgentContext) -> lr.ChatAgent:
 
     config = lr.ChatAgentConfig(name="Tools", llm=llm_config(), use_functions_api=True, use_tools=False)
     agent = lr.ChatAgent(config)
-    agent.enable_message([Square, Fail, Sleep, Delegate, AskUser])
+    agent.enable_message([Square, Fail, Sleep, Backtrack, Delegate, AskUser])
     return agent
 
 

@@ -24,6 +24,7 @@ from chat.cluster.lease import Lease, live_owner, register
 from chat.cluster.relay import Relay
 from chat.cluster.repair import Repair
 from chat.cluster.shutdown import drain_before_exit
+from chat.cluster.watchdog import Watchdog
 from chat.conf import conf
 from chat.exceptions import Busy, ChatError, Unauthorized
 from chat.live.claims import Claim, claim, close_orphan, stop_waiting
@@ -63,6 +64,7 @@ class Process:
         self._starting: asyncio.Lock | None = None
         self._relay = Relay(heard=self._heard, spawn=self.spawn)
         self._lease = Lease(self)
+        self._watchdog = Watchdog(self)
         self._repair = Repair(self)
         self._work: set[asyncio.Task[None]] = set()
 
@@ -79,6 +81,7 @@ class Process:
             if self.record is None:
                 self.record = await in_thread(register)
                 self._lease.start()
+                self._watchdog.start()
                 self._repair.start()
                 self._relay.listen(self.record.id)
                 drain_before_exit(loop, self.drain)
@@ -108,6 +111,7 @@ class Process:
         while self.sessions and time.monotonic() < limit:
             await asyncio.sleep(0.01)
         self._lease.end()
+        self._watchdog.end()
         self._repair.end()
         self._relay.end()
         if self.record:

@@ -134,6 +134,10 @@ class AgentSession:
         return self._hold.conversation_id
 
     @property
+    def thread_name(self) -> str:
+        return f"agent-{self.conversation_id.hex[:8]}"
+
+    @property
     def fence(self) -> int:
         return self._hold.fence
 
@@ -145,7 +149,7 @@ class AgentSession:
     def start(self) -> None:
         """Start the agent's thread."""
         logger.info("conversation %s: agent %s starts", self.conversation_id, self.record.agent_key)
-        start_thread(self._run, name=f"agent-{self.conversation_id.hex[:8]}")
+        start_thread(self._run, name=self.thread_name)
         self._progress.emit()  # making an agent may take seconds
 
     @property
