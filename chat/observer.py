@@ -125,6 +125,17 @@ class Part:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StepReport:
+    """How far something has come."""
+
+    label: str
+    fraction: float | None = None  # from 0 to 1; None: nobody knows
+    done: float | None = None
+    total: float | None = None
+    is_over: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class TaskRun:
     """A sub-agent's task that starts to run (never the root task)."""
 
@@ -210,6 +221,9 @@ class Observer(Protocol):
 
     def show(self, part: Part, place: Place) -> None:
         """Show something in its place, beside what is said. Raises: TooLarge, LimitReached, of its file."""
+
+    def progress(self, report: StepReport, tool_call_id: str | None) -> None:
+        """Tell how far a tool's run, or the turn, has come. Nothing of it is kept."""
 
     def task_started(self, task: TaskRun) -> None: ...
 

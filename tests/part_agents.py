@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -117,4 +118,32 @@ def reads(context: AgentContext) -> lr.ChatAgent:
 
     agent = lr.ChatAgent(lr.ChatAgentConfig(name="Reads", llm=llm_config(), use_functions_api=True, use_tools=False))
     agent.enable_message([Read, AskFile])
+    return agent
+
+
+def steps(context: AgentContext) -> lr.ChatAgent:
+    """Tells how far it is: while it is made, and in its tool."""
+    if context.settings.get("SLOW"):
+        with context.step("Reading 4 files") as step:
+            for done in range(1, 5):
+                step(done, 4)
+                time.sleep(0.6)
+
+    class Ingest(lr.ToolMessage):
+        request: str = "ingest"
+        purpose: str = "To ingest <many> documents, with a pause of <seconds> after each."
+        many: int = 4
+        seconds: float = 0
+
+        def handle(self) -> str:
+            for at in range(self.many):
+                context.progress("Ingesting", at / self.many)
+                time.sleep(self.seconds)
+            context.progress("Ingesting", 1.0)
+            if self.seconds:
+                time.sleep(2)
+            return "done"
+
+    agent = lr.ChatAgent(lr.ChatAgentConfig(name="Steps", llm=llm_config(), use_functions_api=True, use_tools=False))
+    agent.enable_message([Ingest])
     return agent

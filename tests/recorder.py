@@ -32,6 +32,7 @@ from chat.observer import (
     Part,
     Place,
     Question,
+    StepReport,
     TaskRun,
     ToolOutcome,
     ToolRun,
@@ -128,6 +129,9 @@ class Recorder:
 
     def show(self, part: Part, place: Place) -> None:
         self.lines.append(f"show {part.kind} {part.name}")
+
+    def progress(self, report: StepReport, tool_call_id: str | None) -> None:
+        self.lines.append(f"progress {report.label} {report.fraction}")
 
     def task_started(self, task: TaskRun) -> None:
         under = f" under {self.name(task.parent_id, '?')}" if task.parent_id else ""

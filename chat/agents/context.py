@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from chat.agents.asking import Ask, Asker
 from chat.agents.state import State, shared
-from chat.observer import Answer, Part
+from chat.agents.steps import Step, part_of
+from chat.observer import Answer, Part, StepReport
 
 if TYPE_CHECKING:
     from langroid.language_models.base import LLMConfig
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Shower = Callable[[Part], None]
+Reporter = Callable[[StepReport], None]
 
 
 @dataclass(kw_only=True)
@@ -60,6 +62,7 @@ class AgentContext:
     asker: Asker | None = None  # `Observer.ask` of the session
     halts: Callable[[], bool] = bool  # whether the turn is being stopped
     shower: Shower | None = None  # `Observer.show` of the session, at the place of the calling thread
+    reporter: Reporter | None = None  # `Observer.progress` of the session, at the place of the calling thread
     giver: Callable[[], Sequence[GivenFile]] | None = None  # the session's
 
     @property
@@ -109,6 +112,23 @@ class AgentContext:
         part = part_of(thing, name=name, alt=alt)
         if self.shower is not None:
             self.shower(part)
+
+    def progress(self, label: str, fraction: float | None = None) -> None:
+        """Show how far a tool, or the factory, has come, from 0 to 1; without a number that it works.
+
+        A bar on the tool's card, else in the answer's place, until the tool or the turn is over. Call it as often as
+        you like, from any thread: pages are told four times a second.
+        """
+        if self.reporter is not None:
+            self.reporter(StepReport(label=label, fraction=part_of(fraction)))
+
+    def step(self, label: str) -> Step:
+        """The same for a piece of work, which takes the bar away at its end.
+
+        with context.step("Reading 12 files") as step:
+            step(3, 12)
+        """
+        return Step(label, self.reporter)
 
     @property
     def ask(self) -> Ask:

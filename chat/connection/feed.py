@@ -277,7 +277,7 @@ class Feed:
     async def _send_open(self, snapshot: Snapshot) -> bool:
         """Send what runs; False when the window closed on the way."""
         await self._send_status(snapshot)
-        for event in (*snapshot.tasks, *snapshot.calls):
+        for event in (*snapshot.tasks, *snapshot.calls, *snapshot.steps):
             if not self.is_open:
                 return False
             await self._send_once(event)

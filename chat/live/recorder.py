@@ -31,16 +31,18 @@ from chat.live.memory import Memory
 from chat.live.outbox import Outbox
 from chat.live.progress import Progress
 from chat.live.snapshot import Snapshot
+from chat.live.steps import Steps
 from chat.mends.sqlite import has_place
 from chat.mends.statements import insert
 from chat.models import Attachment, Conversation, Message
-from chat.observer import Failure, LlmOutcome, Part, Place, Status, TaskRun, ToolOutcome, ToolRun, Usage
+from chat.observer import Failure, LlmOutcome, Part, Place, Status, StepReport, TaskRun, ToolOutcome, ToolRun, Usage
 from chat.wire import records
-from chat.wire.events import Error, Event, TaskEnd, TaskStart, error_event
-from chat.wire.values import clean, clean_json, visible
+from chat.wire.events import Error, Event, StepProgress, TaskEnd, TaskStart, error_event
+from chat.wire.values import clean, clean_json, text_or_none, visible
 
 logger = logging.getLogger(__name__)
 
+MAX_LABEL_CHARS = 200  # of a step
 SNAPSHOT_SECONDS = 1.0  # an agent that waits longer for the database to store a record is not asked
 
 
@@ -82,6 +84,7 @@ class Recorder:
         self._outbox = outbox
         self._agent = agent
         self.storing = Storing()
+        self._steps = Steps(outbox)
         # Guarded by the progress's lock:
         self._calls: dict[str, tuple[Place, bool]] = {}  # model calls without text yet: place, may_call_tools
         self._open: dict[str, Message] = {}  # open messages and tool runs, as stored
@@ -164,6 +167,7 @@ class Recorder:
 
     def tool_ended(self, tool_call_id: str, outcome: ToolOutcome) -> None:
         self._hold.check()
+        self._steps.over(tool_call_id)
         row = self._open[tool_call_id]
         row.status, row.duration_ms, row.model_chars = outcome.status, outcome.duration_ms, outcome.model_chars
         row.error = {"details": clean(outcome.error)} if outcome.error else None
@@ -204,6 +208,23 @@ class Recorder:
         row.status, row.error = Message.Status.ERROR, _error_of(failure)
         self._append(row, _error_frame(failure, str(row.id)))
         self._progress.tally.is_answered = True
+
+    def progress(self, report: StepReport, tool_call_id: str | None) -> None:
+        self._hold.check()
+        if report.is_over:
+            return self._steps.over(tool_call_id)
+        self._steps.tell(
+            StepProgress(
+                type="progress",
+                tool_call_id=tool_call_id,
+                turn=text_or_none(self._progress.turn or self._progress.next_turn),
+                label=visible(clean(report.label))[:MAX_LABEL_CHARS],
+                fraction=report.fraction,
+                done=report.done,
+                total=report.total,
+                is_over=False,
+            )
+        )
 
     # -- what is shown ------------------------------------------------------------------------------------------------
 
@@ -289,6 +310,10 @@ class Recorder:
 
     # -- what there is ----------------------------------------------------------------------------------------------
 
+    def end_steps(self) -> None:
+        """The turn is over."""
+        self._steps.end()
+
     @property
     def has_open(self) -> bool:
         """True while a message or a tool is in progress."""
@@ -317,6 +342,7 @@ class Recorder:
                     streams=views,
                     calls=[row.call_event() for row in self._open.values() if row.kind == Message.Kind.TOOL],
                     tasks=list(self._tasks.values()),
+                    steps=self._steps.all(),
                     question=self._progress.open_question(),
                 )
 

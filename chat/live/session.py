@@ -55,6 +55,7 @@ from chat.observer import (
     Place,
     Question,
     Status,
+    StepReport,
     TaskRun,
     ToolOutcome,
     ToolRun,
@@ -276,6 +277,7 @@ class AgentSession:
         for record in records:
             self._recorder.send(record)
         tasks = self._recorder.end_tasks(status)
+        self._recorder.end_steps()
         self._progress.over()
         self.outbox.emit(*tasks)
         self._progress.emit()
@@ -354,6 +356,7 @@ class AgentSession:
             asker=self.ask,
             halts=lambda: self.halted,
             shower=self._show_here,
+            reporter=self._progress_here,
             giver=self.files,
         )
 
@@ -466,6 +469,15 @@ class AgentSession:
         from chat.agents.langroid.scope import here
 
         self.show(part, here(self, self.record.agent_key if self.spec is None else self.spec.name))
+
+    def progress(self, report: StepReport, tool_call_id: str | None) -> None:
+        self._recorder.progress(report, tool_call_id)
+
+    def _progress_here(self, report: StepReport) -> None:
+        from chat.agents.langroid.scope import current
+
+        now = current.get()
+        self.progress(report, now.tool if now and now.observer is self else None)
 
     @off_loop
     def files(self) -> Sequence[GivenFile]:

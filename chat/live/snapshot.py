@@ -31,6 +31,7 @@ class Snapshot:
     streams: Sequence[StreamView] = ()
     calls: Sequence[Event] = ()  # `tool_call`s without their results
     tasks: Sequence[Event] = ()  # `task_start`s without their ends
+    steps: Sequence[Event] = ()  # how far these, and the turn, have come
     question: Event | None = None  # an `input_request`
     is_stored: bool = False
 

@@ -163,6 +163,7 @@ class Turns:
             progress.works = self._agent
             progress.is_stopping, progress.tally = False, Tally()
             self._questions.drop_late()
+        self._recorder.end_steps()  # those of the agent's making
         progress.emit()
         progress.tell_owner(conversation)
         return UserText(turn=str(message.id), content=message.content, files=self._files_of(message))
@@ -198,6 +199,7 @@ class Turns:
             progress.turn, progress.queued, progress.question = None, waiting, None
             progress.state, progress.is_stopping = Conversation.State.IDLE, False
             self.idle_since = time.monotonic()
+        self._recorder.end_steps()
         if not waiting:
             progress.emit()
         elif self._inbox.empty():  # their wake-ups were lost

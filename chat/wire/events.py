@@ -191,6 +191,19 @@ class ToolCall(Placed):
     timestamp: str
 
 
+class StepProgress(TypedDict):
+    """How far a tool's run has come, or, without one, the turn."""
+
+    type: Literal["progress"]
+    tool_call_id: str | None
+    turn: str | None
+    label: str
+    fraction: float | None
+    done: float | None
+    total: float | None
+    is_over: bool
+
+
 class TaskStart(TypedDict):
     type: Literal["task_start"]
     task_id: str

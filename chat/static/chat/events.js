@@ -178,6 +178,18 @@
  */
 
 /**
+ * @typedef {object} progress  How far a tool's run has come, or, without one, the turn.
+ * @property {"progress"} type
+ * @property {string|null} tool_call_id
+ * @property {string|null} turn
+ * @property {string} label
+ * @property {number|null} fraction
+ * @property {number|null} done
+ * @property {number|null} total
+ * @property {boolean} is_over
+ */
+
+/**
  * @typedef {object} task_start  A sub-agent's task begins.
  * @property {"task_start"} type
  * @property {string} task_id

@@ -224,6 +224,12 @@ export const events = {
     return put(next, "tools", event.turn, { since: now, ...known, ...event, id, status: "running", order });
   },
 
+  progress(log, event) {
+    const known = event.tool_call_id && find(log, "tools", event.turn, event.tool_call_id);
+    if (!known || known.seq) return log;
+    return put(log, "tools", event.turn, { ...known, progress: event.is_over ? null : event });
+  },
+
   task_start(log, event, now, current) {
     const id = event.task_id;
     const turn = turnOfTask(log, event, current);

@@ -5,6 +5,7 @@ import { avatar } from "chat/folds.js";
 import { clockTime, duration, money, tokenCount } from "chat/format.js";
 import { Thumbs } from "chat/feedback.js";
 import { PartList } from "chat/parts.js";
+import { StepBar } from "chat/stepbar.js";
 import { Waiting } from "chat/waiting.js";
 import { t } from "chat/words.js";
 
@@ -17,6 +18,7 @@ export class ReplyView {
     this.time = el("time", { class: "time" });
     this.body = el("div", { class: "reply-body" });
     this.waiting = new Waiting();
+    this.step = new StepBar();
     this.nothing = el("p", { class: "nothing", hidden: true }, t("No answer came."));
     this.copy = iconButton(t("Copy answer"), "copy", {
       onclick: ({ currentTarget }) => this.context.actions.copy(this.reply.text, currentTarget),
@@ -35,6 +37,7 @@ export class ReplyView {
       el("header", { class: "reply-head" }, this.title, this.time),
       this.body,
       this.waiting.root,
+      this.step.root,
       this.nothing,
       this.row,
       this.thumbs.place,
@@ -52,7 +55,9 @@ export class ReplyView {
       context,
     );
     setAttribute(this.root, "aria-busy", reply.isBusy ? "true" : null);
-    this.waiting.show(reply.isBusy && !reply.isWaiting && !isShowingProgress(reply.parts));
+    const progress = reply.isBusy && !reply.isWaiting ? context.state.progress : null;
+    this.step.update(progress);
+    this.waiting.show(reply.isBusy && !reply.isWaiting && !progress && !isShowingProgress(reply.parts));
     this.nothing.hidden = !reply.isUnanswered;
     this.row.hidden = reply.isBusy;
     setAttribute(this.row, "data-always", Boolean(reply.isLast));

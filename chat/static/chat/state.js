@@ -17,6 +17,7 @@
  *   `allowed`: the tools that run here without asking
  * @property {{state: "idle"|"running"|"waiting"|"stopping", turn: string|null, queued: string[], agent: string}} status
  * @property {object|null} ask  the open `input_request`
+ * @property {object|null} progress  how far the turn has come, where it says so
  * @property {Pending[]} pending
  * @property {import("chat/log.js").Log} log
  * @property {import("chat/log.js").Log|null} shadow  the log before a fresh snapshot; shown until that is complete
@@ -68,6 +69,7 @@ export function initialState({
     limits: {},
     status: IDLE,
     ask: null,
+    progress: null,
     answers: true,
     expectsTurn: false,
     own: {},
@@ -147,7 +149,8 @@ const handlers = {
 
   status(state, { state: name, turn, queued, agent }) {
     const status = { state: name, turn: turn ?? null, queued: queued ?? [], agent: agent ?? "" };
-    const next = { ...state, status, ask: name === "waiting" ? state.ask : null };
+    const progress = name === "idle" || status.turn !== state.status.turn ? null : state.progress;
+    const next = { ...state, status, progress, ask: name === "waiting" ? state.ask : null };
     return name === "idle"
       ? { ...next, log: settle(state.log), idleSeq: Math.max(state.log.newest, state.target) }
       : next;
@@ -262,7 +265,14 @@ const withExpectedTurn = (state, before) =>
     ? { ...state, expectsTurn: false, own: { ...state.own, [state.log.head]: true } }
     : state;
 
-function reduceLog(state, event, now) {
+/** Of the turn itself; those of its tools are in the log. */
+function withProgress(state, event) {
+  const isOfTurn = event.type === "progress" && !event.tool_call_id;
+  return isOfTurn ? { ...state, progress: event.is_over ? null : event } : state;
+}
+
+function reduceLog(before, event, now) {
+  const state = withProgress(before, event);
   const log = logEvents[event.type](state.log, event, now, state.status.turn);
   if (log === state.log) return state;
   const replayed = state.replayed || log.newest >= state.target;

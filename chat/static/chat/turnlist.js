@@ -53,7 +53,7 @@ export class TurnList {
 
 /** Everything but the turns' contents that decides what stands there. */
 function shapeOf(state, { canAct }) {
-  const { status, ask, pending, own, link, replayed, idleSeq, feedback } = state;
+  const { status, ask, pending, own, link, replayed, idleSeq, feedback, progress } = state;
   const log = shownLog(state);
   const { queued, agent } = status;
   const contents = [pathOf(log), greetingOf(log), log.turns, pending];
@@ -70,6 +70,7 @@ function shapeOf(state, { canAct }) {
     idleSeq,
     canAct,
     feedback,
+    progress?.turn,
   ];
 }
 
@@ -79,9 +80,10 @@ const isSame = (a, b) => a.length === b.length && a.every((value, at) => Object.
 function itemsOf(log, state) {
   const { status, ask, own, link } = state;
   const steps = [greetingOf(log), ...pathOf(log)].filter(Boolean);
-  const isShown = steps.some(({ id }) => id === status.turn);
+  const working = status.turn ?? state.progress?.turn; // an agent that is made has no turn yet
+  const isShown = steps.some(({ id }) => id === working);
   const waits = new Set(status.queued);
-  const current = isShown ? status.turn : steps.findLast(({ id }) => !waits.has(id))?.id;
+  const current = isShown ? working : steps.findLast(({ id }) => !waits.has(id))?.id;
   const busy = isBusy(state) && link.phase !== "closed";
   const hasPending = shownPending(state).length > 0;
   return steps.map((step, at) => ({

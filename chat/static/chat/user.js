@@ -45,7 +45,9 @@ export class UserView {
     this.cut.suggest(isLong(item.message.content));
     setText(this.time, time);
     setAttribute(this.time, "datetime", item.message.timestamp);
-    const isQueued = item.kind === "user" && context.state.status.queued.includes(item.turn.id);
+    const { status, progress } = context.state;
+    const isBegun = progress?.turn === item.turn.id; // its agent is being made
+    const isQueued = item.kind === "user" && status.queued.includes(item.turn.id) && !isBegun;
     this.note.hidden = !isQueued;
     if (isQueued && !this.note.childElementCount)
       this.note.append(icon("clock"), el("span", {}, t("Waiting for its turn")));

@@ -2,6 +2,7 @@
 import { KeyedList, button, el, icon, setText } from "chat/dom.js";
 import { Fold, stateMark } from "chat/folds.js";
 import { counted, duration, jsonText, oneLine } from "chat/format.js";
+import { StepBar } from "chat/stepbar.js";
 import { ANY_TOOL, parts, tools as registry } from "chat/registries.js";
 import { t } from "chat/words.js";
 
@@ -45,7 +46,8 @@ class ToolCard {
     this.name = el("code", { class: "card-name", dir: "ltr" });
     this.args = el("span", { class: "card-args", dir: "ltr" });
     this.time = el("span", { class: "card-figures" });
-    this.fold = new Fold("card tool", this.mark.root, this.name, this.args, this.time);
+    this.step = new StepBar();
+    this.fold = new Fold("card tool", this.mark.root, this.name, this.args, this.time, this.step.root);
     this.root = this.fold.root;
   }
 
@@ -54,7 +56,10 @@ class ToolCard {
     if (isRunning && tool.since)
       setText(this.time, context.now - tool.since > 1000 ? `${Math.floor((context.now - tool.since) / 1000)} s` : "");
     if (tool === this.tool) return;
+    this.step.update(isRunning ? tool.progress : null);
+    const hasOnlyComeFurther = isRunning && this.tool?.status === "running";
     this.tool = tool;
+    if (hasOnlyComeFurther) return;
     this.mark.update(tool.status);
     setText(this.name, tool.tool_name ?? "tool");
     setText(this.args, oneLine(tool.tool_args));
