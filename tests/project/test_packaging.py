@@ -9,9 +9,11 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import urllib.request
 import zipfile
 from collections.abc import Iterator
+from importlib.metadata import metadata
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,17 @@ from tests import programs
 from tests.client import Client
 
 ROOT = Path(__file__).parents[2]
+
+
+def test_the_bounds_are_those_that_the_matrix_tries():
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    tried = re.findall(r'"(3\.\d+)"', re.search(r"PYTHONS = (.*)", (ROOT / "noxfile.py").read_text())[1])
+    named = [line.rpartition(" ")[2] for line in declared["classifiers"] if "Python :: 3." in line]
+    newest = re.search(r"<3\.(\d+)", metadata("langroid")["Requires-Python"])[1]
+
+    assert named == tried
+    assert declared["requires-python"] == f">={tried[0]},<3.{newest}"
+    assert tried[-1] == f"3.{int(newest) - 1}"
 
 
 @pytest.fixture(scope="module")
