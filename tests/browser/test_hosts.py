@@ -17,6 +17,8 @@ from tests.browser.chat import ANSWER_MS, Chat, check
 from tests.hosts.host import NAME, PASSWORD, Host, Trait
 from tests.hosts.test_hosts import LANGUAGES
 
+pytestmark = pytest.mark.timeout(300)  # each makes a project: ten times Django's start
+
 LOGO = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 120 32" width="120" height="32">
 <rect width="32" height="32" rx="16" fill="#a3195b"/><rect x="42" y="10" width="78" height="12" fill="#a3195b"/>
 </svg>"""

@@ -123,7 +123,7 @@ class Host:
             env=self.environment | environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=240,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

@@ -12,6 +12,8 @@ from tests import programs
 from tests.hosts.host import Host, Trait
 from tests.hosts.walk import walk
 
+pytestmark = pytest.mark.timeout(300)  # each makes a project: ten times Django's start
+
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[programs.Server]:

@@ -13,6 +13,8 @@ from websockets.sync.client import connect
 from tests.hosts.host import EMAIL, NAME, Host, Trait
 from tests.hosts.walk import walk
 
+pytestmark = pytest.mark.timeout(300)  # each makes a project: ten times Django's start
+
 USER = """
 import uuid
 from django.contrib.auth.models import AbstractUser
