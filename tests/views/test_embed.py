@@ -102,7 +102,7 @@ def test_a_ticket_names_a_person_and_an_agent():
 @pytest.mark.parametrize(
     "text",
     ["", "nonsense", None, 5, signing.dumps(["4711", "assistant"], salt="other"), signing.dumps("4711", salt=SALT)],
-    ids=str,
+    ids=["empty", "nonsense", "none", "a number", "of another use", "without an agent"],
 )
 def test_what_is_no_ticket_names_nobody(text):
     assert read_ticket(text) is None
@@ -252,7 +252,9 @@ async def test_the_page_reads_and_changes_its_own_conversations_by_what_the_sock
     assert [item["id"] for item in listed] == [str(mine.id)]
 
 
-@pytest.mark.parametrize("access", ["", "nonsense", signing.dumps("x", salt="other")])
+@pytest.mark.parametrize(
+    "access", ["", "nonsense", signing.dumps("x", salt="other")], ids=["empty", "nonsense", "other"]
+)
 def test_a_bad_access_is_nobodys_even_with_a_cookie(client, alice, access):
     client.force_login(alice)
 
