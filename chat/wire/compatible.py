@@ -11,7 +11,6 @@ tokens are only ever added: what protocol 1 says again is compared with what the
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -19,11 +18,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from chat.exceptions import NotUnderstood
+from chat.wire.asked import meant, text_of
 from chat.wire.commands import Frame
 from chat.wire.events import Event
 from chat.wire.values import iso
-from chat.wire.words import yes_or_no
 
 _FIELDS = {
     "connection": ("status", "session_id", "message"),
@@ -170,6 +168,10 @@ class Compatible:
         yield from self._end_bubble(message)
         if message["content"]:
             yield {"type": "message", "message": {name: message[name] for name in _MESSAGE if name in message}}
+        if attached := message.get("attachments"):
+            yield self._says(
+                "\n".join(f"Attached: {each['name']}" for each in attached), agent=message.get("agent", "")
+            )
         error = message.get("error")
         if error and error.get("details") and f"error {message['id']}" not in self._told:
             self._told.append(f"error {message['id']}")
@@ -220,7 +222,7 @@ class Compatible:
         yield from self._ask(event)
 
     def _ask(self, question: Event) -> Iterator[Event]:
-        if text := _text_of(question):
+        if text := text_of(question):
             yield self._says(text, sender="assistant", agent=question.get("agent", ""))
         yield _of(question)
 
@@ -255,7 +257,7 @@ class Compatible:
         answer = {"type": "answer", "request_id": self._question["request_id"], "content": content}
         if "message_id" in frame:
             answer["message_id"] = frame["message_id"]
-        answer |= _meant(self._question, content.strip(), self._language)
+        answer |= meant(self._question, content.strip(), self._language)
         self._question = None
         return answer
 
@@ -264,39 +266,3 @@ def _of(event: Event) -> dict[str, Any]:
     """The event with the fields that the page knows."""
     kind = event["type"]
     return {"type": kind, **{name: event[name] for name in _FIELDS[kind] if name in event}}
-
-
-def _text_of(question: Event) -> str:
-    """The question as a person reads it, and how to answer."""
-    parts = [question["prompt"]]
-    if question["kind"] == "approval":
-        if question.get("tool_name"):
-            arguments = json.dumps(question.get("tool_args") or {}, ensure_ascii=False, indent=2)
-            parts.append(f"{question['tool_name']}\n```json\n{arguments}\n```")
-        parts.append("Please answer yes or no.")
-    elif options := question.get("options"):
-        parts.append("\n".join(f"{number}. {_label(option)}" for number, option in enumerate(options, start=1)))
-        parts.append("Please answer with a number or one of these texts.")
-    return "\n\n".join(part for part in parts if part)
-
-
-def _label(option: Any) -> str:
-    return option if isinstance(option, str) else json.dumps(option, ensure_ascii=False)
-
-
-def _meant(question: Event, said: str, language: str) -> dict[str, Any]:
-    """The fields of the answer that a person has typed. Raises: NotUnderstood."""
-    if question["kind"] == "approval":
-        if (approved := yes_or_no(said, language)) is None:
-            raise NotUnderstood("That was neither yes nor no.")
-        return {"approved": approved}
-    options = question.get("options") or []
-    if not options:
-        return {}
-    by_text = {_label(option).casefold(): option for option in options}
-    if said.casefold() in by_text:
-        return {"choice": by_text[said.casefold()]}
-    number = said.rstrip(".)")
-    if number.isascii() and number.isdigit() and 0 < int(number[:6]) <= len(options):
-        return {"choice": options[int(number[:6]) - 1]}
-    raise NotUnderstood("That is none of the options.")

@@ -238,3 +238,54 @@ def test_a_cut_record_says_where_all_of_it_is():
 def test_a_ping_is_answered_and_user_input_is_a_message():
     assert Compatible().tell({"type": "pong"}) == [{"type": "pong"}]
     assert Compatible().understand({"type": "user_input", "content": "a"}) == {"type": "message", "content": "a"}
+
+
+FORM = {"properties": {"city": {"type": "string", "title": "City"}, "nights": {"type": "integer"}}}
+
+
+@pytest.mark.parametrize("said", ["city: Rome\nnights: 3", " City : Rome \n\n NIGHTS: 3"])
+def test_a_form_is_read_with_its_fields_and_answered_in_lines(said):
+    profile = Compatible()
+    [text] = sentences(profile.tell(question("form", schema=FORM)))
+    assert "city: City" in text and "nights: integer" in text
+
+    answer = profile.understand({"type": "message", "content": said})
+
+    assert answer["tool_args"] == {"city": "Rome", "nights": "3"}
+
+
+def test_a_form_of_one_field_needs_no_name_and_one_that_is_not_understood_is_asked_again():
+    profile = Compatible()
+    profile.tell(question("form", schema={"properties": {"city": {}}}))
+    assert profile.understand({"type": "message", "content": "Rome"})["tool_args"] == {"city": "Rome"}
+
+    profile = Compatible()
+    profile.tell(question("form", schema=FORM))
+    with pytest.raises(NotUnderstood):
+        profile.understand({"type": "message", "content": "Rome, please"})
+
+
+@pytest.mark.parametrize("said", ["2", "with cream"])
+def test_an_option_with_a_label_is_read_by_it_and_chosen_by_its_value(said):
+    profile = Compatible()
+    options = [{"label": "Black", "value": 1}, {"label": "With cream", "value": 2}]
+    [text] = sentences(profile.tell(question("choice", options=options)))
+    assert "2. With cream" in text
+
+    assert profile.understand({"type": "message", "content": said})["choice"] == 2
+
+
+def test_who_is_asked_for_a_file_hears_where_and_goes_on_without():
+    profile = Compatible()
+    [text] = sentences(profile.tell(question("file")))
+    assert "own page" in text
+
+    answer = profile.understand({"type": "message", "content": "I have none"})
+
+    assert (answer["type"], answer["content"]) == ("answer", "I have none")
+
+
+def test_what_a_message_has_attached_is_named():
+    events = Compatible().tell(record(content="", attachments=[{"id": ID, "name": "chart.png"}]))
+
+    assert sentences(events) == ["Attached: chart.png"]
