@@ -146,12 +146,31 @@ class TaskRun:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PendingCall:
+    """A tool call of the model's newest answer, for a fresh agent to go on with; `result`: of one that has ended."""
+
+    id: str
+    name: str
+    args: dict[str, Any]
+    message_id: str
+    native_id: str | None = None
+    fault: str | None = None
+    result: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class UserText:
-    """What the user wrote to start a turn, exactly as typed."""
+    """What the user wrote to start a turn, exactly as typed.
+
+    With `pending` the turn goes on: the agent has been given its history up to the answer with these calls, in which
+    the model has `said` something too.
+    """
 
     turn: str
     content: str
     files: Sequence[Any] = ()  # `GivenFile`s (chat/files/given.py): this file imports nothing
+    pending: tuple[PendingCall, ...] = ()
+    said: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,6 +216,12 @@ class Observer(Protocol):
 
     def on_stop(self, abort: Callable[[], object]) -> None:
         """Register what cuts a running model request. Called from any thread; must not block."""
+
+    def on_ask(self, pending: Callable[[], tuple[PendingCall, ...]]) -> None:
+        """Register what says which of the root agent's calls a question interrupts; none: it is asked outside of them.
+
+        Called in the thread that asks.
+        """
 
     def next_message(self) -> UserText | None:
         """End the turn that runs, if any, and block until the user starts another. None: hang up."""

@@ -30,6 +30,7 @@ from chat.observer import (
     Failure,
     LlmOutcome,
     Part,
+    PendingCall,
     Place,
     Question,
     StepReport,
@@ -55,7 +56,7 @@ class Recorder:
         self.runs: dict[str, ToolRun] = {}
         self.failures: list[Failure] = []
         self.questions: list[Question] = []
-        self.inbox: queue.Queue[str | None] = queue.Queue()
+        self.inbox: queue.Queue[str | UserText | None] = queue.Queue()
         self.answers: queue.Queue[str | None] = queue.Queue()
         self.stopping = self.closing = self.is_gone = False
         self.turns = 0  # times that the agent waited for the user
@@ -75,6 +76,9 @@ class Recorder:
     def on_stop(self, abort: Callable[[], object]) -> None:
         self.abort = abort
 
+    def on_ask(self, pending: Callable[[], tuple[PendingCall, ...]]) -> None:
+        self.pending = pending
+
     def next_message(self) -> UserText | None:
         self._check()
         with self._changed:
@@ -83,7 +87,9 @@ class Recorder:
             self._changed.notify_all()
         text = self.inbox.get(timeout=SECONDS)
         self._check()
-        self.said.append(("user", text or ""))
+        self.said.append(("user", text if isinstance(text, str) else ""))
+        if isinstance(text, UserText):
+            return text
         return None if text is None or self.closing else UserText(turn=str(self.turns), content=text)
 
     def ask(self, question: Question) -> Answer | None:
@@ -218,7 +224,7 @@ class Chat:
         self._thread.start()
         self.recorder.wait(lambda: self.recorder.turns == 1)
 
-    def begin(self, text: str) -> None:
+    def begin(self, text: str | UserText) -> None:
         """Say something and do not wait."""
         self._turns, self._from = self.recorder.turns, len(self.recorder.lines)
         self.recorder.inbox.put(text)
@@ -228,7 +234,7 @@ class Chat:
         self.recorder.wait(lambda: self.recorder.turns > self._turns)
         return self.recorder.lines[self._from :]
 
-    def say(self, text: str) -> list[str]:
+    def say(self, text: str | UserText) -> list[str]:
         """Say something; return the events of the turn."""
         self.begin(text)
         return self.rest()

@@ -71,7 +71,12 @@ def store_answer(
     tool = question.get("tool_name")
     if answer.get("approved") and answer.get("always") and tool and tool not in conversation.allowed:
         conversation.allowed = [*conversation.allowed, tool]
-    conversation.question, conversation.state = None, Conversation.State.RUNNING
+    if conversation.is_left:
+        Message(id=message.turn).begin_again()
+        conversation.state = Conversation.State.IDLE  # until an agent takes it
+    else:
+        conversation.state = Conversation.State.RUNNING
+    conversation.question = None
     update(conversation, "question", "state", "allowed")
     return Accepted(conversation=conversation, records=(message,), message=message)
 

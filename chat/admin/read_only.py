@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -42,6 +43,13 @@ class ReadOnlyAdmin(ModelAdmin):
         filters = (*self.list_filter, self.date_hierarchy)
         offered = {each if isinstance(each, str) else each.parameter_name for each in filters if each}
         return lookup in self.linked_lookups or lookup.partition("__")[0] in offered
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Take a number that no date has for any other wrong parameter (django 5.2, admin/views/main.py:245)."""
+        try:
+            return super().get_changelist_instance(request)
+        except OverflowError as error:
+            raise IncorrectLookupParameters(error) from error
 
     def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
         return False

@@ -9,7 +9,7 @@ from chat.live.layer import tell
 from chat.models import Conversation, Message
 from chat.models.conversation import group_of
 from chat.owners import Owner
-from chat.wire.events import Event
+from chat.wire.events import Event, Status
 from chat.wire.frames import encode
 
 
@@ -31,6 +31,13 @@ def summary(conversation: Conversation, owner: Owner) -> None:
     """Tell all pages of the owner what the list shows of a conversation."""
     if not conversation.temporary:
         _tell_owner(owner, conversation.summary())
+
+
+def idle(conversation: Conversation) -> None:
+    """Tell the conversation's pages that no turn runs and none waits, where no agent says so."""
+    agent, state = conversation.agent_name, Conversation.State.IDLE
+    status = Status(type="status", state=state, agent=agent, turn=None, queued=[])
+    tell(conversation.group, {"type": "chat.events", "conversation": str(conversation.id), "raw": encode(status)})
 
 
 def deleted(conversation: Conversation, id: uuid.UUID, owner: Owner) -> None:

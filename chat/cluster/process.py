@@ -156,8 +156,21 @@ class Process:
     def end_unwatched(self) -> None:
         """End sessions that are idle, or wait for an answer, and have had no connection for the grace period."""
         for session in list(self.sessions.values()):
-            if (session.is_idle or session.is_waiting) and self._unwatched_seconds(session) >= conf.GRACE_SECONDS:
+            if self._unwatched_seconds(session) < conf.GRACE_SECONDS:
+                continue
+            if session.is_idle:
                 session.close(ChatSession.EndReason.GRACE)
+            elif session.is_waiting:
+                self.spawn(self._leave_open(session, ChatSession.EndReason.GRACE))
+
+    async def _leave_open(self, session: AgentSession, reason: str) -> None:
+        """End an agent that waits for an answer; its question stays open. Raises: Busy."""
+        if session.has_waiting:
+            return session.close(reason)  # its user has gone on: the turn ends, and the next one runs
+        done = await beside_loop(session.park, reason)
+        if done and self.sessions.get(session.conversation_id) is session:
+            del self.sessions[session.conversation_id]
+            self._leaving.add(session)
 
     def _unwatched_seconds(self, session: AgentSession) -> float:
         """For how long a session that does nothing has had no page, in whatever process; 0 while it has one here."""
@@ -211,7 +224,7 @@ class Process:
                 if turn:
                     session.submit(turn)
                 return
-            self._make_room()
+            await self._make_room()
             claimed = await in_thread(claim, conversation_id, self.record)
             if not isinstance(claimed, Claim):
                 command = {"command": "wake", "turn": str(turn or ""), "conversation": str(conversation_id)}
@@ -265,15 +278,18 @@ class Process:
         if (lock := self._locks.get(id)) and not lock.locked():
             del self._locks[id]
 
-    def _make_room(self) -> None:
-        """End the longest idle session when this process is full. Raises: Busy."""
+    async def _make_room(self) -> None:
+        """End the session that has done nothing for the longest time when this process is full. Raises: Busy."""
         if self._count() < conf.MAX_SESSIONS:
             return
         idle = [session for session in self.sessions.values() if self._may_end(session)]
         if not idle:
             raise Busy("The server is full. Try again in a moment.", retry_ms=5000)
         longest = min(idle, key=lambda session: session.quiet_since)
-        self._dismiss(longest, ChatSession.EndReason.EVICTED)
+        if longest.is_idle:
+            self._dismiss(longest, ChatSession.EndReason.EVICTED)
+        else:
+            await self._leave_open(longest, ChatSession.EndReason.EVICTED)
 
     def _dismiss(self, session: AgentSession, reason: str) -> None:
         """End an idle session; its place is free at once."""
@@ -285,10 +301,12 @@ class Process:
         """Stop the turn that runs, wherever it runs. Does not wait for it."""
         if self._stop_here(conversation_id):
             return
-        for record in await in_thread(stop_waiting, conversation_id):
-            announce.records(conversation_id, [record])
-            if (session := self.sessions.get(conversation_id)) and record.turn:
-                session.forget(record.turn)
+        if ended := await in_thread(stop_waiting, conversation_id):
+            announce.records(conversation_id, ended)
+            if (session := self.sessions.get(conversation_id)) and ended[0].turn:
+                session.forget(ended[0].turn)
+            elif not await in_thread(_has_queued, conversation_id):
+                announce.idle(ended[0].conversation)
             return
         if self._stop_here(conversation_id):  # it began meanwhile
             return
@@ -344,6 +362,8 @@ class Process:
             return session.answer(str(message.request_id), message.as_answer())
         if owner := await self._owner_elsewhere(conversation_id):
             self._relay.send(owner, {"command": "answer", "conversation": str(conversation_id)})
+        else:
+            await self.wake(conversation_id)  # its agent has gone: a fresh one goes on
 
     async def delete(self, conversation: Conversation, owner: Owner) -> None:
         """Delete a conversation for ever; its agent is ended first, its pages are told."""

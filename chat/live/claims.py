@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 
 from chat.clock import Now
 from chat.exceptions import NotFound
+from chat.live.waiting import Resumption, resumption
 from chat.mends.locks import brief_transaction
 from chat.mends.statements import insert, update
 from chat.models import ChatSession, Conversation, Message, ServerProcess
@@ -29,6 +30,7 @@ class Claim:
     session: ChatSession | None  # None: no turn waits, and the conversation is nobody's
     closed: tuple[Message, ...]  # what a dead owner left open, now records
     queued: tuple[Message, ...]  # the turns that no agent has begun, oldest first
+    resumed: Resumption | None = None  # how the first of them goes on
 
 
 @brief_transaction()
@@ -45,7 +47,8 @@ def claim(id: uuid.UUID, process: ServerProcess) -> Claim | uuid.UUID:
     owner = conversation.owner_process_id
     if owner and owner != process.id and ServerProcess.is_alive(owner):
         return owner
-    closed = () if _is_at_rest(conversation) else _take_over(conversation, process)
+    resumed = resumption(conversation)
+    closed = () if _is_at_rest(conversation) else _take_over(conversation, process, resumed)
     queued = tuple(conversation.queued)
     if not queued:
         return Claim(conversation=conversation, session=None, closed=closed, queued=())
@@ -58,21 +61,33 @@ def claim(id: uuid.UUID, process: ServerProcess) -> Claim | uuid.UUID:
         fence=conversation.fence,
     )
     insert(session)
-    return Claim(conversation=conversation, session=session, closed=closed, queued=queued)
+    return Claim(conversation=conversation, session=session, closed=closed, queued=queued, resumed=resumed)
 
 
 def _is_at_rest(conversation: Conversation) -> bool:
     """True if nobody owns it and nothing is open, as with each new one."""
-    return conversation.owner_process_id is None and conversation.state == Conversation.State.IDLE
+    is_free = conversation.owner_process_id is None and conversation.state == Conversation.State.IDLE
+    return is_free and conversation.asking is None
 
 
-def _take_over(conversation: Conversation, process: ServerProcess) -> tuple[Message, ...]:
+def _take_over(conversation: Conversation, process: ServerProcess, resumed: Resumption | None) -> tuple[Message, ...]:
     """Close what a dead owner has left, or an agent of ours that is still leaving; return the new records."""
     reasons = ChatSession.EndReason
     reason = reasons.REPLACED if conversation.owner_process_id == process.id else reasons.LOST
-    closed = conversation.close_open(Message.Status.INTERRUPTED)
+    closed = _close(conversation, resumed)
     conversation.release(reason)
     return tuple(closed)
+
+
+def _close(conversation: Conversation, resumed: Resumption | None) -> list[Message]:
+    """Close what is open, but for what a fresh agent goes on with."""
+    if resumed is None:
+        return conversation.close_open(Message.Status.INTERRUPTED)
+    left = [record for record in conversation.open_records if record.id not in resumed.open_ids]
+    for record in left:
+        record.status = Message.Status.INTERRUPTED
+    conversation.append(*left)
+    return left
 
 
 @brief_transaction(seconds=CHECKPOINT_SECONDS)
@@ -123,15 +138,17 @@ def close_orphan(id: uuid.UUID) -> tuple[Message, ...]:
 
 @brief_transaction()
 def stop_waiting(id: uuid.UUID) -> tuple[Message, ...]:
-    """End the first turn that waits, as stopped, if none runs: its agent is still being made. Return its record.
+    """End the first turn that waits, as stopped, if none runs: its agent is still being made. Return its records.
 
-    If one runs, leave a stop for its owner to find.
+    So ends one that asks, and whose agent has gone. If another one runs, leave a stop for its owner to find.
     """
     try:
         conversation = Conversation.objects.locked(id)
     except Conversation.DoesNotExist:
         return ()
     running, waiting = conversation.running, conversation.queued
+    if running and conversation.is_left:
+        return tuple(conversation.close_open(Message.Status.STOPPED))
     if running:
         conversation.stop_turn = running.id
         update(conversation, "stop_turn")

@@ -11,14 +11,19 @@ from collections.abc import Callable
 from chat.live.hold import Hold
 from chat.live.inbox import Inbox, InboxClosed
 from chat.live.progress import Progress
+from chat.live.waiting import Resumption, is_same, stored
 from chat.mends.sqlite import connected
 from chat.mends.statements import update
 from chat.models import Conversation, Message
-from chat.observer import Answer, Question
+from chat.observer import Answer, PendingCall, Question
 from chat.wire.events import InputRequest
+from chat.wire.frames import encode, fits, size_of
 from chat.wire.values import clean, clean_json, text_or_none, visible
 
 CAPACITY = 1000
+MAX_PROMPT_CHARS = 4000  # of a question that no frame holds
+MAX_PART_BYTES = 64 * 1024
+TOO_LONG = "(This is too long to be shown whole.)"
 
 
 class Questions:
@@ -31,6 +36,8 @@ class Questions:
         self._answers: Inbox[tuple[str, Answer | None]] = Inbox(CAPACITY)
         self._asking = threading.Lock()  # one question at a time
         self.asked_at = 0.0  # when the last one was asked (monotonic)
+        self.pending: Callable[[], tuple[PendingCall, ...]] = tuple  # what the next one interrupts
+        self._given: Resumption | None = None  # an answer that was given before this agent was made
 
     # -- the pages' side: any thread --------------------------------------------------------------------------------
 
@@ -54,10 +61,14 @@ class Questions:
 
     def ask(self, question: Question) -> Answer | None:
         """Ask, and wait for the answer; None: stopped, timed out or hung up."""
+        event = _request(question, self._progress.turn)
+        before, self._given = self._given, None
+        if before and is_same(before.question, event):
+            return before.answer
         if question.kind == "approval" and question.tool_name and self._is_allowed(question.tool_name):
             return Answer(content="Approved", approved=True, always=True)
         with self._asking:
-            event = self._pose(question)
+            self._pose(question, event)
             answer = self._wait_for(event["request_id"], question.timeout_seconds)
             given = self._settle(event["request_id"])
             if answer is None and given and not self._halted():
@@ -70,13 +81,18 @@ class Questions:
             row = Conversation.objects.filter(id=self._hold.conversation_id).values_list("allowed", flat=True)
             return tool_name in row.get()
 
-    def _pose(self, question: Question) -> InputRequest:
+    def give(self, resumed: Resumption | None) -> None:
+        """A turn begins; it may ask what has been answered already."""
+        self._given = resumed
+
+    def _pose(self, question: Question, event: InputRequest) -> None:
         self._hold.check()
         progress = self._progress
-        event = _request(question, progress.turn)
+        left = stored(event, self.pending())
         with self._hold.transaction() as conversation:
             conversation.question, conversation.state = event, Conversation.State.WAITING
-            update(conversation, "question", "state")
+            conversation.asking = left
+            update(conversation, "question", "state", "asking")
         self.asked_at = time.monotonic()
         with progress.lock:
             progress.question, progress.works = event, question.agent
@@ -84,7 +100,6 @@ class Questions:
             progress.question_ends = None if seconds is None else self.asked_at + seconds
             progress.move(Conversation.State.WAITING)
         progress.emit(event)
-        return event
 
     def _wait_for(self, request_id: str, timeout: float | None) -> Answer | None:
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -106,8 +121,8 @@ class Questions:
                 conversation.question = None  # nobody has answered
             else:
                 given = conversation.messages.filter(request_id=request_id).first()
-            conversation.state = Conversation.State.RUNNING
-            update(conversation, "question", "state")
+            conversation.state, conversation.asking = Conversation.State.RUNNING, None
+            update(conversation, "question", "state", "asking")
         with self._progress.lock:
             self._progress.question = None
             self._progress.move(Conversation.State.RUNNING)
@@ -134,4 +149,15 @@ def _request(question: Question, turn: uuid.UUID | None) -> InputRequest:
         event["permission"] = question.permission
     if question.tool_args is not None:
         event["tool_args"] = clean_json(question.tool_args)
+    return event if fits(encode(event)) else _cut(event)
+
+
+def _cut(event: InputRequest) -> InputRequest:
+    """A question that no frame holds, without what is too long of it; it says so."""
+    event["prompt"] = f"{event['prompt'][:MAX_PROMPT_CHARS]}\n\n{TOO_LONG}"
+    if size_of(encode(event["options"])) > MAX_PART_BYTES:
+        event["options"] = []
+    for name in ("schema", "tool_args"):
+        if size_of(encode(event.get(name))) > MAX_PART_BYTES:
+            event[name] = {TOO_LONG: True}
     return event

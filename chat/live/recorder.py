@@ -12,7 +12,7 @@ import io
 import logging
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -43,6 +43,7 @@ from chat.wire.values import clean, clean_json, text_or_none, visible
 logger = logging.getLogger(__name__)
 
 MAX_LABEL_CHARS = 200  # of a step
+NAME_CHARS = 200  # of agents, tasks and tools: their columns have no more
 SNAPSHOT_SECONDS = 1.0  # an agent that waits longer for the database to store a record is not asked
 
 
@@ -90,6 +91,10 @@ class Recorder:
         self._open: dict[str, Message] = {}  # open messages and tool runs, as stored
         self._tasks: dict[str, TaskStart] = {}  # running sub-tasks
         self._newest_seq = 0  # of the records that this agent has made
+
+    def go_on(self, rows: Iterable[Message]) -> None:
+        """These tools run again, which an agent that has gone had begun. Before the agent's thread starts."""
+        self._open |= {str(row.id): row for row in rows}
 
     # -- model calls ------------------------------------------------------------------------------------------------
 
@@ -159,8 +164,10 @@ class Recorder:
 
     def tool_started(self, run: ToolRun) -> None:
         self._hold.check()
+        if run.id in self._open:
+            return  # it goes on after its question: see `go_on`
         row = self._row(run.id, Message.Kind.TOOL, run.place)
-        row.tool_name, row.tool_args = visible(clean(run.name))[:200], clean_json(run.args)
+        row.tool_name, row.tool_args = visible(clean(run.name))[:NAME_CHARS], clean_json(run.args)
         row.caller_id = uuid.UUID(run.message_id) if run.message_id else None
         self._store(row)
         self._outbox.emit(row.call_event())
@@ -188,7 +195,11 @@ class Recorder:
     def task_started(self, task: TaskRun) -> None:
         self._hold.check()
         event = TaskStart(
-            type="task_start", task_id=task.id, name=task.name, parent_id=task.parent_id, depth=task.depth
+            type="task_start",
+            task_id=task.id,
+            name=clean(task.name)[:NAME_CHARS],
+            parent_id=task.parent_id,
+            depth=task.depth,
         )
         with self._progress.lock:
             self._tasks[task.id] = event
@@ -261,10 +272,10 @@ class Recorder:
             status=Message.Status.OPEN,
             created=timezone.now(),  # finer than SQLite's own clock: open rows are closed in this order
             turn=self._progress.turn,
-            agent=place.agent,
+            agent=clean(place.agent)[:NAME_CHARS],
             parent_id=uuid.UUID(place.parent_id) if place.parent_id else None,
             depth=place.depth,
-            task=place.task,
+            task=place.task and {**place.task, "name": clean(place.task["name"])[:NAME_CHARS]},
         )
 
     def _store(self, row: Message) -> None:
@@ -389,11 +400,11 @@ def _written(text: str, *, name: str) -> storage.Stored | None:
 
 
 def _usage_of(usage: Usage) -> dict[str, Any] | None:
-    return asdict(usage) if usage != Usage() else None
+    return clean_json(asdict(usage)) if usage != Usage() else None
 
 
 def _error_of(failure: Failure | None) -> dict[str, Any] | None:
-    return None if failure is None else {k: v for k, v in asdict(failure).items() if v is not None}
+    return None if failure is None else clean_json({k: v for k, v in asdict(failure).items() if v is not None})
 
 
 def _error_frame(failure: Failure, message_id: str) -> Error:

@@ -2,9 +2,10 @@
 
 `AgentSession` is the `Observer` of the callback layer: what the agent does becomes records (stored, then sent),
 chunks and state. It is made on the event loop for a conversation that this process has claimed, and ends in one of
-two ways:
+three ways:
 
     close     the agent hangs up when it next looks at the user; nothing runs that would be lost
+    park      it waits for an answer, and nobody is there: the question stays open without it
     abandon   the conversation is taken from an agent that does not end: its fence is raised, its records are closed,
               and whatever the old thread still says raises `AgentGone` in it
 
@@ -52,6 +53,7 @@ from chat.observer import (
     Failure,
     LlmOutcome,
     Part,
+    PendingCall,
     Place,
     Question,
     Status,
@@ -111,6 +113,8 @@ class AgentSession:
         self._title, self._locale = conversation.title, conversation.locale
         self._memory = Memory(conversation.id)
         self._recorder = Recorder(self._hold, self._progress, self.outbox, self._memory, agent=name)
+        if claimed.resumed:
+            self._recorder.go_on(claimed.resumed.open)
         self._questions = Questions(self._hold, self._progress, halted=lambda: self.halted)
         self._turns = Turns(
             self._hold,
@@ -122,6 +126,7 @@ class AgentSession:
             self.record,
             agent=name,
             first=claimed.queued[0],
+            resumed=claimed.resumed,
             give_way=lambda: self.close(ChatSession.EndReason.REPLACED),
         )
 
@@ -270,6 +275,29 @@ class AgentSession:
             self.close(reason)
             return False
         logger.info("conversation %s: agent abandoned (%s)", self.conversation_id, reason)
+        return True
+
+    def park(self, reason: str) -> bool:
+        """Leave the conversation with its question open: who answers it has a fresh agent go on (`live/waiting.py`).
+
+        In an I/O thread, not the loop. Return False when there is none any more. Raises: Busy.
+        """
+        try:
+            with self._recorder.storing.within(ABANDON_SECONDS), connected(), brief_transaction():
+                conversation = Conversation.objects.locked(self.conversation_id, fence=self.fence)
+                if conversation.question is None or conversation.queued:
+                    return False
+                with self._progress.lock:
+                    self._hold.is_gone = True
+                conversation.raise_fence(None)
+                self.record.end(reason)
+        except Conversation.DoesNotExist:
+            self._hold.is_gone = True
+            self.close(reason)
+            return False
+        self.outbox.silence()
+        self.close(reason)
+        logger.info("conversation %s: agent left with its question open (%s)", self.conversation_id, reason)
         return True
 
     def _send_end(self, records: list[Message], status: str) -> None:
@@ -429,6 +457,9 @@ class AgentSession:
 
     def on_stop(self, abort: Callable[[], object]) -> None:
         self._abort = abort
+
+    def on_ask(self, pending: Callable[[], tuple[PendingCall, ...]]) -> None:
+        self._questions.pending = pending
 
     def next_message(self) -> UserText | None:
         return self._turns.next_message()

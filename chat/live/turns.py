@@ -19,12 +19,14 @@ from chat.live.outbox import Outbox
 from chat.live.progress import Progress, Tally
 from chat.live.questions import Questions
 from chat.live.recorder import Recorder
+from chat.live.waiting import Resumption
 from chat.mends.sqlite import connected
 from chat.mends.statements import update
 from chat.models import Attachment, ChatSession, Conversation, Message
 from chat.observer import Failure, UserText
 
 INBOX_CAPACITY = 1000  # turn ids
+MOST, MOST_COST = 2**31 - 1, Decimal(999_999)  # that the columns have, whatever a model's server says
 NO_AGENT = object()  # whose memory nothing is known of yet
 
 
@@ -43,9 +45,10 @@ class Turns:
         *,
         agent: str,
         first: Message,
+        resumed: Resumption | None = None,
         give_way: Callable[[], None],
     ) -> None:
-        """`agent`: the root agent's name; `first`: the turn that waits, for which the session was started.
+        """`agent`: the root agent's name; `first`: the turn it was started for; `resumed`: how it goes on.
 
         `give_way`: end the session, whose agent remembers another transcript.
         """
@@ -54,6 +57,7 @@ class Turns:
         self._record = record
         self._agent = agent
         self._first = first
+        self._resumed = resumed
         self._give_way = give_way
         self._inbox: Inbox[uuid.UUID | None] = Inbox(INBOX_CAPACITY)
         self._remembers: Any = NO_AGENT  # the turn with which the agent's memory ends
@@ -94,13 +98,17 @@ class Turns:
         If that one was stopped meanwhile, `_begin` finds that the agent lacks it.
         """
         self._remembers = self._first.follows
-        if self._first.seq == 1:
+        if self._first.seq == 1 and not self._resumed:
             return []  # nothing was said before
         self._memory.restore(self._remembers)
         with connected():
             records = Conversation(id=self._hold.conversation_id).records_to(self._remembers)
+            if self._resumed and self._resumed.pending:
+                begun = Message.objects.filter(conversation=self._hold.conversation_id, turn=self._resumed.turn)
+                begun = begun.exclude(seq=None).order_by("seq")
+                records += [record for record in begun if not self._resumed.is_of_step(record)]
             Attachment.objects.give(records)
-            return records
+        return records
 
     def fail_waiting(self, failure: Failure) -> None:
         """End every turn that waits: the next agent would fare no better, and be started for ever."""
@@ -149,8 +157,9 @@ class Turns:
             knows_all = not waiting or self._remembers in (NO_AGENT, waiting[0].follows)
             if waiting and knows_all:
                 waiting[0].begin()
-                conversation.state, conversation.stop_turn = Conversation.State.RUNNING, None
-                update(conversation, "state", "stop_turn")
+                conversation.state = Conversation.State.RUNNING
+                conversation.stop_turn = conversation.asking = None
+                update(conversation, "state", "stop_turn", "asking")
         if not knows_all:  # a turn ended before the agent had heard of it: a fresh one gets the transcript with it
             return self._give_way()
         if not waiting:
@@ -166,7 +175,15 @@ class Turns:
         self._recorder.end_steps()  # those of the agent's making
         progress.emit()
         progress.tell_owner(conversation)
-        return UserText(turn=str(message.id), content=message.content, files=self._files_of(message))
+        resumed, self._resumed = self._resumed, None
+        self._questions.give(resumed)
+        files = self._files_of(message)
+        if resumed is None or not resumed.pending:
+            return UserText(turn=str(message.id), content=message.content, files=files)
+        with connected():
+            step = Message.objects.filter(id=resumed.pending[0].message_id).first()
+        said, pending = step.content if step else "", resumed.pending
+        return UserText(turn=str(message.id), content=message.content, files=files, pending=pending, said=said)
 
     def _files_of(self, message: Message) -> Sequence[GivenFile]:
         if message.attachments:
@@ -217,9 +234,9 @@ class Turns:
         """Add the turn to the session's record."""
         record, failed = self._record, tally.failed
         record.turns += 1
-        record.prompt_tokens += tally.usage.prompt_tokens
-        record.completion_tokens += tally.usage.completion_tokens
-        record.cost += Decimal(tally.usage.cost or 0)  # of what has a price
+        record.prompt_tokens = min(record.prompt_tokens + tally.usage.prompt_tokens, MOST)
+        record.completion_tokens = min(record.completion_tokens + tally.usage.completion_tokens, MOST)
+        record.cost = min(record.cost + Decimal(tally.usage.cost or 0), MOST_COST)  # of what has a price
         if failed:
             record.errors += 1
             record.last_error = f"{failed.code} {failed.incident}"

@@ -18,6 +18,7 @@ from django.db.models import F, Q
 from chat.clock import Now
 from chat.conf import agents
 from chat.mends.statements import Prepared, insert, update
+from chat.models.fields import Json
 from chat.models.message import OPEN_TURN, OUTCOME, Message
 from chat.models.runs import ServerProcess
 from chat.owners import Owner
@@ -78,15 +79,12 @@ class Conversation(models.Model):
     indexed_seq = models.PositiveIntegerField(default=0, db_default=0, editable=False)  # up to it search knows it
     head = models.UUIDField(null=True, blank=True)  # the turn with which the current transcript ends
     state = models.CharField(max_length=10, choices=State, default=State.IDLE)
-    question = models.JSONField(null=True, blank=True)  # the open input_request
-    allowed = models.JSONField(
-        default=list, db_default=[], blank=True
-    )  # tools that ask no more: the user has said "always"
-    suggestions = models.JSONField(default=list, db_default=[], blank=True)  # what the user may say next
-    settings = models.JSONField(default=dict, db_default={}, blank=True)  # values of the agent's SETTINGS
-    locale = models.JSONField(
-        default=dict, db_default={}, blank=True
-    )  # language, time_zone of the page in which it began
+    question = Json(null=True, blank=True)  # the open input_request
+    asking = Json(null=True, blank=True)  # what asks it: for an agent that goes on (`live/waiting.py`)
+    allowed = Json(default=list, db_default=[], blank=True)  # tools that ask no more: the user has said "always"
+    suggestions = Json(default=list, db_default=[], blank=True)  # what the user may say next
+    settings = Json(default=dict, db_default={}, blank=True)  # values of the agent's SETTINGS
+    locale = Json(default=dict, db_default={}, blank=True)  # language, time_zone of the page in which it began
     stop_turn = models.UUIDField(null=True, blank=True)  # a stop that waits for the owner
     owner_process = models.ForeignKey(ServerProcess, models.SET_NULL, null=True, blank=True, related_name="owned")
     fence = models.PositiveBigIntegerField(default=0)
@@ -151,6 +149,11 @@ class Conversation(models.Model):
         return _open_records(self.id)
 
     @property
+    def is_left(self) -> bool:
+        """True if a turn has asked its user, and its agent has gone meanwhile."""
+        return self.question is not None and self.owner_process_id is None
+
+    @property
     def is_orphan(self) -> bool:
         """True if the process that ran its agent is dead."""
         return self.owner_process_id is not None and not ServerProcess.is_alive(self.owner_process_id)
@@ -206,8 +209,8 @@ class Conversation(models.Model):
 
     def settle(self) -> None:
         """No turn runs any more: forget its question and its stop."""
-        self.state, self.question, self.stop_turn = self.State.IDLE, None, None
-        update(self, "state", "question", "stop_turn")
+        self.state, self.question, self.asking, self.stop_turn = self.State.IDLE, None, None, None
+        update(self, "state", "question", "asking", "stop_turn")
 
     def release(self, reason: str) -> None:
         """Shut out whatever agent there is; its run is over."""

@@ -11,6 +11,7 @@ from django.db.models import Q
 from chat.clock import Now
 from chat.files.given import GivenFile
 from chat.mends.statements import update
+from chat.models.fields import Json
 from chat.observer import Answer
 from chat.paths import address_of
 from chat.wire import records
@@ -54,31 +55,31 @@ class Message(models.Model):
     follows = models.UUIDField(null=True, blank=True)
     regenerated = models.BooleanField(default=False)
     is_opening = models.BooleanField(default=False, db_default=False)  # a prompt of the site's
-    state = models.JSONField(null=True, blank=True)  # `context.state` at its end, where the turn has changed it
+    state = Json(null=True, blank=True)  # `context.state` at its end, where the turn has changed it
     begun = models.DateTimeField(null=True, blank=True)  # when an agent took the turn
     ended = models.DateTimeField(null=True, blank=True)
     request_id = models.UUIDField(null=True, blank=True)  # of the question that it answers
-    answer = models.JSONField(null=True, blank=True)  # choice, approved, tool_args, always
+    answer = Json(null=True, blank=True)  # choice, approved, tool_args, always
 
     # where in the tree of agents
     agent = models.CharField(max_length=200, blank=True, default="")
     parent_id = models.UUIDField(null=True, blank=True)
     depth = models.PositiveSmallIntegerField(default=0)
-    task = models.JSONField(null=True, blank=True)
+    task = Json(null=True, blank=True)
 
     # how it ended
     finish_reason = models.CharField(max_length=10, blank=True, default="")
     duration_ms = models.PositiveIntegerField(null=True, blank=True)
-    usage = models.JSONField(null=True, blank=True)
-    error = models.JSONField(null=True, blank=True)  # of a tool: {"details": text}
-    tool_calls = models.JSONField(default=list, blank=True)
-    sources = models.JSONField(default=list, blank=True)
-    attachments = models.JSONField(default=list, blank=True)
-    parts = models.JSONField(null=True, blank=True)  # what an agent shows beside its words; then `content` tells of it
+    usage = Json(null=True, blank=True)
+    error = Json(null=True, blank=True)  # of a tool: {"details": text}
+    tool_calls = Json(default=list, blank=True)
+    sources = Json(default=list, blank=True)
+    attachments = Json(default=list, blank=True)
+    parts = Json(null=True, blank=True)  # what an agent shows beside its words; then `content` tells of it
 
     # a tool's run
     tool_name = models.CharField(max_length=200, blank=True, default="")
-    tool_args = models.JSONField(null=True, blank=True)
+    tool_args = Json(null=True, blank=True)
     caller_id = models.UUIDField(null=True, blank=True)  # the model call that asked for it
     whole_chars = models.PositiveIntegerField(null=True, blank=True)  # of a result that `content` only begins
     whole_id = models.UUIDField(null=True, blank=True)  # of the attachment that has all of it
@@ -113,6 +114,11 @@ class Message(models.Model):
     def begin(self) -> None:
         """An agent takes this turn."""
         self.begun = Now()
+        update(self, "begun")
+
+    def begin_again(self) -> None:
+        """An agent is to take this turn anew."""
+        self.begun = None
         update(self, "begun")
 
     def end(self) -> None:

@@ -11,7 +11,7 @@ from chat.exceptions import BadFrame, TooLarge, UnknownType
 from chat.wire.codes import (
     MAX_COMMAND_BYTES,
 )
-from chat.wire.values import clean
+from chat.wire.values import clean, is_deeper
 
 MAX_ANSWER_DEPTH = 50  # objects and lists in each other: what is stored must be showable for ever
 
@@ -187,16 +187,6 @@ def _parse_answer(frame: Frame, max_chars: int) -> SendAnswer:
         client_id=_client_id(frame),
         attachments=attachments,
     )
-
-
-def is_deeper(value: Any, levels: int) -> bool:
-    """Whether objects and lists hold each other deeper than so many levels."""
-    layer = [value]
-    while layer and levels:
-        holders = [item for item in layer if isinstance(item, dict | list)]
-        layer = [inner for item in holders for inner in (item.values() if isinstance(item, dict) else item)]
-        levels -= 1
-    return any(isinstance(item, dict | list) for item in layer)
 
 
 def _answer_text(answer: dict[str, Any]) -> str:

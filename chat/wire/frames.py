@@ -10,6 +10,7 @@ from chat.wire.codes import (
 )
 from chat.wire.events import Event
 
+MAX_PART_BYTES = 8 * 1024  # of arguments and the like, in a record that is cut
 _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
@@ -35,8 +36,8 @@ def shorten(record: Event) -> Event:
     if not _is_hopeless(record) and fits(encode(record)):
         return record
     holder = {**record.get("message", record), "truncated": True}
-    for name in ("tool_args", "sources", "answer"):
-        if size_of(encode(holder.get(name))) > 8 * 1024:
+    for name in ("tool_args", "sources", "answer", "error", "usage", "task"):
+        if isinstance(holder.get(name), dict | list) and size_of(encode(holder[name])) > MAX_PART_BYTES:
             holder[name] = [] if name == "sources" else {}
     budget = MAX_FRAME_BYTES - 40 * 1024 - size_of(encode([holder.get("html", ""), holder.get("parts")]))
     for name in ("content", "result", "error", "reasoning"):

@@ -9,6 +9,9 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
+MAX_DEPTH = 60  # levels of JSON: Python's own encoder gives up at some hundred
+MAX_INT = 10**300  # Python reads and writes no number of more than 4300 digits, and PostgreSQL keeps less
+UNREADABLE = "unreadable: too long, or nested too deeply"
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # PostgreSQL stores no NUL; UTF-8 has no lone surrogates
 # What is not seen: it turns the text around it, hides in it, or parts words. Emoji, and scripts that are written with
 # joiners, keep those.
@@ -34,20 +37,37 @@ def clean(text: str) -> str:
     return _UNSTORABLE.sub("\ufffd", text)
 
 
-def clean_json(value: Any) -> Any:
-    """Return `value` as JSON that can be sent and stored: texts are cleaned, other types become text."""
+def clean_json(value: Any, levels: int = MAX_DEPTH) -> Any:
+    """Return `value` as JSON that can be sent and stored.
+
+    Texts are cleaned, other types become text, what is nested deeper than so many levels is left out.
+    """
     match value:
-        case None | bool() | int():
+        case None | bool():
             return value
+        case int():
+            return int(value) if abs(value) < MAX_INT else "a number that is too long"
         case str():
             return clean(value)
         case float():
             return value if math.isfinite(value) else str(value)
-        case dict():
-            return {clean(str(key)): clean_json(item) for key, item in value.items()}
-        case list() | tuple() | set() | frozenset():
-            return [clean_json(item) for item in value]
+        case dict() if levels:
+            return {clean(str(key)): clean_json(item, levels - 1) for key, item in value.items()}
+        case list() | tuple() | set() | frozenset() if levels:
+            return [clean_json(item, levels - 1) for item in value]
+        case dict() | list() | tuple() | set() | frozenset():
+            return "…"
     return clean(str(value))
+
+
+def is_deeper(value: Any, levels: int) -> bool:
+    """Whether objects and lists hold each other deeper than so many levels."""
+    layer = [value]
+    while layer and levels:
+        holders = [item for item in layer if isinstance(item, dict | list)]
+        layer = [inner for item in holders for inner in (item.values() if isinstance(item, dict) else item)]
+        levels -= 1
+    return any(isinstance(item, dict | list) for item in layer)
 
 
 def json_text(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from types import SimpleNamespace
@@ -25,6 +26,10 @@ class Session:
     def close(self, reason: str) -> None:
         self.ends.append(reason)
 
+    def park(self, reason: str) -> bool:
+        self.ends.append(f"{reason}, its question open")
+        return True
+
 
 @pytest.fixture
 def process(settings) -> Process:
@@ -38,10 +43,26 @@ def waiting(process: Process, *, seconds: float) -> Session:
     return session
 
 
-def test_an_agent_that_asks_nobody_ends_after_the_grace_period(process):
+async def work_of(process: Process) -> None:
+    await asyncio.gather(*process._work)
+
+
+async def test_an_agent_that_asks_nobody_ends_after_the_grace_period(process):
+    process._loop = asyncio.get_running_loop()
     late, new = waiting(process, seconds=61), waiting(process, seconds=59)
     process.end_unwatched()
-    assert (late.ends, new.ends) == (["grace"], [])
+    await work_of(process)
+    assert (late.ends, new.ends) == (["grace, its question open"], [])
+    assert list(process.sessions) == [new.conversation_id]
+
+
+async def test_an_agent_whose_user_has_written_on_meanwhile_is_not_kept_for_its_question(process):
+    process._loop = asyncio.get_running_loop()
+    late = waiting(process, seconds=61)
+    late.has_waiting = True
+    process.end_unwatched()
+    await work_of(process)
+    assert late.ends == ["grace"]
 
 
 def test_an_agent_whose_page_is_at_another_process_goes_on_waiting(process):
@@ -51,11 +72,11 @@ def test_an_agent_whose_page_is_at_another_process_goes_on_waiting(process):
     assert not session.ends
 
 
-def test_an_agent_that_asks_nobody_makes_room(process):
+async def test_an_agent_that_asks_nobody_makes_room(process):
     session = waiting(process, seconds=processes.RETURN_SECONDS + 1)
     assert not process.is_full(uuid.uuid4())
-    process._make_room()
-    assert session.ends == ["evicted"]
+    await process._make_room()
+    assert session.ends == ["evicted, its question open"]
 
 
 def test_an_agent_whose_page_may_be_loading_again_makes_no_room(process):

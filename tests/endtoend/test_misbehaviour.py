@@ -40,20 +40,52 @@ async def test_the_child_of_an_agent_that_forks_says_nothing(server, store):
     assert "Traceback" not in server.log
 
 
-async def test_an_agent_that_asks_who_has_gone_is_not_kept(server, store):
-    """Its turn ends as interrupted; what it asked is asked again when the turn is."""
+ENDED = "SELECT count(*) FROM chat_chatsession WHERE end_reason = 'grace'"
+ASK = "[[tool=ask_user then.text=Thanks.]]"
+
+
+async def left_alone(server, store, number: int = 1) -> Client:
+    """A page that has gone while its agent asks; the agent has gone too."""
     page = Client(server.ws_url, cookies=server.visitor(), agent="tools")
     await page.connect()
-    await page.say("[[tool=ask_user then.tokens=3]]")
+    await page.say(ASK)
     await page.event("input_request", after=0)
     page.cut()
-    await store.until([("grace",)], "SELECT end_reason FROM chat_chatsession")
+    await store.until([(number,)], ENDED)
+    return page
+
+
+async def test_what_an_agent_asked_who_has_gone_is_asked_again_and_its_answer_counts(server, store):
+    pages = [await left_alone(server, store, number) for number in (1, 2, 3)]  # where one agent has a place
+    for page in pages:
+        mark = len(page.events)
+        await page.reconnect()
+        asked = await page.event("input_request", after=mark)
+        assert page.status["state"] == "waiting"
+        await page.send(type="answer", request_id=asked["request_id"], approved=True)
+        await page.until(lambda page=page: page.messages() and page.messages()[-1]["content"] == "Thanks.")
+        await page.idle(after=0)
+        calls, results = page.of("tool_call"), page.of("tool_result")
+        assert len({call["tool_call_id"] for call in calls}) == len(results) == 1, "the same call went on"
+        assert (results[0]["status"], results[0]["result"]) == ("complete", "Approved|True|None")
+        await page.close()
+        await store.until([(0,)], "SELECT count(*) FROM chat_conversation WHERE owner_process_id IS NOT NULL")
+
+
+async def test_a_question_of_an_agent_who_has_gone_can_be_stopped(server, store):
+    page = await left_alone(server, store)
     await page.reconnect()
-    await page.until(lambda: page.messages() and page.messages()[-1]["status"] == "interrupted")
-    assert page.status["state"] == "idle"
-    mark = len(page.events)
-    await page.command("regenerate", message_id=page.messages("user")[0]["id"])
-    asked = await page.event("input_request", after=mark)
-    await page.send(type="answer", request_id=asked["request_id"], approved=True)
-    await page.until(lambda: page.messages()[-1]["status"] == "complete")
+    await page.until(lambda: page.status["state"] == "waiting")
+    await page.command("stop")
+    await page.until(lambda: page.status["state"] == "idle")
+    assert page.of("tool_result")[0]["status"] == page.messages()[-1]["status"] == "stopped"
+    await page.close()
+
+
+async def test_a_message_in_place_of_an_answer_ends_the_turn_of_an_agent_who_has_gone(server, store):
+    page = await left_alone(server, store)
+    await page.reconnect()
+    await page.say("[[tokens=2]]")
+    await page.until(lambda: page.messages() and page.messages()[-1]["status"] == "complete")
+    assert page.of("tool_result")[0]["status"] == "interrupted"
     await page.close()

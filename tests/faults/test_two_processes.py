@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import timedelta
 
 import pytest
 
@@ -280,6 +281,35 @@ async def test_a_question_that_nobody_was_there_to_see_is_answered_after_a_reloa
     assert reads(stub)[-1] == ("tool", "too dear|False|None")
     assert (await refused_answer(two, asked))["error"] == "conflict"
     await close(two)
+
+
+async def test_a_question_whose_agent_has_gone_is_answered_at_another_process(pair, stub, tmp_path):
+    """It goes when nobody watches anywhere, not while a page is at the other process."""
+    with Server(tmp_path, kind="uvicorn", **pair.settings | {"CHAT_GRACE_SECONDS": "1"}) as third:
+        one = await pair.page(third, agent="tools")
+        await one.say(QUESTION)
+        await one.event("input_request", after=0)
+        two = await pair.page(pair.b, of=one, agent="tools")
+        await two.event("input_request", after=0)
+        one.cut()
+        await one.closed()
+        renewed = "SELECT renewed FROM chat_serverprocess JOIN chat_chatsession ON process_id = chat_serverprocess.id"
+        of_session = " WHERE conversation_id = ?"
+        ((begun,),) = pair.store.query(renewed + of_session, one.conversation)
+        later = f"SELECT count(*) FROM ({renewed}{of_session} AND renewed > ?) AS later"
+        await pair.store.until([(1,)], later, one.conversation, begun + timedelta(seconds=3))
+        reason = "SELECT end_reason FROM chat_chatsession WHERE conversation_id = ? ORDER BY started"
+        assert pair.store.query(reason, one.conversation) == [("",)], "it is watched"
+        await two.close()
+        await pair.store.until([("grace",)], reason, one.conversation)
+        await two.reconnect()
+        asked = await two.event("input_request", after=0)
+        await two.send(type="answer", request_id=asked["request_id"], approved=True)
+        await two.settled()
+    (result,) = [record for record in two.transcript if "result" in record]
+    assert (result["status"], result["result"]) == ("complete", "Approved|True|None")
+    assert reads(stub)[-1] == ("tool", "Approved|True|None")
+    await two.close()
 
 
 async def refused_answer(page: Page, question: Event) -> Event:

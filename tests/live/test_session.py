@@ -22,14 +22,16 @@ from chat.connection.feed import Feed
 from chat.live import recorder
 from chat.live.claims import Claim, claim, stop_waiting
 from chat.live.flusher import Flusher
+from chat.live.questions import TOO_LONG
 from chat.live.session import AgentSession
 from chat.live.threads import beside_loop, start_thread
 from chat.mends.known import KEPT_CONNECTIONS
 from chat.mends.sqlite import BUSY_SECONDS, MAX_OPEN, connected
 from chat.models import Conversation, Message, ServerProcess
-from chat.observer import AgentGone, Failure, LlmOutcome, Place, Question, ToolOutcome, ToolRun
+from chat.observer import AgentGone, Failure, LlmOutcome, Place, Question, TaskRun, ToolOutcome, ToolRun, Usage
 from chat.owners import Owner
 from chat.wire.events import RECORDS
+from chat.wire.frames import encode, fits
 from tests.connection.test_feed import Known, feed_into
 from tests.pace import SLACK, assert_within
 
@@ -341,3 +343,41 @@ async def test_an_agent_that_may_not_start_tells_who_waits(session):
     await start_thread(refused._run, name="agent-test")
     last = await Message.objects.filter(conversation=refused.conversation_id).alatest("seq")
     assert (last.status, last.error["code"]) == ("error", "agent_unavailable")
+
+
+async def test_whatever_an_agent_says_of_itself_fits_its_columns(session):
+    name, where = "x\x00\ud800\u202e" * 1000, str(uuid.uuid4())
+    place = Place(agent=name, depth=1, task={"id": where, "name": name, "parent_id": None})
+    usage = Usage(prompt_tokens=10**4000, completion_tokens=2**40, cost=1e30)
+    tool = str(uuid.uuid4())
+
+    def work() -> None:
+        session.task_started(TaskRun(id=where, name=name, parent_id=None, depth=1))
+        session.llm_ended(ANSWER, LlmOutcome(content="half", usage=usage, sources=({"deep": [[[name]]] * 5},)))
+        session.tool_started(ToolRun(id=tool, name=name, args={name: 10**5000}, message_id=None, place=place))
+        session.tool_ended(tool, ToolOutcome(result=name, error=name))
+        session.turn_failed(Failure(code="internal", details=name, incident="x"))
+        session.close("grace")
+        session.next_message()
+
+    await start_thread(work, name="agent-test")
+    rows = [row async for row in Message.objects.all()] + [session.record]
+    assert len(rows) >= 5
+    for row in rows:
+        await row.arefresh_from_db()
+        await asyncio.to_thread(row.clean_fields)
+
+
+async def test_a_question_that_no_frame_holds_says_so(session):
+    args, asked = {"text": "x" * 300_000}, []
+
+    def ask() -> None:
+        session.ask(Question(prompt="p" * 300_000, agent="A", kind="approval", tool_name="send", tool_args=args))
+
+    thread = start_thread(ask, name="agent-test")
+    while not (asked := [row.question async for row in Conversation.objects.exclude(question=None)]):
+        await asyncio.sleep(0.01)
+    session.close("grace")
+    await thread
+    assert fits(encode(asked[0]))
+    assert TOO_LONG in asked[0]["prompt"] and list(asked[0]["tool_args"]) == [TOO_LONG]

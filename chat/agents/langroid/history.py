@@ -130,12 +130,15 @@ def _written(agent: ChatAgent, step: _Step | None) -> list[LLMMessage]:
     calls = step.in_order()
     if not calls:
         return [LLMMessage(role=Role.ASSISTANT, content=step.content)]
+    return [calling(agent, step.content, calls), *result_messages(calls, native=calls_natively(agent))]
+
+
+def calling(agent: ChatAgent, content: str, calls: Sequence[Call]) -> LLMMessage:
+    """The model's answer that has this text and calls these tools."""
     if calls_natively(agent):
-        said = LLMMessage(role=Role.ASSISTANT, content=step.content or None, tool_calls=[_native(c) for c in calls])
-        return [said, *result_messages(calls, native=True)]
+        return LLMMessage(role=Role.ASSISTANT, content=content or None, tool_calls=[_native(call) for call in calls])
     written = [json.dumps({"request": call.name, **call.args}) for call in calls]
-    said = LLMMessage(role=Role.ASSISTANT, content="\n".join(filter(None, [step.content, *written])))
-    return [said, *result_messages(calls, native=False)]
+    return LLMMessage(role=Role.ASSISTANT, content="\n".join(filter(None, [content, *written])))
 
 
 def _native(call: Call) -> OpenAIToolCall:

@@ -74,6 +74,7 @@ class ToolCall:
     is_edited: bool = False  # people have changed its arguments
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     is_run: bool = False
+    is_over: bool = False  # people have been told its result
     result: str = ""  # what its model is given of it
     whole: str | None = None  # a longer one, of which the model is given only the beginning
     model_chars: int | None = None  # of that

@@ -47,6 +47,8 @@ def handle_tool_message(
     call = now.span.take(tool)
     if call is None:  # not a model's call: what a tool returned, or a step of Langroid's own
         return _unasked(now, agent, tool, _run(original, now, agent, tool, chat_doc))
+    if call.is_over:
+        return call.result
     with _tool_run(now, agent, call):
         tool = approvals.approved(now, agent, tool, call)
         return _told(now, agent, tool, call, _run(original, now, agent, tool, chat_doc))
@@ -63,6 +65,8 @@ async def handle_tool_message_async(
     call = now.span.take(tool)
     if call is None:
         return _unasked(now, agent, tool, await _run_async(original, now, agent, tool, chat_doc))
+    if call.is_over:
+        return call.result
     with _tool_run(now, agent, call):
         tool = await approvals.approved_later(now, agent, tool, call)
         return _told(now, agent, tool, call, await _run_async(original, now, agent, tool, chat_doc))
@@ -260,8 +264,9 @@ def pass_on(now: Scope, agent: ChatAgent, handled: Set[str]) -> None:
 
 def _not_run(now: Scope, agent: Agent, call: ToolCall, *, status: Status, error: str | None) -> None:
     call.is_run = True
-    _started(now, agent, call)
-    _ended(now, call, status=status, error=error)
+    if not call.is_over:
+        _started(now, agent, call)
+        _ended(now, call, status=status, error=error)
 
 
 def _started(now: Scope, agent: Agent, call: ToolCall) -> None:
@@ -285,6 +290,7 @@ def _ended(now: Scope, call: ToolCall, *, status: Status, error: str | None, dur
     )
     call.whole = None
     call.result = result_text(call.result, error, status)
+    call.is_over = True
     now.observer.tool_ended(call.id, outcome)
 
 

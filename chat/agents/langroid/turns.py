@@ -53,6 +53,7 @@ from langroid.utils.constants import DONE
 
 from chat.agents.langroid import attached, mends, model_calls, results  # noqa: F401  (model_calls: its overrides)
 from chat.agents.langroid.budget import Budget
+from chat.agents.langroid.resumption import pending_calls, resume
 from chat.agents.langroid.scope import NothingSaid, Request, Run, Scope, Span, TurnStopped, current, override, sub_task
 from chat.agents.langroid.signals import Signals
 from chat.agents.langroid.tool_calls import NO_SUCH_TOOL, TOO_LATE, pass_on, settle
@@ -85,13 +86,16 @@ def run(
     """
     this = Run(observer, request, task, Budget(limits), approve)
     observer.on_stop(this.abort)
-    token = current.set(Scope(this, Span(task.agent, task.name, task)))
+    root = Span(task.agent, task.name, task)
+    observer.on_ask(lambda: pending_calls(root))
+    token = current.set(Scope(this, root))
     try:
         # With a return type of its own a task calls its model once more at the end.
         task.run(None, turns=0, allow_restart=False, return_type=ChatDocument)
     finally:
         current.reset(token)
-        observer.on_stop(lambda: None)  # else it keeps the agents
+        observer.on_stop(lambda: None)  # else they keep the agents
+        observer.on_ask(tuple)
         this.forget_all()
 
 
@@ -181,6 +185,8 @@ def _next_turn(now: Scope, task: Task) -> ChatDocument | None:
     this.budget.renew()
     now.span.said, now.span.shown = "", None
     task._init_message_counter()  # loops are looked for in one turn: a user may ask the same thing again and again
+    if message.pending:
+        return resume(now, task, message)
     text, files = attached.said(task.agent, message.content, message.files)
     attached.forget_old(task.agent.message_history, files)
     return _hear(now, task, text, files)

@@ -19,7 +19,7 @@ from chat.models import Message
 from tests.langroid_agents import agent_on, task_of
 from tests.recorder import chatting
 
-LONG = "".join(f"line {number} of what the tool has found\n" for number in range(300_000))  # 10 MB
+LONG = "".join(f"line {number} of what the tool has found\n" for number in range(300_000)).strip()  # 10 MB
 
 
 class Find(ToolMessage):
