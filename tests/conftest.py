@@ -81,6 +81,14 @@ def stub() -> Iterator[StubServer]:
         yield server
 
 
+@pytest.fixture
+def fresh_stub(stub: StubServer) -> StubServer:
+    """The same, with nothing open and all counters at zero."""
+    stub.wait(open=0)
+    stub.reset()
+    return stub
+
+
 @pytest.fixture(scope="module")
 def server(stub: StubServer, tmp_path_factory: pytest.TempPathFactory, pytestconfig) -> Iterator[Server]:
     """A real server, whose agents talk to the stub."""

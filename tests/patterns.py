@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.client import Client
+from tests.client import Client, Event
 from tests.servers import Server
 from tests.stub_llm import StubServer
 
@@ -32,6 +32,22 @@ def root_messages(client: Client) -> list[str]:
     return [message["content"] for message in client.messages() if not message.get("depth")]
 
 
+def in_order(events: list[Event]) -> bool:
+    """Whether all of a task comes after its start and before its end, also where several run at once."""
+    begun: set[str] = set()
+    ended: set[str] = set()
+    for event in events:
+        record = event.get("message")
+        task = (record if isinstance(record, dict) else event).get("task")
+        if event["type"] == "task_start":
+            begun.add(event["task_id"])
+        elif event["type"] == "task_end":
+            ended.add(event["task_id"])
+        elif task and (task["id"] not in begun or task["id"] in ended):
+            return False
+    return ended == begun
+
+
 async def walk(server: Server, stub: StubServer, pattern: Pattern) -> None:
     """Ask, stop in the middle, load again, ask once more."""
     cookies = server.visitor()
@@ -44,6 +60,7 @@ async def walk(server: Server, stub: StubServer, pattern: Pattern) -> None:
         assert root_messages(client)
         assert cards(client) == pattern.cards
         assert len(client.of("task_start")) == len(client.of("task_end")) == pattern.tasks
+        assert in_order(client.events), client.types()
         shown = "\n".join(message["content"] for message in client.messages())
         assert not [signal for signal in pattern.hidden if signal in shown]
 

@@ -49,7 +49,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from tests.agents.provider.streams.cases import CASES, Case
+from tests.agents.provider.streams.cases import Case
+from tests.agents.provider.streams.servers import CASES
 
 KEPT_REQUESTS = 100
 MAX_BODY_BYTES = 2**26

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from tests.client import Client
-from tests.patterns import Pattern, root_messages, walk
+from tests.patterns import Pattern, cards, root_messages, walk
 
 ADA = "- **name**: Ada\n- **born**: 1815"
 ROME = "- **country**: Italy\n- **city**: Rome"
@@ -196,6 +196,19 @@ async def test_what_a_tool_asks_at_a_terminal_is_asked_on_the_page(server):
         await client.idle()
         assert client.of("tool_result")[0]["result"] == "8, red"
         assert client.answer() == "thanks"
+
+
+async def test_a_model_that_calls_what_there_is_not_is_told_so_eight_times(server, stub):
+    async with Client(server.ws_url, cookies=server.visitor(), agent="letters") as client:
+        stub.reset()
+        await client.say('[[replay="arguments: no such tool" then.replay="arguments: no such tool"]]')
+        await client.idle()
+        assert cards(client) == ("frobnicate error",) * 9
+        assert client.of("error")[-1]["error"] == "limit_reached"
+        assert stub.stats().requests == 9
+        await client.say("[[tokens=1]]")
+        await client.idle()
+        assert client.answer() == "a"
 
 
 async def test_an_agent_that_never_ends_is_told_so(server):

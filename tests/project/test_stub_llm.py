@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,17 +15,9 @@ from tests.stub_llm import Answer, StubServer, options_of, read_options
 SQUARE = [{"type": "function", "function": {"name": "square", "parameters": {}}}]
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[StubServer]:
-    with StubServer() as stub:
-        yield stub
-
-
 @pytest.fixture
-def stub(server: StubServer) -> StubServer:
-    server.wait(open=0)
-    server.reset()
-    return server
+def stub(fresh_stub: StubServer) -> StubServer:
+    return fresh_stub
 
 
 def post(stub: StubServer, text: str, **fields: Any) -> http.client.HTTPResponse:

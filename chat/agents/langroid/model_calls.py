@@ -136,7 +136,7 @@ def _chat_completions_with_backoff_body(original: Any, now: Scope, llm: OpenAIGP
 async def _achat_completions_with_backoff_body(original: Any, now: Scope, llm: OpenAIGPT, **kwargs: Any) -> Any:
     now.check()
     if mends.CLIENTS.holds:
-        llm.async_client = await clients.of_this_loop(llm.async_client)
+        llm.async_client = await clients.of_this_loop(llm.async_client, llm.config)
     try:
         asked, answer = await stream.request_async(original, llm, kwargs)
     except Exception as error:
@@ -194,7 +194,7 @@ def _model_call(now: Scope, agent: ChatAgent, messages: list[LLMMessage]) -> Ite
             outcome = call.outcome()
         except AgentGone:
             raise
-        except BaseException as error:
+        except BaseException as error:  # a stop and a task that is cancelled end the call, too
             text = call.fail(error)
             agent.oai_tool_calls = []
             if text and messages is agent.message_history:

@@ -320,7 +320,7 @@ def sub_task(now: Scope, agent: Agent, *, name: str, task: Task | None = None) -
             yield there
     except AgentGone:
         raise
-    except BaseException as error:
+    except BaseException as error:  # a stop and a task that is cancelled end it, too
         status = now.stopped if isinstance(error, TurnStopped) else "error"
         raise
     else:

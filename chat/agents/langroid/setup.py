@@ -335,11 +335,10 @@ def _make_calls_stoppable() -> None:
 
 def _back_off(seconds: float) -> None:
     """Wait before a failed call is tried again; not at all after a silence: people have waited for it once."""
-    import openai
+    from chat.agents.provider.failures import is_silence
 
     error = sys.exc_info()[1]
-    is_silence = isinstance(error, openai.APITimeoutError) and type(error.__cause__).__name__ != "ConnectTimeout"
-    if error is not None and is_bound() and is_silence:
+    if error is not None and is_bound() and is_silence(error):
         raise error
     pause(seconds)
 

@@ -480,7 +480,7 @@ def _sub_task(now: Scope, task: Task) -> Iterator[Scope]:
                 yield there
             except AgentGone:
                 raise
-            except BaseException as error:
+            except BaseException as error:  # a stop and a task that is cancelled end it, too
                 status = now.stopped if isinstance(error, TurnStopped) else "error"
                 settle(there, task.agent, status, None if status == now.stopped else TOO_LATE)
                 raise

@@ -58,14 +58,18 @@ class Answer:
         taken: Collection[str] = (),
         as_function: bool = False,
         delimiters: tuple[str, str] | None = None,
+        begins_in: str = "",
     ) -> None:
-        """`tools`: names that the model was offered; `taken`: ids of calls before; `as_function`: by the older API."""
+        """`tools`: names that the model was offered; `taken`: ids of calls before; `as_function`: by the older API.
+
+        `delimiters`, `begins_in`: see `Thoughts`.
+        """
         self.usage: dict[str, Any] | None = None
         self._taken = taken
         self._as_function = as_function
         self._calls = Calls(tools)
         self._functions = Calls(tools)
-        self._thoughts = Thoughts(delimiters)
+        self._thoughts = Thoughts(delimiters, begins_in=begins_in)
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._in_text, self._in_reasoning = Joiner(), Joiner()
@@ -75,13 +79,13 @@ class Answer:
         self._whole_calls: list[WholeCall] | None = None
 
     @classmethod
-    def to(cls, request: Mapping[str, Any], *, delimiters: tuple[str, str] | None = None) -> Answer:
+    def to(cls, request: Mapping[str, Any], **known: Any) -> Answer:
         """Return the answer to come of a request with these arguments."""
         tools, functions = request.get("tools") or (), request.get("functions") or ()
         names = [tool["function"]["name"] for tool in tools] + [function["name"] for function in functions]
         calls = (call for message in request.get("messages") or () for call in message.get("tool_calls") or ())
         taken = {call.get("id") for call in calls}
-        return cls(tools=names, taken=taken, as_function=bool(functions) and not tools, delimiters=delimiters)
+        return cls(tools=names, taken=taken, as_function=bool(functions) and not tools, **known)
 
     # -- when it is whole ---------------------------------------------------------------------------------------------
 
@@ -92,6 +96,11 @@ class Answer:
     @property
     def reasoning(self) -> str:
         return "".join(self._reasoning)
+
+    @property
+    def began_in(self) -> str | None:
+        """The tag that closed the thought in which the text began; empty if it began in none, None without a text."""
+        return self._thoughts.began_in if self.text or self._thoughts.began_in else None
 
     @property
     def finish(self) -> str:
@@ -268,6 +277,11 @@ class Answer:
             elif kind is Kind.THOUGHT:
                 self._reasoning.append(text)
                 said.append((True, text))
+            elif kind is Kind.SAID:
+                if self.finish != "length":  # else it was a thought that broke off
+                    self._reasoning.clear()
+                    self._text.append(text)
+                    said.append((False, text))
             else:
                 self._reasoning.append("".join(self._text).strip())
                 self._text.clear()
@@ -301,7 +315,7 @@ class Answer:
     def _end_with(self, finish: Any) -> None:
         word = finish if isinstance(finish, str) else text_of(finish)
         if word and FINISH_OF.get(self._finish, "stop") in ("stop", "tool_calls"):  # what went wrong is not overruled
-            self._finish = word.strip().lower()
+            self._finish = word.strip().lower().rpartition(": ")[2]  # of Gemini's, "function_call_filter: …"
 
 
 def _first_number(usage: Event, names: Iterable[str]) -> int:
@@ -316,6 +330,11 @@ def _error_in(event: Event) -> Any:
         return event
     if event.get("choices") is not None or event.get("type") == "ping":
         return None
+    status = event.get("base_resp")  # of MiniMax
+    if isinstance(status, dict) and status.get("status_code"):
+        return status
+    if event.get("errors"):  # of Cloudflare
+        return event["errors"]
     told = event.get("detail") or any(isinstance(event.get(name), str) and event[name] for name in ERROR_FIELDS)
     return event if told else None
 

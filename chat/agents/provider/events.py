@@ -95,6 +95,9 @@ class Cutter:
             self._take_body(line, found)
         elif line.startswith(b"event:"):
             self._name = line[6:].strip()
+        elif line.startswith(b"error:"):  # of llama.cpp, in place of data
+            self._data.append(line[6:])
+            self._name = b"error"
 
     def _take_body(self, line: bytes, found: list[Raw]) -> None:
         self._body.append(line)  # type: ignore[union-attr]

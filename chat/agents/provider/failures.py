@@ -81,14 +81,14 @@ _BODIES: list[tuple[str, str, str]] = [
     (r"=(408|504|524)\b|time.?d?.?out|deadline.?exceeded", "llm_timeout", SENTENCES["llm_timeout"]),
     (
         r"=5\d\d\b|code:? 5\d\d|overloaded|unavailable|server.?error|internal.?error|capacity|bad gateway"
-        r"|engine.{0,20}(dead|died)|out of memory",
+        r"|engine.{0,20}(dead|died)|out of memory|crashed",
         "llm_unavailable",
         SENTENCES["llm_unavailable"],
     ),
 ]
 BODIES = [(re.compile(pattern, re.IGNORECASE), (code, sentence)) for pattern, code, sentence in _BODIES]
 CODE_FIELDS = ("code", "status", "type", "status_code")
-TEXT_FIELDS = ("message", "msg", "detail", "error", "error_message", "error_msg", "metadata", "raw")
+TEXT_FIELDS = ("message", "msg", "status_msg", "detail", "error", "error_message", "error_msg", "metadata", "raw")
 LASTING = ("limit_reached", "llm_auth")  # and NO_SUCH_MODEL, NO_CREDIT: another try would end the same way
 BODY_CHARS = 2000  # of a body that are looked at
 
@@ -118,6 +118,12 @@ def is_final(error: Exception) -> bool:
         return False  # by their classes Langroid knows
     told = _told_in(error.body)
     return told is not None and (told[0] in LASTING or told[1] in (NO_SUCH_MODEL, NO_CREDIT))
+
+
+def is_silence(error: BaseException) -> bool:
+    """True where a server has said nothing for too long: people have waited for it once."""
+    is_timeout = isinstance(error, openai.APITimeoutError) and type(error.__cause__).__name__ != "ConnectTimeout"
+    return is_timeout or isinstance(error, TimeoutError)
 
 
 def of_model(error: BaseException, *, model: str) -> Failure:

@@ -296,7 +296,7 @@ def _connected(connect: Callable[[], Any]) -> Any:
     def run() -> None:
         try:
             stream = connect()
-        except BaseException as error:
+        except BaseException as error:  # of whoever waits, whatever it is
             with suppress(Exception):  # nobody waits any more
                 attempt.set_exception(error)
             return

@@ -17,22 +17,22 @@ answers that do not stream, where the SDK reads its streams in another way than 
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from itertools import chain
 from typing import Any, cast
 
 import openai
 from langroid.language_models.openai_gpt import OpenAIGPT
 from pydantic import BaseModel
 
-from chat.agents.provider import failures
+from chat.agents.provider import clients, failures
 from chat.agents.provider.answer import Answer, Event, Opened, Said
 from chat.agents.provider.events import DONE, Cutter, Decoder, Raw
 from chat.agents.provider.mends import DECODER, FAST_STREAM
-from chat.agents.provider.request import RequestAborted, arrived, pause
+from chat.agents.provider.request import RequestAborted, Silence, arrived, pause
 from chat.conf import conf
 
 PATH = "/chat/completions"
@@ -44,6 +44,26 @@ Asked = tuple[bool, str, Any]  # whether the answer is from the cache, its key t
 # -- the request -------------------------------------------------------------------------------------------------------
 
 
+# Server and name of a model -> the tag that closes the thought in which its answers begin, as its newest one did.
+_begins_in: dict[tuple[str, str], str] = {}
+
+
+def _answer_to(llm: OpenAIGPT, kwargs: dict[str, Any]) -> Answer:
+    return Answer.to(kwargs, delimiters=llm.config.thought_delimiters, begins_in=_begins_in.get(_model_of(llm), ""))
+
+
+def _learn(llm: OpenAIGPT, answer: Answer) -> None:
+    """Remember how a whole answer began, for the next one to be shown right from its first word."""
+    if answer.began_in:
+        _begins_in[_model_of(llm)] = answer.began_in
+    elif answer.began_in is not None:
+        _begins_in.pop(_model_of(llm), None)
+
+
+def _model_of(llm: OpenAIGPT) -> tuple[str, str]:
+    return str(llm.config.api_base), llm.config.chat_model
+
+
 def request(
     original: Callable[..., Any], llm: OpenAIGPT, kwargs: dict[str, Any], *, pace: Callable[[], float]
 ) -> tuple[Asked, Answer]:
@@ -53,7 +73,7 @@ def request(
     Return an `Opened` if it streams, else the completion as a dict. Raises: what the original raises, and `Final` for
     what would not end otherwise if it were tried again.
     """
-    answer = Answer.to(kwargs, delimiters=llm.config.thought_delimiters)
+    answer = _answer_to(llm, kwargs)
     try:
         if applies(llm, kwargs):
             cached, key, result = _fast(llm, kwargs, pace)
@@ -68,24 +88,24 @@ def request(
         if failures.is_final(error):
             raise failures.Final from error
         raise
-    return (cached, key, Opened(answer, said if first is None else chain([first], said))), answer
+    return (cached, key, Opened(answer, _to_its_end(llm, answer, first, said))), answer
 
 
 async def request_async(original: Callable[..., Any], llm: OpenAIGPT, kwargs: dict[str, Any]) -> tuple[Asked, Answer]:
     """The same for `OpenAIGPT._achat_completions_with_backoff_body` (openai_gpt.py:2821)."""
-    answer = Answer.to(kwargs, delimiters=llm.config.thought_delimiters)
+    answer = _answer_to(llm, kwargs)
     try:
         read_leniently(llm.async_client)
         cached, key, result = await original(llm, **kwargs)
         if not _streams(llm, result, cached=cached):
             return (cached, key, _completed(answer, result)), answer
-        said = answer.read_async(_as_dicts(result))
+        said = answer.read_async(_as_dicts(_in_time(result, clients.silence_of(llm.async_client))))
         first = await anext(said, None)
     except Exception as error:
-        if failures.is_final(error):
+        if failures.is_final(error) or failures.is_silence(error):
             raise failures.Final from error
         raise
-    return (cached, key, Opened(answer, said if first is None else _after(first, said))), answer
+    return (cached, key, Opened(answer, _to_its_end_async(llm, answer, first, said))), answer
 
 
 def read_leniently(client: Any) -> None:
@@ -114,10 +134,39 @@ async def _as_dicts(events: AsyncIterator[Any]) -> AsyncIterator[Any]:
         yield _as_dict(event)
 
 
-async def _after(first: Said, said: AsyncIterator[Said]) -> AsyncIterator[Said]:
-    yield first
+async def _in_time(events: Any, silence: Silence | None) -> AsyncIterator[Any]:
+    """The events of an SDK's stream, as long as the server is not silent for too long. Raises: TimeoutError.
+
+    The synchronous reading has its limits from its connection (`request.py`).
+    """
+    seconds = silence.first if silence else None
+    try:
+        while True:
+            async with asyncio.timeout(seconds):
+                event = await anext(events, DONE)
+            if event is DONE:
+                return
+            yield event
+            seconds = float(silence) if silence else None
+    finally:
+        await events.close()  # else the connection stays until the loop ends
+
+
+def _to_its_end(llm: OpenAIGPT, answer: Answer, first: Said | None, said: Iterator[Said]) -> Iterator[Said]:
+    if first is not None:
+        yield first
+    yield from said
+    _learn(llm, answer)
+
+
+async def _to_its_end_async(
+    llm: OpenAIGPT, answer: Answer, first: Said | None, said: AsyncIterator[Said]
+) -> AsyncIterator[Said]:
+    if first is not None:
+        yield first
     async for item in said:
         yield item
+    _learn(llm, answer)
 
 
 # -- the fast way ------------------------------------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 They stand at the beginning of an answer, or between its parts where the tags have lines of their own. A tag inside code
 or a sentence is text: an answer may be about such tags. The opening tag may be missing (a template has written it into
-the prompt), and so may the closing one (the answer broke off).
+the prompt), and so may the closing one (the answer broke off). Whether a model's answers begin inside of a thought
+shows with the first one; of the others it is known before (`begins_in`).
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class Kind(Enum):
     TEXT = auto()
     THOUGHT = auto()
     RECAST = auto()  # all text so far was a thought
+    SAID = auto()  # the thought that was taken for granted was text: this one
 
 
 Piece = tuple[Kind, str]
@@ -40,8 +42,11 @@ Piece = tuple[Kind, str]
 class Thoughts:
     """Tells the thoughts in a text from the text, while it comes. Holds back no more than it must to decide."""
 
-    def __init__(self, delimiters: tuple[str, str] | None = None) -> None:
-        """`delimiters`: tags of this model's own."""
+    def __init__(self, delimiters: tuple[str, str] | None = None, *, begins_in: str = "") -> None:
+        """`delimiters`: tags of this model's own; `begins_in`: the tag that closes the thought in which it begins."""
+        self.began_in = ""  # the same of this text, when it has ended
+        self._begins_in = begins_in
+        self._is_assumed = False  # the thought that is open
         tags = {opening: closing for opening, closing in (*TAGS, *filter(None, [delimiters])) if opening and closing}
         self._closing_of = tags
         self._closings = tuple(tags.values())
@@ -72,7 +77,11 @@ class Thoughts:
 
     def end(self) -> list[Piece]:
         """The text has ended: return all that was held back."""
-        return list(self._decided(is_end=True))
+        found = list(self._decided(is_end=True))
+        if self._is_assumed:
+            self._is_assumed = False
+            found.append((Kind.SAID, "".join(self._thought)))
+        return found
 
     def _decided(self, *, is_end: bool) -> Iterator[Piece]:
         before = None
@@ -95,6 +104,11 @@ class Thoughts:
             self._has_thoughts = True  # a closing tag alone ends an empty thought
             return
         if not is_end and (not text or any(tag.startswith(text) for tag in self._tags)):
+            return
+        if self._begins_in and not self._has_thoughts:
+            self._held, self._closing, self._begins_in = text, self._begins_in, ""
+            self._is_assumed = True
+            self._thoughts += 1
             return
         if self._has_thoughts:
             self._held = text
@@ -125,6 +139,8 @@ class Thoughts:
         self._held = self._held.lstrip()
         self._held = self._held[len(self._closing) :]
         self._thought.clear()
+        if self._is_assumed:
+            self.began_in, self._is_assumed, self._has_thoughts = self._closing, False, True
         self._closing, self._begins = "", True
 
     def _think(self, end: int) -> Iterator[Piece]:
@@ -163,6 +179,7 @@ class Thoughts:
                 self._thoughts += 1
             else:
                 self._text.clear()
+                self.began_in = tag.group()
                 yield Kind.RECAST, ""
             return
         keep = 0 if is_end else self._half_tag(self._held, self._tags)

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from typing import Any
 
+import httpx2
+import openai
 import pytest
 
 from chat.agents.langroid import setup
@@ -14,32 +16,24 @@ setup.import_langroid()
 
 from langroid import ChatAgent, Task, ToolMessage
 from langroid.agent.batch import run_batch_tasks
+from langroid.language_models.openai_gpt import OpenAIGPT, OpenAIGPTConfig
 from langroid.utils.object_registry import ObjectRegistry
 
 from chat.agents.langroid import loops
+from chat.agents.provider import clients
+from chat.agents.provider.request import Silence
 from chat.conf import Limits
 from tests.langroid_agents import agent_on, task_of
 from tests.recorder import chatting
 from tests.stub_llm import StubServer
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[StubServer]:
-    with StubServer() as server:
-        yield server
-
-
 @pytest.fixture
-def stub(server: StubServer) -> StubServer:
-    server.reset()
-    return server
+def stub(fresh_stub: StubServer) -> StubServer:
+    return fresh_stub
 
 
-@pytest.fixture(autouse=True)
-def nothing_is_left_behind() -> Iterator[None]:
-    before = set(ObjectRegistry.registry)
-    yield
-    assert set(ObjectRegistry.registry) <= before
+pytestmark = pytest.mark.usefixtures("nothing_is_left_behind")
 
 
 class Wait(ToolMessage):
@@ -155,3 +149,65 @@ def test_what_a_thread_opens_on_its_loop_stays_open():
         assert loops.run(here()) is first
         assert loops.run_once(here()) is not first
     assert first.is_closed()
+
+
+# -- the model's server ------------------------------------------------------------------------------------------------
+
+
+class Patient(ToolMessage):
+    """Asks a helper asynchronously, whose server may take its time before an answer, and less within it."""
+
+    request: str = "patient"
+    purpose: str = "To ask a helper."
+    order: str = "tokens=1"
+
+    async def handle_async(self) -> str:
+        answer = await task_of(helper, interactive=False, single_round=True).run_async(f"[[{self.order}]]")
+        return answer.content if answer else "nothing"
+
+
+@pytest.fixture
+def patient(stub):
+    global helper
+    helper = agent_on(stub, name="Helper", retries=2)
+    limits = openai.Timeout(connect=5, read=Silence(0.3, first=20), write=5, pool=5)
+    helper.llm.async_client = helper.llm.async_client.with_options(timeout=limits)
+    with chatting(task_of(agent_on(stub, tools=[Patient]))) as chat:
+        yield chat
+    ObjectRegistry.remove(helper.id)
+
+
+def test_an_asynchronous_answer_may_take_its_time_to_begin(patient):
+    lines = patient.say('[[tool=patient args={"order":"hang=1 tokens=2"} then.tokens=1]]')
+    assert any(line.startswith("tool_end t1 complete") and line.endswith("a small") for line in lines), lines
+
+
+def test_an_asynchronous_answer_that_stalls_keeps_its_text_and_is_asked_for_once(patient, stub):
+    lines = patient.say('[[tool=patient args={"order":"tokens=9 stall=1:30"} then.tokens=1]]')
+    assert any("llm_timeout" in line and line.startswith("end m2 error") for line in lines), lines
+    assert stub.stats().requests == 3  # the call, the helper, the result
+    stub.wait(open=0)
+
+
+def test_an_asynchronous_answer_that_waits_can_be_stopped(patient, stub):
+    patient.begin('[[tool=patient args={"order":"hang=30"}]]')
+    stub.wait(open=1, requests=2)
+    patient.stop()
+    assert patient.rest()[-1].startswith("tool_end t1 stopped")
+    stub.wait(open=0)
+
+
+@pytest.mark.parametrize("own", ["http_client_config", "http_client_factory"])
+def test_each_loop_has_a_client_with_the_http_that_the_model_asks_for(stub, own):
+    options = {"headers": {"x-mine": "yes"}}
+    made = {"http_client_config": options, "http_client_factory": lambda: (None, httpx2.AsyncClient(**options))}
+    llm = OpenAIGPT(OpenAIGPTConfig(chat_model="stub", api_base=stub.url, api_key="x", **{own: made[own]}))
+
+    async def client() -> Any:
+        mine = await clients.of_this_loop(llm.async_client, llm.config)
+        assert mine is await clients.of_this_loop(mine, llm.config)
+        assert mine._client.headers["x-mine"] == "yes" and not mine._client.is_closed
+        return mine
+
+    one, other = asyncio.run(client()), asyncio.run(client())
+    assert one is not other and one._client.is_closed and other._client.is_closed

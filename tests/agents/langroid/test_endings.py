@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
 
 import pytest
 
@@ -25,7 +24,6 @@ from langroid.agent.tools.orchestration import (
 from langroid.agent.tools.recipient_tool import RecipientTool
 from langroid.language_models.mock_lm import MockLMConfig
 from langroid.mytypes import Entity, NonToolAction
-from langroid.utils.object_registry import ObjectRegistry
 from pydantic import BaseModel
 
 from chat.agents.langroid.turns import NO_RESULT
@@ -33,12 +31,7 @@ from chat.conf import Limits
 from tests.langroid_agents import Square, mock_agent
 from tests.recorder import Chat, chatting
 
-
-@pytest.fixture(autouse=True)
-def nothing_is_left_behind() -> Iterator[None]:
-    before = set(ObjectRegistry.registry)
-    yield
-    assert set(ObjectRegistry.registry) <= before
+pytestmark = pytest.mark.usefixtures("nothing_is_left_behind")
 
 
 def saying(*texts: str, name: str = "Assistant", **config) -> ChatAgent:

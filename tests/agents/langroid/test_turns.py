@@ -44,16 +44,9 @@ WORDS = "a small stub answers every question with the same few plain"
 SILENT_SECONDS = 1.0  # after which a model counts as silent; the stub of a busy machine is faster
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[StubServer]:
-    with StubServer() as server:
-        yield server
-
-
 @pytest.fixture
-def stub(server: StubServer) -> StubServer:
-    server.reset()
-    return server
+def stub(fresh_stub: StubServer) -> StubServer:
+    return fresh_stub
 
 
 @pytest.fixture(autouse=True, params=[True, False], ids=["fast", "sdk"])
@@ -62,11 +55,7 @@ def stream_path(request: pytest.FixtureRequest, settings) -> None:
     settings.CHAT_FAST_STREAM = request.param
 
 
-@pytest.fixture(autouse=True)
-def nothing_is_left_behind() -> Iterator[None]:
-    before = set(ObjectRegistry.registry)
-    yield
-    assert set(ObjectRegistry.registry) <= before
+pytestmark = pytest.mark.usefixtures("nothing_is_left_behind")
 
 
 def history(agent: ChatAgent) -> list[tuple[str, str | None]]:

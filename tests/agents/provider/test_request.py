@@ -25,17 +25,9 @@ from tests.stub_llm import StubServer
 AT_ONCE_SECONDS = 0.2 * SLACK
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[StubServer]:
-    with StubServer() as stub:
-        yield stub
-
-
 @pytest.fixture
-def stub(server: StubServer) -> StubServer:
-    server.wait(open=0)
-    server.reset()
-    return server
+def stub(fresh_stub: StubServer) -> StubServer:
+    return fresh_stub
 
 
 @pytest.fixture

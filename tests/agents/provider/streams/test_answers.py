@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.agents.provider.streams.agents import TOOLS
-from tests.agents.provider.streams.cases import CASES, Case
+from tests.agents.provider.streams.cases import Case
+from tests.agents.provider.streams.servers import CASES
 from tests.langroid_agents import agent_on, task_of
 from tests.recorder import Chat, Recorder, chatting
 from tests.stub_llm import StubServer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.agents.provider.streams.cases import CASES
+from tests.agents.provider.streams.servers import CASES
 from tests.client import Client
 
 AFTER = "after the tools"
