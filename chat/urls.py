@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from chat.views import api, attachments, downloads, embed, feedback, health, page, reading, search, shares, socket
+from chat.views import (
+    api,
+    attachments,
+    downloads,
+    embed,
+    feedback,
+    health,
+    installable,
+    page,
+    reading,
+    search,
+    shares,
+    socket,
+)
 
 app_name = "chat"
 urlpatterns = [
@@ -29,6 +42,7 @@ urlpatterns = [
     path("api/embed/tickets", embed.tickets, name="embed-tickets"),
     path("embed/launcher.js", embed.launcher, name="embed-launcher"),
     path("embed/<str:agent>/", embed.page, name="embed"),
+    path("manifest.webmanifest", installable.manifest, name="manifest"),
     path("healthz", health.healthz, name="healthz"),
     path("health", health.health, name="health"),
     path("readyz", health.readyz, name="readyz"),

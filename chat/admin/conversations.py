@@ -80,6 +80,10 @@ class ConversationAdmin(ReadOnlyAdmin):
         rows: QuerySet[Conversation] = super().get_queryset(request)
         return rows.annotate(is_owned=Exists(alive), run_count=count)
 
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """Those who may read conversations see their titles."""
+        return [*self.list_display[:1], *(["shown_title"] if may_read(request) else []), *self.list_display[1:]]
+
     def get_search_fields(self, request: HttpRequest) -> list[str]:
         fields = [f"user__{get_user_model().USERNAME_FIELD}", "id", "visitor"]
         return [*fields, "title"] if may_read(request) else fields

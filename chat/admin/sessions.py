@@ -10,7 +10,7 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.db.models import ExpressionWrapper, F, QuerySet
+from django.db.models import Count, ExpressionWrapper, F, QuerySet, Sum
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -33,6 +33,7 @@ from chat.admin.tables import FORMATS
 from chat.clock import Now
 from chat.live.claims import ask_to_end
 from chat.models import ChatSession
+from chat.wire.values import visible
 
 if TYPE_CHECKING:
     from django_stubs_ext import WithAnnotations
@@ -68,6 +69,7 @@ class Timed(TypedDict):
 class ChatSessionAdmin(ReadOnlyAdmin):
     """One row per run of an agent. A row goes with its conversation; by itself it stays."""
 
+    change_list_template = "chat/admin/sessions.html"
     list_display = (
         "begun",
         "owner",
@@ -114,8 +116,17 @@ class ChatSessionAdmin(ReadOnlyAdmin):
         return [*fields, "conversation__title"] if may_read(request) else fields
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        """Without the list of models at the side: the columns need the place."""
-        return super().changelist_view(request, {**(extra_context or {}), "is_nav_sidebar_enabled": False})
+        """Without the list of models at the side: the columns need the place. With totals."""
+        response = super().changelist_view(request, {**(extra_context or {}), "is_nav_sidebar_enabled": False})
+        context = getattr(response, "context_data", None) or {}  # an answer to an action has none
+        if "cl" in context:
+            context["totals"] = totals_of(context["cl"].queryset)
+        return response
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """Those who may read conversations see their titles."""
+        names = {"conversation_link": "titled_link"} if may_read(request) else {}
+        return [names.get(name, name) for name in self.list_display]
 
     @admin.display(description="started", ordering="started")
     def begun(self, row: ChatSession) -> str:
@@ -156,8 +167,15 @@ class ChatSessionAdmin(ReadOnlyAdmin):
 
     @admin.display(description="conversation")
     def conversation_link(self, row: ChatSession) -> SafeString:
+        return self._link(row, str(row.conversation_id)[:8])
+
+    @admin.display(description="conversation", ordering="conversation__title")
+    def titled_link(self, row: ChatSession) -> SafeString:
+        return self._link(row, visible(row.conversation.title) or str(row.conversation_id)[:8])
+
+    def _link(self, row: ChatSession, text: str) -> SafeString:
         url = reverse("admin:chat_conversation_change", args=[row.conversation_id], current_app=self.admin_site.name)
-        return format_html('<a href="{}">{}</a>', url, str(row.conversation_id)[:8])
+        return format_html('<a href="{}">{}</a>', url, text)
 
     # -- stopping ---------------------------------------------------------------------------------------------------
 
@@ -213,6 +231,14 @@ class ChatSessionAdmin(ReadOnlyAdmin):
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
         raise PermissionDenied
+
+
+def totals_of(rows: QuerySet[ChatSession]) -> dict[str, Any]:
+    """The sums of what is listed, as texts."""
+    names = ("turns", "prompt_tokens", "completion_tokens", "cost", "errors")
+    found = rows.order_by().aggregate(count=Count("id"), **{name: Sum(name) for name in names})
+    shown = {name: f"{found[name] or 0:,}" for name in names if name != "cost"}
+    return {"count": found["count"], "cost": f"{found['cost'] or 0:.4f}", **shown}
 
 
 def _exported(session: ChatSession, name: str) -> Any:

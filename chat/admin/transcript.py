@@ -17,6 +17,7 @@ from django.db.models import F
 from django.http import Http404
 from django.utils.safestring import SafeString, mark_safe
 
+from chat.admin.waterfall import Waterfall, title_of, waterfalls
 from chat.markdown.colours import Patience
 from chat.markdown.stream import render_within
 from chat.models import Conversation, Message
@@ -53,6 +54,7 @@ class Entry:
     version: int
     versions: int
     patience: Patience  # the page's, with the colours of code
+    waterfall: Waterfall | None = None  # of the turn that begins here
 
     @property
     def indent(self) -> int:
@@ -65,14 +67,7 @@ class Entry:
 
     @property
     def title(self) -> str:
-        match self.record.kind:
-            case Message.Kind.USER:
-                return "Answer of the user" if self.record.request_id else "User"
-            case Message.Kind.TOOL:
-                return f"Tool {visible(self.record.tool_name)}"
-            case Message.Kind.SYSTEM:
-                return "System"
-        return self.record.agent or "Assistant"
+        return title_of(self.record)
 
     @property
     def task(self) -> str:
@@ -163,16 +158,26 @@ class Transcript:
     def entries(self) -> list[Entry]:
         """The records of the page, in order."""
         ids = list(self.page.object_list)
-        records = Message.objects.in_bulk(ids)
+        found = Message.objects.in_bulk(ids)
+        records = [found[id] for id in ids if id in found]
         siblings: dict[uuid.UUID | None, list[uuid.UUID]] = defaultdict(list)
         for id, (follows, _) in self._turns.items():
             siblings[follows].append(id)
         entries = []
         patience = Patience()
-        for record in (records[id] for id in ids if id in records):
+        steps = waterfalls(records)
+        for record in records:
             versions = siblings[record.follows] if record.id in self._turns else [record.id]
             version = versions.index(record.id) + 1
-            entries.append(Entry(record=record, version=version, versions=len(versions), patience=patience))
+            entries.append(
+                Entry(
+                    record=record,
+                    version=version,
+                    versions=len(versions),
+                    patience=patience,
+                    waterfall=steps.get(record.id),
+                )
+            )
         return entries
 
     @property

@@ -199,12 +199,22 @@ def test_the_record_of_reading_is_only_added_to(root, alice):
 
 
 @pytest.mark.parametrize("model", LISTS)
-def test_no_list_shows_a_word_even_to_those_who_may_read(root, alice, process, model):
-    said = say(alice, SECRET, Message(kind="assistant", content=SECRET))
+def test_lists_show_titles_to_those_who_may_read_and_no_word_to_others(root, staff, alice, process, model):
+    said = say(alice, SECRET, Message(kind="assistant", content="answered"))
     run_of(said, process)
     page_of(root, said)
     assert SECRET in Conversation.objects.get().title
-    assert SECRET not in list_of(root, model)
+    assert (SECRET in list_of(root, model)) == (model in ("conversation", "chatsession"))
+    assert SECRET not in list_of(staff, model)
+    assert "answered" not in list_of(root, model)
+
+
+def test_the_sessions_found_are_summed_up(staff, alice, process):
+    for turns in (2, 3):
+        run = run_of(say(alice, "hello"), process)
+        ChatSession.objects.filter(pk=run.pk).update(turns=turns, prompt_tokens=1000 * turns, cost="0.5")
+    assert "2 sessions · 5 turns · 5,000 / 0 tokens in / out · $1.0000 · 0 errors" in list_of(staff, "chatsession")
+    assert "1 session · 2 turns" in list_of(staff, "chatsession", q=str(ChatSession.objects.get(turns=2).id))
 
 
 @pytest.mark.parametrize("model", ["conversation", "chatsession"])
@@ -281,6 +291,13 @@ def test_a_tool_shows_arguments_result_and_place(root, alice):
     assert "Tool search in Research depth 2 error" in text
     assert '{ "query": "bread" }' in text and "two hits" in text and "it failed" in text
     assert "chat-depth-2" in page
+
+
+def test_the_steps_of_a_turn_lead_to_their_records(root, alice):
+    tool = Message(kind="tool", tool_name="look", duration_ms=5)
+    page = page_of(root, say(alice, "hello", tool, Message(kind="assistant", content="found")))
+    assert "2 steps" in page
+    assert f'href="#record-{tool.id}"' in page and f'id="record-{tool.id}"' in page
 
 
 def test_the_current_branch_is_shown_and_the_others_are_a_link_away(root, alice):

@@ -68,6 +68,14 @@ def test_the_columns_of_the_session_records_fit(server, admin):
     assert admin.locator("#changelist .results").evaluate("element => element.scrollWidth - element.clientWidth") <= 0
 
 
+def test_the_session_records_fit_a_phone(server, admin):
+    admin.set_viewport_size({"width": 320, "height": 700})
+    admin.goto(f"{server.url}/admin/chat/chatsession/")
+    assert admin.evaluate("document.documentElement.scrollWidth") <= 320
+    assert admin.locator("#result_list").evaluate("list => list.getBoundingClientRect().right") <= 320
+    assert admin.locator("#changelist .results").evaluate("list => list.scrollWidth - list.clientWidth") <= 0
+
+
 def _light(colour: str) -> int:
     """Sum of the channels of `rgb(r, g, b)`."""
     return sum(int(part) for part in colour.removeprefix("rgb(").removesuffix(")").split(",")[:3])

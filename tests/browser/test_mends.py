@@ -6,7 +6,7 @@ import re
 
 from playwright.sync_api import WebSocketRoute, expect
 
-from tests.browser.chat import ANSWER_MS, Chat
+from tests.browser.chat import ANSWER_MS, Chat, check
 
 
 def ask(chat: Chat, kind: str = "approval") -> None:
@@ -106,3 +106,82 @@ def test_a_full_storage_loses_no_message(page, server):
 def test_at_400_percent_there_is_room_to_read(chat):
     chat.page.set_viewport_size({"width": 320, "height": 256})
     assert chat.page.locator("#scroller").evaluate("(scroller) => scroller.clientHeight") >= 140
+
+
+def test_latest_covers_no_text_on_a_narrow_window(chat):
+    chat.page.set_viewport_size({"width": 320, "height": 640})
+    chat.say("[[tokens=400]]")
+    chat.answered()
+    chat.page.locator("#scroller").evaluate("(scroller) => scroller.scrollTo(0, 0)")
+    latest, scroller = chat.page.locator("#latest").bounding_box(), chat.page.locator("#scroller").bounding_box()
+    assert latest and scroller and latest["y"] >= scroller["y"] + scroller["height"] - 1
+    check(chat.page, "away from the end, 320 px")
+
+
+def test_the_skip_link_is_out_of_sight_with_large_text_until_it_is_needed(chat):
+    skip = chat.page.locator(".skip")
+    chat.page.evaluate("() => { document.documentElement.style.fontSize = '200%'; }")
+    bottom = "(link) => link.getBoundingClientRect().bottom"
+    assert skip.evaluate(bottom) <= 0
+    skip.focus()
+    assert skip.evaluate(bottom) > 0
+
+
+def test_toasts_stand_in_the_middle_of_the_chat(chat):
+    chat.page.evaluate(
+        "async () => { const { Toasts } = await import('chat/toasts.js');"
+        " new Toasts(document.querySelector('#toasts')).show('Hello'); }"
+    )
+    middle = "(element) => { const { left, right } = element.getBoundingClientRect(); return (left + right) / 2; }"
+    toast, column = (chat.page.locator(name).evaluate(middle) for name in (".toast", ".dock-column"))
+    assert abs(toast - column) < 2
+
+
+def test_the_escape_that_ends_a_composition_stops_nothing(chat):
+    """Safari tells of it by the number 229 alone, after the composition has ended."""
+    chat.say("[[tokens=2000 tps=40]]")
+    chat.writing()
+    press = "(field, key) => field.dispatchEvent(new KeyboardEvent('keydown', { ...key, bubbles: true }))"
+    chat.field.evaluate(press, {"key": "Escape", "keyCode": 229})
+    expect(chat.stop).to_be_visible()
+    expect(chat.stop).to_be_enabled()
+    chat.field.evaluate(press, {"key": "Escape", "keyCode": 27})
+    expect(chat.stop).to_be_hidden()
+
+
+def test_a_message_that_waits_says_so_and_has_no_dots(chat):
+    chat.say("[[tokens=2000 tps=40]]")
+    chat.writing()
+    chat.say("[[text=second]]")
+    waiting = chat.page.locator("#turns > .turn").last
+    expect(waiting).to_contain_text("Waiting for its turn", timeout=ANSWER_MS)
+    expect(waiting.locator(".waiting:visible")).to_have_count(0)
+    chat.stop.click()
+
+
+def test_the_caret_rests_while_the_connection_is_away(page, server):
+    sockets: list[WebSocketRoute] = []
+
+    def route(socket: WebSocketRoute) -> None:
+        if sockets:
+            return socket.close(code=4503)
+        socket.connect_to_server()
+        sockets.append(socket)
+
+    page.route_web_socket(re.compile(r"/ws/chat/"), route)
+    chat = Chat(page, server.url).open()
+    chat.say("[[tokens=2000 tps=40]]")
+    chat.writing()
+    last = page.locator("[data-writing] .prose > :last-child")
+    caret = "(last) => getComputedStyle(last, '::after').animationName"
+    assert last.evaluate(caret) == "blink"
+    sockets[0].close(code=1011)
+    expect(page.locator("#pill")).not_to_have_text("Connected")
+    assert last.evaluate(caret) == "none"
+
+
+def test_the_keys_of_the_editor_are_in_the_list(chat):
+    chat.page.locator("#field").evaluate("(field) => field.blur()")
+    chat.page.keyboard.press("?")
+    expect(chat.page.locator("#keys")).to_contain_text("Send an edited message")
+    check(chat.page, "the list of keys")

@@ -182,3 +182,17 @@ def try_to_sign_in(server: Server, cookies: dict[str, str], name: str) -> int:
         return urllib.request.urlopen(request, timeout=60).status
     except urllib.error.HTTPError as error:
         return error.code
+
+
+def test_a_forgotten_password_is_asked_for_in_the_site_s_look(client, django_user_model, mailoutbox):
+    django_user_model.objects.create_user("alice", "alice@example.org", password=RIGHT)
+    look = 'class="sheet"'
+    assert look in client.get("/accounts/password_reset/").content.decode()
+    done = client.post("/accounts/password_reset/", {"email": "alice@example.org"}, follow=True)
+    assert look in done.content.decode()
+    (link,) = [word for word in mailoutbox[0].body.split() if "/accounts/reset/" in word]
+    form = client.get(link.replace("http://testserver", ""), follow=True)
+    assert look in form.content.decode() and "new_password1" in form.content.decode()
+    new = {"new_password1": "another-horse-battery", "new_password2": "another-horse-battery"}
+    assert look in client.post(form.request["PATH_INFO"], new, follow=True).content.decode()
+    assert look in client.get(link.replace("http://testserver", "")).content.decode()  # it works once

@@ -89,6 +89,8 @@ export function makeActions(page) {
         announcer.say(t("Copied"));
       } else toasts.show(t("The browser does not allow copying here."));
     },
+    showTrace: (turn) => page.view.trace.open(turn, store.state, store.now()),
+    tell: (text) => toasts.show(text),
     focusField() {
       store.dispatch({ type: "page/answers", answers: true });
       page.composer.focus();

@@ -115,6 +115,11 @@ export const EFFECTS = [
     when: () => true,
     run: ({ announcer }, { before, state, event }) => announcer.follow(before, state, event),
   },
+  {
+    name: "tell who looks elsewhere",
+    when: changed(({ status, ask }) => (ask ? ask.request_id : status.state)),
+    run: ({ notifier }, { before, state }) => notifier?.follow(before, state),
+  },
 ];
 
 /** @param {Page} page @param {Change} change */

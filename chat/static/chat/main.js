@@ -11,6 +11,7 @@ import { follow } from "chat/effects.js";
 import { Embed } from "chat/embed.js";
 import { Jump } from "chat/jump.js";
 import { bindKeys } from "chat/keys.js";
+import { Notifier } from "chat/notify.js";
 import * as outbox from "chat/outbox.js";
 import { ticketFrame } from "chat/protocol.js";
 import { Router, wishOf } from "chat/router.js";
@@ -108,6 +109,7 @@ const page = {
   toasts: new Toasts(find("toasts")),
   announcer: new Announcer(find("says"), find("alerts")),
 };
+page.notifier = find("notify") && new Notifier(find("notify"), page.toasts);
 const actions = makeActions(page);
 page.actions = actions;
 page.flush = actions.flush;

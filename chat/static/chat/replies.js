@@ -6,6 +6,7 @@ import { clockTime, duration, money, tokenCount } from "chat/format.js";
 import { Thumbs } from "chat/feedback.js";
 import { PartList } from "chat/parts.js";
 import { StepBar } from "chat/stepbar.js";
+import { readAloudButton } from "chat/reading.js";
 import { Waiting } from "chat/waiting.js";
 import { t } from "chat/words.js";
 
@@ -26,15 +27,22 @@ export class ReplyView {
     this.again = iconButton(t("Answer again"), "again", {
       onclick: () => this.context.actions.regenerate(this.reply.turn.id),
     });
+    this.aloud = readAloudButton(() => this.body);
+    this.steps = iconButton(t("What happened"), "steps", {
+      class: "icon-button steps-button",
+      "aria-haspopup": "dialog",
+      onclick: () => this.context.actions.showTrace(this.reply.turn.id),
+    });
     this.branch = branchSwitch((turn) => this.context.actions.branch(turn));
     this.figures = el("bdi", { class: "figures" });
     this.thumbs = new Thumbs(() => this.context);
-    this.row = el("div", { class: "actions" }, this.copy, this.again, this.thumbs.root, this.branch.root, this.figures);
+    const buttons = [this.copy, this.aloud, this.again, this.thumbs.root];
+    this.row = el("div", { class: "actions" }, ...buttons, this.branch.root, this.figures);
     this.root = el(
       "article",
       { class: "reply", tabindex: "-1", "aria-labelledby": this.titleId },
       this.face,
-      el("header", { class: "reply-head" }, this.title, this.time),
+      el("header", { class: "reply-head" }, this.title, this.time, this.steps),
       this.body,
       this.waiting.root,
       this.step.root,

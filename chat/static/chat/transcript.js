@@ -125,7 +125,7 @@ function entriesOf({ messages, tools, tasks }) {
 }
 
 /** Put each entry into the task that it belongs to ("" is the root agent), in order. */
-function placeInTasks(turn) {
+export function placeInTasks(turn) {
   const { messages, tools, tasks } = turn;
   const places = new Map([["", []]]);
   const homeOf = ({ kind, entry }) => {
@@ -228,7 +228,7 @@ function lastActivity(parts) {
   return text.trim().split("\n").at(-1).slice(0, 160);
 }
 
-function used(entries) {
+export function used(entries) {
   const usages = entries.map(({ usage }) => usage).filter(Boolean);
   const sum = (name) => usages.reduce((total, usage) => total + (usage[name] ?? 0), 0);
   const isEstimated = usages.some(({ basis }) => basis === "estimated");

@@ -4,6 +4,7 @@ import { setAttribute, setText } from "chat/dom.js";
 import { counted } from "chat/format.js";
 import { FORBIDDEN, NOT_FOUND } from "chat/protocol.js";
 import { isBusy, questionOf, shownLog } from "chat/state.js";
+import { TracePanel } from "chat/tracepanel.js";
 import { greetingOf, pathOf } from "chat/transcript.js";
 import { TurnList, shownPending } from "chat/turnlist.js";
 import { Welcome } from "chat/welcome.js";
@@ -26,6 +27,7 @@ export class View {
     this.turns = new TurnList(find("turns"));
     this.bar = new Bar(config);
     this.banner = new Banner(actions, config);
+    this.trace = new TracePanel();
     this.welcome = new Welcome(agents, actions);
   }
 
@@ -38,6 +40,7 @@ export class View {
     const agent = conversation.agent?.name || this.byKey.get(state.newAgent)?.name || "";
     const canAct = isOpen && !isBusy(state);
     this.turns.update({ state, actions: this.actions, now, agents: this.byName, byKey: this.byKey, canAct });
+    this.trace.update(state, now);
     this.bar.update(state, { now, agent, isEmpty });
     this.banner.update(state, now);
     this.welcome.update(state, { isEmpty, hasGreeting: greetingOf(log) !== null });
