@@ -18,7 +18,7 @@ from typing import Any, Protocol, TypeVar
 from django.db import DatabaseError
 from django.db.models import Exists, F, OuterRef, Subquery
 
-from chat.cluster import announce
+from chat.cluster import announce, descriptors
 from chat.cluster.connections import Connections
 from chat.live.claims import store_checkpoints
 from chat.live.session import AgentSession
@@ -74,6 +74,7 @@ class Repair:
         self._home = home
         self._ends = threading.Event()
         self._count = 0
+        self._descriptors = descriptors.Watch()
 
     def start(self) -> None:
         """Look once a second from now on. Call on the event loop."""
@@ -96,6 +97,7 @@ class Repair:
                 return  # the loop is closed
 
     def _repair_once(self) -> None:
+        self._descriptors.look()
         found = self._attempt(self.look)
         if found is not None:
             self._loop.call_soon_threadsafe(self.act_on, found)

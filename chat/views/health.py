@@ -14,6 +14,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
+from chat.cluster import descriptors
 from chat.cluster.process import this_process
 from chat.conf import conf
 from chat.live.layer import SEND_SECONDS
@@ -85,5 +86,6 @@ _CHECKS: dict[str, Callable[[], bool]] = {
     "database": _database_answers,
     "database file": _disk_has_room,
     "channel layer": _layer_answers,
+    "file descriptors": descriptors.are_left,
     "shutting down": lambda: not this_process.is_draining,
 }
