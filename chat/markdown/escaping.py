@@ -79,8 +79,10 @@ def _fences(text: str) -> list[Token]:
 def _is_open(fence: Token, lines: list[str]) -> bool:
     """Whether a fence goes on to the end of the text, and beyond: those in a list or a quotation end with that."""
     start, end = fence.map or (0, 0)
-    last = lines[-1].strip()
-    is_closing = end - start > 1 and last.startswith(fence.markup) and not last.strip(fence.markup[0])
+    last = lines[-1].expandtabs(4)
+    marks = last.strip()
+    is_closing = end - start > 1 and marks.startswith(fence.markup) and not marks.strip(fence.markup[0])
+    is_closing = is_closing and not last.startswith("    ")  # so far in it is code
     return not fence.level and end == len(lines) and not is_closing
 
 

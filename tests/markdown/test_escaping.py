@@ -145,6 +145,7 @@ PIECES += [
 @example("`\n\n<b>\n\n`")
 @example("<https://a`> <b> `")
 @example("- a\n\n      ```\n<b>")
+@example("```\n\t```")
 def test_whatever_an_answer_holds_is_text(text):
     assert_inert(text)
 
