@@ -9,7 +9,7 @@ been abandoned each of them raises `AgentGone`, which nothing on the way may swa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Literal, Protocol
 
@@ -246,6 +246,9 @@ class Observer(Protocol):
 
     def show(self, part: Part, place: Place) -> None:
         """Show something in its place, beside what is said. Raises: TooLarge, LimitReached, of its file."""
+
+    def cite(self, sources: Sequence[Mapping[str, Any]]) -> None:
+        """Name what the next answer of the root agent stands on."""
 
     def progress(self, report: StepReport, tool_call_id: str | None) -> None:
         """Tell how far a tool's run, or the turn, has come. Nothing of it is kept."""

@@ -136,6 +136,9 @@ class Recorder:
     def show(self, part: Part, place: Place) -> None:
         self.lines.append(f"show {part.kind} {part.name}")
 
+    def cite(self, sources: object) -> None:
+        self.lines.append(f"cite {sources}")
+
     def progress(self, report: StepReport, tool_call_id: str | None) -> None:
         self.lines.append(f"progress {report.label} {report.fraction}")
 

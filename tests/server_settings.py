@@ -18,6 +18,7 @@ CHAT_AGENTS["in_rounds"]["LIMITS"] = {"TURNS": 4}
 CHAT_AGENTS["greeting"]["GREETING"] = "What shall it be?"
 CHAT_AGENTS["endless"]["LIMITS"] = {"MODEL_CALLS": 10}
 CHAT_AGENTS |= {name: {"FACTORY": f"tests.part_agents.{name}"} for name in ("shows", "shows_at_once", "reads", "steps")}
+CHAT_AGENTS["showcase"] = {"FACTORY": "chat.demo.showcase.showcase"}
 CHAT_AGENTS["slow_steps"] = {"FACTORY": "tests.part_agents.steps", "OPTIONS": {"SLOW": True}}
 CHAT_AGENTS["assistant"] = {"FACTORY": "chat.demo.agents.assistant", "NAME": "Assistant", "STARTERS": ["Hello"]}
 CHAT_DEFAULT_AGENT = globals().get("CHAT_DEFAULT_AGENT") or "plain"

@@ -49,6 +49,12 @@ CHAT_AGENTS = {
         "DESCRIPTION": "A writer who asks a critic before you see the poem.",
         "STARTERS": ["Write a poem about the sea"],
     },
+    "showcase": {
+        "FACTORY": "chat.demo.showcase.showcase",
+        "NAME": "Showcase",
+        "DESCRIPTION": "Shows tables, JSON, diffs, steps and sources, and reads your files.",
+        "STARTERS": ["Show me a table", "Show me the steps", "What are your sources?"],
+    },
     "postman": {
         "FACTORY": "chat.demo.agents.postman",
         "NAME": "Postman",

@@ -62,6 +62,7 @@ class AgentContext:
     asker: Asker | None = None  # `Observer.ask` of the session
     halts: Callable[[], bool] = bool  # whether the turn is being stopped
     shower: Shower | None = None  # `Observer.show` of the session, at the place of the calling thread
+    citer: Callable[[Sequence[Mapping[str, Any]]], None] | None = None  # `Observer.cite` of the session
     reporter: Reporter | None = None  # `Observer.progress` of the session, at the place of the calling thread
     giver: Callable[[], Sequence[GivenFile]] | None = None  # the session's
 
@@ -112,6 +113,11 @@ class AgentContext:
         part = part_of(thing, name=name, alt=alt)
         if self.shower is not None:
             self.shower(part)
+
+    def sources(self, sources: Sequence[Mapping[str, Any]]) -> None:
+        """Name what the next answer stands on, from a tool: each with `title`, and `url`, `page`, `quote` as known."""
+        if self.citer is not None:
+            self.citer(sources)
 
     def progress(self, label: str, fraction: float | None = None) -> None:
         """Show how far a tool, or the factory, has come, from 0 to 1; without a number that it works.

@@ -12,7 +12,7 @@ import io
 import logging
 import threading
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -42,6 +42,7 @@ from chat.wire.values import clean, clean_json, text_or_none, visible
 
 logger = logging.getLogger(__name__)
 
+MAX_SOURCES = 50  # of one answer
 MAX_LABEL_CHARS = 200  # of a step
 NAME_CHARS = 200  # of agents, tasks and tools: their columns have no more
 SNAPSHOT_SECONDS = 1.0  # an agent that waits longer for the database to store a record is not asked
@@ -86,6 +87,7 @@ class Recorder:
         self._agent = agent
         self.storing = Storing()
         self._steps = Steps(outbox)
+        self._sources: list[Mapping[str, Any]] = []  # of the next answer; guarded by the progress's lock
         # Guarded by the progress's lock:
         self._calls: dict[str, tuple[Place, bool]] = {}  # model calls without text yet: place, may_call_tools
         self._open: dict[str, Message] = {}  # open messages and tool runs, as stored
@@ -151,7 +153,8 @@ class Recorder:
         row.finish_reason, row.duration_ms = outcome.finish_reason or "", outcome.duration_ms
         row.usage, tally.unshown = _usage_of(tally.unshown), Usage()
         row.error = _error_of(outcome.failure)
-        row.tool_calls, row.sources = list(outcome.tool_calls), clean_json(list(outcome.sources))
+        row.tool_calls = list(outcome.tool_calls)
+        row.sources = clean_json([*self._taken_sources(row), *outcome.sources])
         self._append(row, *([_error_frame(outcome.failure, message_id)] if outcome.failure else []))
         tally.is_answered = tally.is_answered or row.depth == 0
 
@@ -219,6 +222,19 @@ class Recorder:
         row.status, row.error = Message.Status.ERROR, _error_of(failure)
         self._append(row, _error_frame(failure, str(row.id)))
         self._progress.tally.is_answered = True
+
+    def cite(self, sources: Sequence[Mapping[str, Any]]) -> None:
+        self._hold.check()
+        with self._progress.lock:
+            self._sources = [*self._sources, *sources][:MAX_SOURCES]
+
+    def _taken_sources(self, row: Message) -> list[Mapping[str, Any]]:
+        """What was cited goes with the first text of the root agent."""
+        with self._progress.lock:
+            if row.depth or not row.content.strip():
+                return []
+            taken, self._sources = self._sources, []
+        return taken
 
     def progress(self, report: StepReport, tool_call_id: str | None) -> None:
         self._hold.check()
@@ -324,6 +340,8 @@ class Recorder:
     def end_steps(self) -> None:
         """The turn is over."""
         self._steps.end()
+        with self._progress.lock:
+            self._sources = []
 
     @property
     def has_open(self) -> bool:

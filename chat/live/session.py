@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django.db import connections
@@ -385,6 +385,7 @@ class AgentSession:
             halts=lambda: self.halted,
             shower=self._show_here,
             reporter=self._progress_here,
+            citer=self.cite,
             giver=self.files,
         )
 
@@ -500,6 +501,9 @@ class AgentSession:
         from chat.agents.langroid.scope import here
 
         self.show(part, here(self, self.record.agent_key if self.spec is None else self.spec.name))
+
+    def cite(self, sources: Sequence[Mapping[str, Any]]) -> None:
+        self._recorder.cite(sources)
 
     def progress(self, report: StepReport, tool_call_id: str | None) -> None:
         self._recorder.progress(report, tool_call_id)

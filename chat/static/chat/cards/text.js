@@ -120,8 +120,9 @@ function failureCard(error, { turn }, actions) {
 }
 
 function sourceList(sources) {
-  const entry = ({ title, url, name }, at) => {
-    const text = title || name || url || t("Source {n}", { n: at + 1 });
+  const entry = ({ title, url, name, page, quote }, at) => {
+    const named = title || name || url || t("Source {n}", { n: at + 1 });
+    const text = page ? t("{name}, page {page}", { name: named, page }) : named;
     const isLink = typeof url === "string" && /^https?:\/\//i.test(url);
     const label = [el("b", {}, String(at + 1)), el("bdi", {}, text)];
     return el(
@@ -130,6 +131,7 @@ function sourceList(sources) {
       isLink
         ? el("a", { class: "source", href: url, rel: "noopener noreferrer nofollow", target: "_blank" }, ...label)
         : el("span", { class: "source" }, ...label),
+      quote && el("q", { class: "source-quote", dir: "auto" }, quote),
     );
   };
   return el("ol", { class: "sources", "aria-label": t("Sources") }, ...sources.map(entry));
