@@ -32,7 +32,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Info, Warning
 from django.db import DEFAULT_DB_ALIAS, connections, router
 
-from chat import look_checks, sources
+from chat import entry_checks, look_checks, sources
 from chat.agents.langroid import mends as of_langroid
 from chat.agents.provider import mends as of_provider
 from chat.conf import AGENT_KEYS, FEEDBACK_REASONS, SETTINGS, Limits, conf
@@ -95,6 +95,11 @@ def _check_agent(key: Any, entry: Any) -> Iterator[CheckMessage]:
         yield from _problems_of_limits(f"{where}['LIMITS']", limits)
     if isinstance(feedback := entry.get("FEEDBACK", True), dict):
         yield from _problems_of_feedback(f"{where}['FEEDBACK']", feedback)
+    for id, sentence, hint in entry_checks.problems(where, entry):
+        yield _error(id, sentence, hint)
+    for name in ("SUGGESTIONS", "SETTINGS"):
+        if isinstance(path := entry.get(name), str) and (wrong := _problem_of_factory(path)):
+            yield _error("E005", f"{where}[{name!r}] is {path!r}: {wrong[0]}", wrong[1])
     if "FACTORY" not in entry:
         yield _error("E002", f"{where} has no 'FACTORY'.", "The dotted path of a function that makes the agent.")
     elif isinstance(entry["FACTORY"], str) and (problem := _problem_of_factory(entry["FACTORY"])):

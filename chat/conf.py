@@ -147,6 +147,11 @@ class AgentSpec:
     share: bool = True  # people may make links that show its conversations
     feedback: Mapping[str, tuple[str, ...]] | None = None  # the reasons that people may give; None: none is asked for
     approve: Mapping[str, str] = field(default_factory=dict)  # tools that ask first -> the permission to agree, or ""
+    commands: tuple[Mapping[str, str], ...] = ()  # what "/" offers in the composer: NAME, TEXT, DESCRIPTION
+    suggestions: str = ""  # dotted path of a callable (question, answer) -> texts that the user may say next
+    settings: str = ""  # dotted path of a pydantic class: what the user may set in a conversation
+    show: Mapping[str, str] = field(default_factory=dict)  # how much of REASONING, TOOLS, SUB_AGENTS the page shows
+    styles: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # agent's name -> AVATAR, COLOUR
 
 
 FEEDBACK_REASONS = {
@@ -154,6 +159,8 @@ FEEDBACK_REASONS = {
     "DOWN": ("Wrong", "Not what I asked", "Incomplete", "Too long", "Not safe"),
 }
 
+SHOWN_PARTS = ("REASONING", "TOOLS", "SUB_AGENTS")
+SHOWN = ("full", "names", "nothing")
 AGENT_KEYS: dict[str, type | tuple[type, ...]] = {
     "FACTORY": str,
     "NAME": str,
@@ -167,6 +174,11 @@ AGENT_KEYS: dict[str, type | tuple[type, ...]] = {
     "SHARE": bool,
     "FEEDBACK": (dict, bool),
     "APPROVE": (list, tuple, dict),
+    "COMMANDS": (list, tuple),
+    "SUGGESTIONS": str,
+    "SETTINGS": str,
+    "SHOW": dict,
+    "STYLES": dict,
 }
 
 
@@ -187,6 +199,11 @@ def _spec(key: str, entry: Mapping[str, Any]) -> AgentSpec:
         starters=tuple(entry.get("STARTERS", ())),
         options=entry.get("OPTIONS", {}),
         approve=_approve(entry.get("APPROVE", ())),
+        commands=tuple(entry.get("COMMANDS", ())),
+        suggestions=entry.get("SUGGESTIONS", ""),
+        settings=entry.get("SETTINGS", ""),
+        show=entry.get("SHOW", {}),
+        styles=entry.get("STYLES", {}),
         limits=Limits(**{name.lower(): value for name, value in entry.get("LIMITS", {}).items()}),
         share=entry.get("SHARE", True),
         feedback=_reasons(entry.get("FEEDBACK", True)),

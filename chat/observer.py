@@ -65,12 +65,16 @@ class Usage:
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """An error as people may see it: a stable code and a sentence, never an exception's text, a path or a key."""
+    """An error as people may see it: a stable code and a sentence, never an exception's text, a path or a key.
+
+    These are in its `cause`, which is for developers: it goes no further than to them.
+    """
 
     code: str
     details: str
     incident: str  # also in the server's log, beside the traceback
     retry_ms: int | None = None
+    cause: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +112,7 @@ class ToolOutcome:
     error: str | None = None
     status: Status = "complete"
     duration_ms: int = 0
+    cause: str | None = None  # of the error, for developers
     args: dict[str, Any] | None = None  # those that it ran with, where people have changed them
 
 

@@ -15,6 +15,7 @@ from chat.views import (
     page,
     reading,
     search,
+    settings,
     shares,
     socket,
 )
@@ -36,6 +37,7 @@ urlpatterns = [
     path("api/token", api.token, name="token"),
     path("api/conversations/<uuid:id>/feedback", feedback.all_of, name="feedback"),
     path("api/conversations/<uuid:id>/feedback/<uuid:message_id>", feedback.one, name="feedback-of"),
+    path("api/conversations/<uuid:id>/settings", settings.settings, name="settings"),
     path("api/conversations/<uuid:id>/shares", shares.shares, name="shares"),
     path("api/shares/<uuid:share_id>", shares.one, name="share"),
     path("api/search", search.search, name="search"),

@@ -34,7 +34,7 @@ FLOORS = [
     "agents/provider",
     "models parts embed",
     "files",
-    "assets look_checks owners addresses origins observer wire markdown layers redis_layer",
+    "assets look_checks entry_checks owners addresses origins observer wire markdown layers redis_layer",
     "mends look",
     "conf exceptions signals sources clock paths words",
 ]

@@ -48,6 +48,11 @@ CHAT_AGENTS = {
         "NAME": "Writing team",
         "DESCRIPTION": "A writer who asks a critic before you see the poem.",
         "STARTERS": ["Write a poem about the sea"],
+        "COMMANDS": [
+            {"NAME": "poem", "TEXT": "Write a poem about {argument}", "DESCRIPTION": "A short poem about something"},
+            {"NAME": "haiku", "TEXT": "Write a haiku about {argument}", "DESCRIPTION": "Three lines"},
+        ],
+        "STYLES": {"Critic": {"COLOUR": "#7a3b8f"}},
     },
     "showcase": {
         "FACTORY": "chat.demo.showcase.showcase",
@@ -73,6 +78,9 @@ CHAT_AGENTS = {
         "NAME": "Counter",
         "DESCRIPTION": "Keeps a sum that goes back with the conversation.",
         "STARTERS": ["Add 10.", "Add 5."],
+        "SUGGESTIONS": "chat.demo.agents.next_numbers",
+        "SETTINGS": "chat.demo.agents.Counting",
+        "SHOW": {"TOOLS": "names"},
     },
 }
 vars().update(environment.chat_settings(env))  # every CHAT_* setting that the environment sets

@@ -59,6 +59,7 @@ class AgentContext:
     state: State = field(default_factory=State)  # JSON values of yours: stored with each turn, restored with its branch
     resources: dict[str, Any] = field(default_factory=dict)  # yours to fill: lives with the conversation's session here
     agent: str = ""  # the agent's name, as people see it
+    suggestions: list[str] = field(default_factory=list)  # what `suggest` was given in this turn
     asker: Asker | None = None  # `Observer.ask` of the session
     halts: Callable[[], bool] = bool  # whether the turn is being stopped
     shower: Shower | None = None  # `Observer.show` of the session, at the place of the calling thread
@@ -78,6 +79,10 @@ class AgentContext:
         """The files that came with the answer to a question."""
         ids = {item["id"] for item in answer.attachments}
         return [file for file in self.files if file.id in ids]
+
+    def suggest(self, *texts: str) -> None:
+        """Offer texts that the user may say next, below the answer of this turn."""
+        self.suggestions[:] = texts
 
     def shared(self, key: str, make: Callable[[], T], *, close: Callable[[T], object] | None = None) -> T:
         """What all agents of this process share under a key: made once, by the first that asks for it; others wait.

@@ -67,6 +67,7 @@ class Opening:
             head=text_or_none(conversation.head) if conversation else None,
             title=visible(conversation.title) if conversation else "",
             allowed=conversation.allowed if conversation else [],
+            suggestions=conversation.suggestions if conversation else [],
             agent={"key": self.agent.key, "name": self.agent.name},
             resumed=resumed,
             earlier=earlier,

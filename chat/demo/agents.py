@@ -196,6 +196,18 @@ def receptionist(context: AgentContext) -> lr.ChatAgent:
 # -- state -------------------------------------------------------------------------------------------------------------
 
 
+class Counting(BaseModel):
+    """What the user may set in a conversation with the counter."""
+
+    name: str = Field(default="sum", title="What is counted", max_length=40)
+    factor: int = Field(default=1, ge=1, le=10, title="Factor", description="Each number is taken so many times.")
+
+
+def next_numbers(question: str, answer: str) -> list[str]:
+    """What the user may say next."""
+    return ["Add 1.", "Add 100."]
+
+
 def counter(context: AgentContext) -> lr.ChatAgent:
     """An agent that keeps a number: it is what it was where the branch goes on, whatever became of the agent."""
 
@@ -205,8 +217,9 @@ def counter(context: AgentContext) -> lr.ChatAgent:
         number: int
 
         def handle(self) -> str:
-            context.state["sum"] = context.state.get("sum", 0) + self.number
-            return f"The sum is {context.state['sum']}."
+            number = self.number * context.settings.get("factor", 1)
+            context.state["sum"] = context.state.get("sum", 0) + number
+            return f"The {context.settings.get('name', 'sum')} is {context.state['sum']}."
 
     agent = lr.ChatAgent(lr.ChatAgentConfig(llm=context.llm(mock=scripts.counter)))
     agent.enable_message(Add)

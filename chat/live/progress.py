@@ -24,6 +24,7 @@ class Tally:
     unshown: Usage = field(default_factory=Usage)  # of model calls without a record: the next one has it as well
     failed: Failure | None = None
     is_answered: bool = False  # it has a record of the root agent
+    answer: str = ""  # the newest text of the root agent
     was_told: bool = False  # the root agent's model was asked: its memory has the turn's message
 
 

@@ -81,6 +81,7 @@ class Recorder:
     def __init__(self, hold: Hold, progress: Progress, outbox: Outbox, memory: Memory, *, agent: str) -> None:
         """`agent`: the root agent's name."""
         self._memory = memory
+        self.shows_causes = False  # whoever talks to the agent may see what its exceptions say
         self._hold = hold
         self._progress = progress
         self._outbox = outbox
@@ -152,11 +153,12 @@ class Recorder:
         row.content, row.reasoning, row.status = content, reasoning, outcome.status
         row.finish_reason, row.duration_ms = outcome.finish_reason or "", outcome.duration_ms
         row.usage, tally.unshown = _usage_of(tally.unshown), Usage()
-        row.error = _error_of(outcome.failure)
+        row.error = self._error_of(outcome.failure)
         row.tool_calls = list(outcome.tool_calls)
         row.sources = clean_json([*self._taken_sources(row), *outcome.sources])
         self._append(row, *([_error_frame(outcome.failure, message_id)] if outcome.failure else []))
-        tally.is_answered = tally.is_answered or row.depth == 0
+        if row.depth == 0:
+            tally.is_answered, tally.answer = True, content or tally.answer
 
     def _as_streamed(self, message_id: str, content: str) -> str:
         """Langroid strips an answer (language_models/openai_gpt.py); the record is what people saw."""
@@ -181,6 +183,8 @@ class Recorder:
         row = self._open[tool_call_id]
         row.status, row.duration_ms, row.model_chars = outcome.status, outcome.duration_ms, outcome.model_chars
         row.error = {"details": clean(outcome.error)} if outcome.error else None
+        if row.error and outcome.cause and self.shows_causes:
+            row.error["cause"] = clean(outcome.cause)
         if outcome.args is not None:
             row.tool_args = clean_json(outcome.args)
         result = clean(outcome.result)
@@ -219,7 +223,7 @@ class Recorder:
         self._progress.tally.failed = failure
         place = Place(agent=self._agent)
         row = self._row(str(uuid.uuid4()), Message.Kind.ASSISTANT, place)
-        row.status, row.error = Message.Status.ERROR, _error_of(failure)
+        row.status, row.error = Message.Status.ERROR, self._error_of(failure)
         self._append(row, _error_frame(failure, str(row.id)))
         self._progress.tally.is_answered = True
 
@@ -252,6 +256,12 @@ class Recorder:
                 is_over=False,
             )
         )
+
+    def _error_of(self, failure: Failure | None) -> dict[str, Any] | None:
+        if failure is None:
+            return None
+        hidden = {None} if self.shows_causes else {None, failure.cause}
+        return {name: value for name, value in clean_json(asdict(failure)).items() if value not in hidden}
 
     # -- what is shown ------------------------------------------------------------------------------------------------
 
@@ -419,10 +429,6 @@ def _written(text: str, *, name: str) -> storage.Stored | None:
 
 def _usage_of(usage: Usage) -> dict[str, Any] | None:
     return clean_json(asdict(usage)) if usage != Usage() else None
-
-
-def _error_of(failure: Failure | None) -> dict[str, Any] | None:
-    return None if failure is None else clean_json({k: v for k, v in asdict(failure).items() if v is not None})
 
 
 def _error_frame(failure: Failure, message_id: str) -> Error:

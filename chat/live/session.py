@@ -25,6 +25,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from django.conf import settings
 from django.db import connections
 
 from chat.agents.langroid import loops
@@ -40,6 +41,7 @@ from chat.live.progress import Progress
 from chat.live.questions import Questions
 from chat.live.recorder import Recorder
 from chat.live.snapshot import Snapshot
+from chat.live.suggestions import Suggestions
 from chat.live.threads import start_thread
 from chat.live.turns import Turns
 from chat.live.writer import Writer, off_loop
@@ -112,6 +114,8 @@ class AgentSession:
         self._progress = Progress(self.outbox, conversation.owner, agent=name, queued=queued)
         self._title, self._locale = conversation.title, conversation.locale
         self._memory = Memory(conversation.id)
+        self._suggestions = Suggestions(self.spec.suggestions if self.spec else "")
+        self._settings = conversation.settings
         self._recorder = Recorder(self._hold, self._progress, self.outbox, self._memory, agent=name)
         if claimed.resumed:
             self._recorder.go_on(claimed.resumed.open)
@@ -122,6 +126,7 @@ class AgentSession:
             self._recorder,
             self._questions,
             self._memory,
+            self._suggestions,
             self.outbox,
             self.record,
             agent=name,
@@ -365,16 +370,19 @@ class AgentSession:
         from django.contrib.auth import get_user_model
 
         from chat.agents.context import About, AgentContext
+        from chat.agents.values import settings_of
 
         user = None
         if self.user_id is not None:
             with connected():
                 user = get_user_model()._default_manager.filter(pk=self.user_id).first()
+        self._recorder.shows_causes = settings.DEBUG or bool(user and user.is_staff)
         return AgentContext(
             conversation_id=str(self.conversation_id),
             user=user,
             history=tuple(records),
-            settings=dict(spec.options),
+            settings=settings_of(spec, self._settings),
+            suggestions=self._suggestions.given,
             resources=self.resources,
             state=self._memory.state,
             conversation=About(id=str(self.conversation_id), rename=self._rename, _title=self._title),
@@ -404,7 +412,10 @@ class AgentSession:
         if not known.incident:
             logger.error("agent %s could not start, incident %s", self.record.agent_key, incident, exc_info=error)
         self._reason = ChatSession.EndReason.FAILED
-        self._turns.fail_waiting(Failure(code=known.code, details=known.details, incident=incident))
+        from chat.agents.provider.failures import cause_of
+
+        cause = cause_of(error.__cause__ or error)
+        self._turns.fail_waiting(Failure(code=known.code, details=known.details, incident=incident, cause=cause))
 
     def _fail(self, error: BaseException) -> None:
         incident = new_incident()

@@ -19,6 +19,7 @@ from chat.live.outbox import Outbox
 from chat.live.progress import Progress, Tally
 from chat.live.questions import Questions
 from chat.live.recorder import Recorder
+from chat.live.suggestions import Suggestions
 from chat.live.waiting import Resumption
 from chat.mends.sqlite import connected
 from chat.mends.statements import update
@@ -40,6 +41,7 @@ class Turns:
         recorder: Recorder,
         questions: Questions,
         memory: Memory,
+        suggestions: Suggestions,
         outbox: Outbox,
         record: ChatSession,
         *,
@@ -53,7 +55,8 @@ class Turns:
         `give_way`: end the session, whose agent remembers another transcript.
         """
         self._hold, self._progress, self._recorder, self._questions = hold, progress, recorder, questions
-        self._memory, self._outbox = memory, outbox
+        self._memory, self._suggestions, self._outbox = memory, suggestions, outbox
+        self._said = ""  # what the user has said to begin the turn
         self._record = record
         self._agent = agent
         self._first = first
@@ -157,15 +160,16 @@ class Turns:
             knows_all = not waiting or self._remembers in (NO_AGENT, waiting[0].follows)
             if waiting and knows_all:
                 waiting[0].begin()
-                conversation.state = Conversation.State.RUNNING
+                conversation.state, conversation.suggestions = Conversation.State.RUNNING, []
                 conversation.stop_turn = conversation.asking = None
-                update(conversation, "state", "stop_turn", "asking")
+                update(conversation, "state", "stop_turn", "asking", "suggestions")
         if not knows_all:  # a turn ended before the agent had heard of it: a fresh one gets the transcript with it
             return self._give_way()
         if not waiting:
             self.forget(turn)
             return None
         message, progress = waiting[0], self._progress
+        self._said = message.content
         with progress.lock:
             progress.queued = [id for id in progress.queued if id != message.id]
             progress.turn, progress.state = message.id, Conversation.State.RUNNING
@@ -198,12 +202,17 @@ class Turns:
         if turn is None:
             return
         closed: list[Message] = []
+        is_good = not (progress.is_stopping or progress.is_closing or tally.failed)
+        suggestions = self._suggestions.after(self._said, tally.answer) if is_good else []
         with self._recorder.storing:
             with self._hold.transaction() as conversation:
                 is_cut = progress.is_stopping or progress.is_closing
                 if self._recorder.has_open or (is_cut and not tally.is_answered):
                     closed = self._recorder.close_open(conversation, self._status())
                 self._memory.store(turn)
+                if suggestions:
+                    conversation.suggestions = suggestions
+                    update(conversation, "suggestions")
                 Message(id=turn).end()
                 conversation.settle()
                 self._count(tally)

@@ -294,6 +294,7 @@ class Conversation(models.Model):
             newest_seq=self.newest_seq,
             read_seq=self.read_seq,
             allowed=self.allowed,
+            suggestions=self.suggestions,
         )
 
 

@@ -127,6 +127,10 @@ def _public(agent: AgentSpec) -> dict[str, Any]:
         "starters": list(agent.starters),
         "share": may_share(agent),
         "feedback": agent.feedback,
+        "commands": [{name.lower(): text for name, text in command.items()} for command in agent.commands],
+        "has_settings": bool(agent.settings),
+        "show": {name.lower(): how for name, how in agent.show.items()},
+        "styles": {name: {key.lower(): value for key, value in style.items()} for name, style in agent.styles.items()},
     }
 
 

@@ -135,6 +135,7 @@ class Connection(TypedDict):
     head: str | None
     title: str
     allowed: list[str]
+    suggestions: list[str]
     agent: dict[str, str]
     resumed: bool
     earlier: bool
@@ -247,6 +248,7 @@ class Conversation(TypedDict):
     newest_seq: int
     read_seq: int
     allowed: list[str]
+    suggestions: list[str]
 
 
 class Accepted(TypedDict):

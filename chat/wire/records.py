@@ -83,7 +83,7 @@ def _tool_result(row: Any) -> ToolResult:
         timestamp=iso(row.created),
         seq=row.seq,
         result=row.content,
-        error=(row.error or {}).get("details"),
+        error=_error_of(row),
         status=row.status,
         duration_ms=row.duration_ms,
     )
@@ -129,3 +129,11 @@ def _body(row: Any) -> MessageBody:
         body["request_id"] = str(row.request_id)
         body["answer"] = row.answer or {}
     return body
+
+
+def _error_of(row: Any) -> str | None:
+    """A tool's error, with its cause where developers are to see it."""
+    if not row.error:
+        return None
+    details, cause = row.error.get("details"), row.error.get("cause")
+    return f"{details}\n{cause}" if cause else details

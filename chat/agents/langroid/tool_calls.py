@@ -228,7 +228,7 @@ def _tool_run(now: Scope, agent: Agent, call: ToolCall) -> Iterator[None]:
     _started(now, agent, call)
     start = time.monotonic()
     status: Status = "complete"
-    error_text = None
+    error_text = cause = None
     try:
         with now.moved(tool=call.id, watch=Watch()):
             yield
@@ -248,9 +248,16 @@ def _tool_run(now: Scope, agent: Agent, call: ToolCall) -> Iterator[None]:
         if now.observer.halted:  # it failed because its model was cut off
             status = now.stopped
             raise TurnStopped from error
-        status, error_text = "error", _sentence(now, error, call)
+        status, error_text, cause = "error", _sentence(now, error, call), failures.cause_of(error)
     finally:
-        _ended(now, call, status=status, error=error_text, duration_ms=round((time.monotonic() - start) * 1000))
+        _ended(
+            now,
+            call,
+            status=status,
+            error=error_text,
+            cause=cause,
+            duration_ms=round((time.monotonic() - start) * 1000),
+        )
 
 
 def pass_on(now: Scope, agent: ChatAgent, handled: Set[str]) -> None:
@@ -276,7 +283,9 @@ def _started(now: Scope, agent: Agent, call: ToolCall) -> None:
     now.observer.tool_started(run)
 
 
-def _ended(now: Scope, call: ToolCall, *, status: Status, error: str | None, duration_ms: int = 0) -> None:
+def _ended(
+    now: Scope, call: ToolCall, *, status: Status, error: str | None, cause: str | None = None, duration_ms: int = 0
+) -> None:
     shown = call.result if call.whole is None else call.whole
     task = now.span.task
     signals = Signals(strings=task is not None and task.config.recognize_string_signals, addresses=False)
@@ -287,6 +296,7 @@ def _ended(now: Scope, call: ToolCall, *, status: Status, error: str | None, dur
         status=status,
         duration_ms=duration_ms,
         args=call.args if call.is_edited else None,
+        cause=cause,
     )
     call.whole = None
     call.result = result_text(call.result, error, status)

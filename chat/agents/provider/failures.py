@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import re
+import traceback
 from collections.abc import Iterator
 from typing import Any
 
@@ -39,6 +40,9 @@ NO_CREDIT = "The account at the model's server has no credit left. Please tell t
 # OpenAI's, Groq's, Cerebras' and LiteLLM's clients and both flavours of httpx have classes of their own of these names.
 TIMEOUTS = {"APITimeoutError", "TimeoutException", "TimeoutError", "Timeout"}
 BROKEN_CONNECTIONS = {"APIConnectionError", "ConnectionError", "TransportError", "OSError"}
+
+NOT_OWN = ("site-packages", "/chat/agents/langroid/", "/chat/agents/provider/", "/chat/live/", "/chat/agents/registry")
+CAUSE_CHARS = 1000
 
 Told = tuple[str, str]  # the code of a failure, and its sentence
 
@@ -141,7 +145,7 @@ def of_model(error: BaseException, *, model: str) -> Failure:
         logger.error("model %s: %s, incident %s", model, code, incident, exc_info=error)
     else:
         logger.warning("model %s: %s, incident %s", model, code, incident)
-    return Failure(code=code, details=sentence, incident=incident, retry_ms=retry_ms)
+    return Failure(code=code, details=sentence, incident=incident, retry_ms=retry_ms, cause=cause_of(error))
 
 
 def of_turn(error: BaseException) -> Failure:
@@ -152,7 +156,7 @@ def of_turn(error: BaseException) -> Failure:
         logger.info("turn ended: %s, incident %s", error.code, incident)
         return Failure(code=error.code, details=error.details, incident=incident, retry_ms=error.retry_ms)
     logger.error("turn failed, incident %s", incident, exc_info=error)
-    return Failure(code="internal", details=SENTENCES["internal"], incident=incident)
+    return Failure(code="internal", details=SENTENCES["internal"], incident=incident, cause=cause_of(error))
 
 
 def of_tool(error: BaseException, *, name: str, incident: str) -> str:
@@ -161,6 +165,15 @@ def of_tool(error: BaseException, *, name: str, incident: str) -> str:
         return f"The tool failed. {error.details}"
     logger.error("tool %s failed, incident %s", name, incident, exc_info=error)
     return f"The tool failed ({type(error).__name__})."
+
+
+def cause_of(error: BaseException) -> str:
+    """What a developer wants to know of an exception: its type, its text, and the last place in the project's code."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not any(part in frame.filename for part in NOT_OWN)]
+    place = (own or frames)[-1:]
+    where = "".join(f"\n{frame.filename}:{frame.lineno}, in {frame.name}" for frame in place)
+    return f"{type(error).__name__}: {error}"[:CAUSE_CHARS] + where
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -73,6 +73,24 @@ export function makeActions(page) {
       store.dispatch({ type: "page/retry", id });
       flush();
     },
+    /** @returns {Promise<object|null>} what can be set for the agent; null: it cannot be had, and people are told */
+    async settings() {
+      try {
+        return await page.api.settings(store.state.conversation.id);
+      } catch (error) {
+        toasts.show(error.details || String(error.message));
+        return null;
+      }
+    },
+    /** @returns {Promise<string>} why the values were refused; empty: they are set */
+    async changeSettings(values) {
+      try {
+        await page.api.changeSettings(store.state.conversation.id, values);
+        return "";
+      } catch (error) {
+        return error.details || String(error.message);
+      }
+    },
     revoke: (tool) => command("revoke", { tool_name: tool }),
     stop: () => connection.send(commandFrame("stop")),
     giveFeedback: (message, given) =>

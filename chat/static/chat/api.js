@@ -108,6 +108,15 @@ export class Api {
     return this.#ask("DELETE", `shares/${share}`);
   }
 
+  /** What can be set for the agent here. @returns {Promise<{schema: object, values: object}>} */
+  settings(conversation) {
+    return this.#ask("GET", `conversations/${conversation}/settings`);
+  }
+
+  changeSettings(conversation, values) {
+    return this.#ask("PUT", `conversations/${conversation}/settings`, { body: values });
+  }
+
   rename(conversation, title) {
     return this.#ask("PATCH", `conversations/${conversation}`, { body: { title } });
   }

@@ -12,6 +12,9 @@ import { t } from "chat/words.js";
  * @property {object|null} question  the one that the text answers
  * @property {boolean} isTemporary  the conversation is not kept
  * @property {string[]} allowed  the tools that run here without asking
+ * @property {string[]} suggestions  what the user may say next
+ * @property {{name: string, text: string, description?: string}[]} commands  what "/" offers
+ * @property {boolean} hasSettings  there is something to set for the agent
  * @property {boolean} isClosed  nothing can be sent here
  */
 
@@ -31,7 +34,17 @@ export class Composer {
     this.sendButton = root.querySelector("#send");
     this.stopButton = root.querySelector("#stop");
     this.conversation = "";
-    this.look = { agent: "", status: "idle", question: null, isTemporary: false, allowed: [], isClosed: false };
+    this.look = {
+      agent: "",
+      status: "idle",
+      question: null,
+      isTemporary: false,
+      allowed: [],
+      suggestions: [],
+      commands: [],
+      hasSettings: false,
+      isClosed: false,
+    };
     this.slots = Array.from(root.querySelectorAll("[data-slot]"), (slot) => this.#filled(slot)).flat();
     root.hidden = false;
     root.addEventListener("submit", (event) => {

@@ -110,6 +110,7 @@
  * @property {string|null} head  turn that the transcript ends with
  * @property {string} title
  * @property {string[]} allowed  tools that run without asking
+ * @property {string[]} suggestions  what the user may say next
  * @property {object} agent
  * @property {boolean} resumed  else what the page holds is replaced
  * @property {boolean} earlier  older records exist
@@ -236,6 +237,7 @@
  * @property {number} newest_seq
  * @property {number} read_seq
  * @property {string[]} allowed  tools that run without asking
+ * @property {string[]} suggestions  what the user may say next
  */
 
 /**

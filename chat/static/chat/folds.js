@@ -4,9 +4,12 @@ import { hue, initials } from "chat/format.js";
 import { t } from "chat/words.js";
 
 /** A rounded square with initials, or the agent's image. */
-export function avatar(name, { image = "", size = "" } = {}) {
+export function avatar(name, { image = "", size = "", colour = "" } = {}) {
   if (image) return el("img", { class: `avatar ${size}`, src: image, alt: "" });
-  return el("span", { class: `avatar ${size} hue-${hue(name)}`, "aria-hidden": "true" }, initials(name));
+  const own = colour ? "own-colour" : `hue-${hue(name)}`;
+  const face = el("span", { class: `avatar ${size} ${own}`, "aria-hidden": "true" }, initials(name));
+  if (colour) face.style.setProperty("--own-colour", colour);
+  return face;
 }
 
 /** A fold that the page opens and closes until the user has done it once. */

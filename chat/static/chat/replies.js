@@ -94,7 +94,8 @@ export class ReplyView {
     const name = agent || t("Assistant");
     if (this.face.dataset.name !== name) {
       this.face.dataset.name = name;
-      this.face.replaceChildren(avatar(name, { image: agents.get(name)?.avatar }));
+      const { avatar: image, colour } = agents.get(name) ?? {};
+      this.face.replaceChildren(avatar(name, { image, colour }));
       setText(this.name, name);
     }
     setText(this.time, time ? clockTime(time) : "");

@@ -13,7 +13,7 @@
  * @typedef {object} State
  * @property {{phase: "connecting"|"open"|"waiting"|"closed", retryAt: number, since: number, code: number, unopened?: number}} link
  *   `since`: since when it is not open
- * @property {{id: string, ticket: string, title: string, agent: {key: string, name: string}|null, stored: boolean, temporary: boolean, allowed: string[]}} conversation
+ * @property {{id: string, ticket: string, title: string, agent: {key: string, name: string}|null, stored: boolean, temporary: boolean, allowed: string[], suggestions: string[]}} conversation
  *   `allowed`: the tools that run here without asking
  * @property {{state: "idle"|"running"|"waiting"|"stopping", turn: string|null, queued: string[], agent: string}} status
  * @property {object|null} ask  the open `input_request`
@@ -62,6 +62,7 @@ export function initialState({
       agent: null,
       temporary: newTemporary && !id,
       allowed: [],
+      suggestions: [],
       stored: Boolean(id) && !ticket,
     },
     newAgent,
@@ -135,6 +136,7 @@ const handlers = {
         agent: event.agent,
         temporary: Boolean(event.temporary),
         allowed: event.allowed ?? [],
+        suggestions: event.suggestions ?? [],
         stored: !event.ticket,
       },
       limits: event.limits ?? {},
@@ -181,7 +183,15 @@ const handlers = {
       return { ...state, chats: { ...state.chats, items: state.chats.items.filter(({ id }) => id !== event.id) } };
     const next = { ...state, chats: withChat(state.chats, item) };
     return event.id === state.conversation.id
-      ? { ...next, conversation: { ...state.conversation, title: event.title, allowed: event.allowed ?? [] } }
+      ? {
+          ...next,
+          conversation: {
+            ...state.conversation,
+            title: event.title,
+            allowed: event.allowed ?? [],
+            suggestions: event.suggestions ?? [],
+          },
+        }
       : next;
   },
 

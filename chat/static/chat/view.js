@@ -10,6 +10,7 @@ import { TurnList, shownPending } from "chat/turnlist.js";
 import { Welcome } from "chat/welcome.js";
 import { t } from "chat/words.js";
 
+const NONE = []; // always the same
 const find = (id) => document.getElementById(id);
 
 export class View {
@@ -38,8 +39,9 @@ export class View {
     const isOpen = link.phase === "open";
     const isEmpty = pathOf(log).length + shownPending(state).length === 0;
     const agent = conversation.agent?.name || this.byKey.get(state.newAgent)?.name || "";
+    const spec = this.byKey.get(conversation.agent?.key ?? state.newAgent);
     const canAct = isOpen && !isBusy(state);
-    this.turns.update({ state, actions: this.actions, now, agents: this.byName, byKey: this.byKey, canAct });
+    this.turns.update({ state, actions: this.actions, now, agents: this.#styled(spec), byKey: this.byKey, canAct });
     this.trace.update(state, now);
     this.bar.update(state, { now, agent, isEmpty });
     this.banner.update(state, now);
@@ -54,8 +56,20 @@ export class View {
       question: questionOf(state),
       isTemporary: conversation.temporary,
       allowed: conversation.allowed,
+      suggestions: conversation.suggestions,
+      commands: spec?.commands ?? NONE,
+      hasSettings: Boolean(spec?.has_settings) && conversation.stored,
       isClosed: [NOT_FOUND, FORBIDDEN].includes(link.code),
     });
+  }
+
+  /** The agents by their names, with the sub-agents that the entry of this one gives a look. */
+  #styled(spec) {
+    if (spec !== this.styledFor) {
+      this.styledFor = spec;
+      this.styled = new Map([...this.byName, ...Object.entries(spec?.styles ?? {})]);
+    }
+    return this.styled ?? this.byName;
   }
 
   /** The way back to the end, with what has come there meanwhile. */

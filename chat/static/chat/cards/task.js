@@ -4,6 +4,7 @@ import { Fold, TOOL_STATES, avatar, stateMark } from "chat/folds.js";
 import { counted, money, tokenCount } from "chat/format.js";
 import { PartList } from "chat/parts.js";
 import { parts } from "chat/registries.js";
+import { notShown, showOf } from "chat/shown.js";
 import { t } from "chat/words.js";
 
 const TASK_STATES = { ...TOOL_STATES, running: ["wait", t("Working")] };
@@ -34,7 +35,8 @@ class TaskPart {
     setText(this.name, name);
     if (this.face.dataset.name !== name) {
       this.face.dataset.name = name;
-      this.face.replaceChildren(avatar(name, { size: "small" }), el("b", { dir: "auto" }, name));
+      const { avatar: image, colour } = context.agents.get(name) ?? {};
+      this.face.replaceChildren(avatar(name, { image, colour, size: "small" }), el("b", { dir: "auto" }, name));
     }
     this.mark.update(task.status, TASK_STATES);
     setText(
@@ -44,6 +46,9 @@ class TaskPart {
         .join(" · "),
     );
     setText(this.activity, isRunning && !this.root.open ? activity : "");
+    const how = showOf(context, "sub_agents");
+    this.root.hidden = how === "nothing";
+    if (how !== "full") return this.fold.body.replaceChildren(notShown());
     this.fold.suggest(isRunning || task.status === "error");
     this.parts.update(parts, context);
   }

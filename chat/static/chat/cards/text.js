@@ -4,6 +4,7 @@ import { Cut, Fold, isLong } from "chat/folds.js";
 import { duration } from "chat/format.js";
 import { Blocks } from "chat/html.js";
 import { parts } from "chat/registries.js";
+import { showOf } from "chat/shown.js";
 import { t } from "chat/words.js";
 
 const ENDINGS = {
@@ -29,7 +30,7 @@ class TextPart {
     this.cut.suggest(!isLast && !this.isFollowed && isLong(message.content));
     if (message === this.message) return;
     this.message = message;
-    this.#reasoning(message);
+    this.#reasoning(message, context);
     this.#text(message);
     setAttribute(this.root, "data-seq", message.seq);
     setAttribute(this.root, "data-writing", message.writing);
@@ -57,8 +58,9 @@ class TextPart {
     );
   }
 
-  #reasoning({ reasoning, writing, content, blocks, thinkingMs }) {
-    if (!reasoning) return;
+  #reasoning({ reasoning, writing, content, blocks, thinkingMs }, context) {
+    const how = showOf(context, "reasoning");
+    if (!reasoning || how === "nothing") return;
     if (!this.thought) {
       this.thoughtTitle = el("span");
       this.thought = new Fold("thought", icon("thought"), this.thoughtTitle);
@@ -77,7 +79,7 @@ class TextPart {
           : t("Reasoning"),
     );
     setAttribute(this.thought.root, "data-live", isThinking);
-    setText(this.thoughtText, reasoning);
+    setText(this.thoughtText, how === "full" ? reasoning : t("The details are not shown here."));
   }
 
   #ending({ status, finish_reason, error, writing, sources }, context) {
@@ -105,6 +107,7 @@ function failureCard(error, { turn }, actions) {
       { class: "failure-body" },
       el("p", { dir: "auto" }, error.details ? t(error.details) : t("Something went wrong on the server.")),
       el("p", { class: "failure-code" }, el("bdi", {}, codes)),
+      error.cause && el("pre", { class: "plain error", dir: "ltr", tabindex: "0" }, error.cause),
       el(
         "div",
         { class: "row" },

@@ -4,6 +4,7 @@ import { Fold, stateMark } from "chat/folds.js";
 import { counted, duration, jsonText, oneLine } from "chat/format.js";
 import { StepBar } from "chat/stepbar.js";
 import { ANY_TOOL, parts, tools as registry } from "chat/registries.js";
+import { notShown, showOf } from "chat/shown.js";
 import { t } from "chat/words.js";
 
 const RESULT_LINES = 20;
@@ -20,6 +21,7 @@ class ToolsPart {
   }
 
   update({ tools }, context) {
+    this.root.hidden = showOf(context, "tools") === "nothing";
     const isGrouped = tools.length >= GROUPED_TOOLS;
     const count = (wanted) => tools.filter(({ status }) => status === wanted).length;
     const [running, failed] = [count("running"), count("error")];
@@ -62,11 +64,12 @@ class ToolCard {
     if (hasOnlyComeFurther) return;
     this.mark.update(tool.status);
     setText(this.name, tool.tool_name ?? "tool");
-    setText(this.args, oneLine(tool.tool_args));
+    const isFull = showOf(context, "tools") === "full";
+    setText(this.args, isFull ? oneLine(tool.tool_args) : "");
     if (!isRunning)
       setText(this.time, tool.duration_ms === null || tool.duration_ms === undefined ? "" : duration(tool.duration_ms));
     this.fold.suggest(tool.status === "error");
-    this.fold.body.replaceChildren(...toolDetails(tool, context.actions));
+    this.fold.body.replaceChildren(...(isFull ? toolDetails(tool, context.actions) : [notShown()]));
   }
 }
 
