@@ -198,6 +198,16 @@ class Process:
         """Wake in the background: the turn is committed, and the tick is there if this fails."""
         self.spawn(self.wake(conversation_id, turn))
 
+    def requeue_soon(
+        self, conversation_id: uuid.UUID, dropped: tuple[uuid.UUID, ...], turns: tuple[uuid.UUID, ...]
+    ) -> None:
+        """Other turns wait than did. An agent elsewhere hears of those that are new, and finds out about the others."""
+        if session := self.sessions.get(conversation_id):
+            for turn in dropped:
+                session.forget(turn)
+        for turn in turns:
+            self.wake_soon(conversation_id, turn)
+
     def answer_soon(self, conversation_id: uuid.UUID, message: Message) -> None:
         """Pass on a committed answer in the background."""
         self.spawn(self.answer(conversation_id, message))

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from chat.actions.accepted import Accepted
 from chat.actions.answer import accept_answer, revoke
+from chat.actions.queue import Requeued, cancel, revise
 from chat.actions.rewrite import branch, clear, edit, regenerate
 from chat.actions.send import accept_message
 from chat.cluster import announce
@@ -21,11 +22,13 @@ from chat.owners import Owner, still_valid
 from chat.wire import events
 from chat.wire.commands import (
     Branch,
+    Cancel,
     Clear,
     Command,
     Edit,
     Regenerate,
     Reset,
+    Revise,
     Revoke,
     SendAnswer,
     SendMessage,
@@ -55,7 +58,7 @@ class Commands:
     async def obey(self, command: Command) -> None:
         """Do what the user orders. Raises: ChatError; Unauthorized once the owner may not chat any more."""
         id, owner = self._id, self._owner
-        if isinstance(command, SendMessage | Edit | Regenerate | Branch | Clear):
+        if isinstance(command, SendMessage | Edit | Regenerate | Branch | Clear | Cancel | Revise):
             strangers.check_turn(owner, self._address, id)
         match command:
             case SendMessage():
@@ -77,6 +80,10 @@ class Commands:
             case Revoke(tool_name=tool_name):
                 accepted = await self._do(revoke, owner, id, tool_name=tool_name)
                 announce.summary(accepted.conversation, owner)
+            case Cancel(turn=turn):
+                self._requeued(await self._do(cancel, owner, id, turn=turn))
+            case Revise(turn=turn, content=content):
+                self._requeued(await self._do(revise, owner, id, turn=turn, content=content))
             case Clear():
                 await self._rewrite(await self._do(clear, owner, id))
 
@@ -138,6 +145,11 @@ class Commands:
             this_process.answer_soon(self._id, message)
         elif message.begun is None:
             this_process.wake_soon(self._id, message.id)
+
+    def _requeued(self, queue: Requeued) -> None:
+        """Other turns wait now: the agent goes on with the one that it is at."""
+        announce.records_added(queue.conversation, self._owner, queue.records)
+        this_process.requeue_soon(self._id, queue.dropped, queue.turns)
 
     async def _rewrite(self, accepted: Accepted) -> None:
         """The transcript is another one now: a fresh agent goes on from it."""

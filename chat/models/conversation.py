@@ -9,6 +9,7 @@ same process, has claimed the conversation.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
@@ -186,10 +187,12 @@ class Conversation(models.Model):
         self.append(turn)
         return turn
 
-    def set_head(self, turn: uuid.UUID | None) -> Message:
-        """Make the transcript end with `turn`; return the `head` record."""
+    def set_head(self, turn: uuid.UUID | None, *, dropped: Sequence[uuid.UUID] = ()) -> Message:
+        """Make the transcript end with `turn`; return the `head` record. `dropped`: turns that were taken back."""
         self.head = turn
         record = Message(kind=Message.Kind.HEAD, turn=turn)
+        if dropped:
+            record.answer = {"dropped": [str(id) for id in dropped]}
         self.append(record)
         return record
 

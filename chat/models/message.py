@@ -59,7 +59,7 @@ class Message(models.Model):
     begun = models.DateTimeField(null=True, blank=True)  # when an agent took the turn
     ended = models.DateTimeField(null=True, blank=True)
     request_id = models.UUIDField(null=True, blank=True)  # of the question that it answers
-    answer = Json(null=True, blank=True)  # choice, approved, tool_args, always
+    answer = Json(null=True, blank=True)  # choice, approved, tool_args, always; of a head: dropped
 
     # where in the tree of agents
     agent = models.CharField(max_length=200, blank=True, default="")

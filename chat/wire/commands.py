@@ -56,6 +56,17 @@ class Branch:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cancel:
+    turn: UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class Revise:
+    turn: UUID
+    content: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Clear:
     pass
 
@@ -85,7 +96,8 @@ class Ping:
     pass
 
 
-Command = SendMessage | SendAnswer | Stop | Regenerate | Edit | Branch | Clear | Reset | Revoke | Ack | Sync | Ping
+Order = Stop | Regenerate | Edit | Branch | Cancel | Revise | Clear | Reset | Revoke
+Command = SendMessage | SendAnswer | Order | Ack | Sync | Ping
 
 
 def decode(text: str | None) -> Frame:
@@ -155,6 +167,10 @@ def _parse_command(frame: Frame, max_chars: int) -> Command:
             return Edit(turn=_uuid(frame, "message_id"), content=_content(frame, max_chars, required=True))
         case "branch":
             return Branch(turn=_uuid(frame, "turn"))
+        case "cancel":
+            return Cancel(turn=_uuid(frame, "turn"))
+        case "revise":
+            return Revise(turn=_uuid(frame, "turn"), content=_content(frame, max_chars, required=True))
         case "clear":
             return Clear()
         case "reset":

@@ -93,6 +93,7 @@ class Head(TypedDict):
     type: Literal["head"]
     seq: int
     turn: str | None
+    dropped: NotRequired[list[str]]  # turns that waited and were taken back
 
 
 # -- chunks --------------------------------------------------------------------------------------------------------

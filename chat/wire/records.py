@@ -16,7 +16,7 @@ def record(row: Any, **more: Any) -> Event:
     """The row as its event, however long, with `more` fields."""
     match row.kind:
         case "head":
-            return Head(type="head", seq=row.seq, turn=text_or_none(row.turn))
+            return {**Head(type="head", seq=row.seq, turn=text_or_none(row.turn)), **(row.answer or {})}
         case "tool":
             return {**_tool_result(row), **more}
     return Message(type="message", seq=row.seq, message={**_body(row), **more})

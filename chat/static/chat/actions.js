@@ -97,6 +97,13 @@ export function makeActions(page) {
       judge(message, given, () => api.giveFeedback(store.state.conversation.id, message, given)),
     withdrawFeedback: (message) =>
       judge(message, undefined, () => api.withdrawFeedback(store.state.conversation.id, message)),
+    revise: (turn, content) => command("revise", { turn, content }),
+    /** Taken back: the text is the composer's again, where that is empty. */
+    cancelQueued(message) {
+      if (!command("cancel", { turn: message.turn })) return;
+      if (!page.composer.field.value) page.composer.setText(message.content);
+      page.composer.focus();
+    },
     edit: (turn, content) => startTurn("edit", { message_id: turn, content }),
     regenerate: (turn) => startTurn("regenerate", { message_id: turn }),
     branch: (turn) => command("branch", { turn }),

@@ -70,6 +70,7 @@
  * @property {"head"} type
  * @property {number} seq
  * @property {string|null} turn
+ * @property {string[]} [dropped]  turns that waited and were taken back
  */
 
 /**

@@ -122,6 +122,14 @@ function begun(log, start) {
   return { ...log, head, starts: { ...log.starts, [start.id]: start } };
 }
 
+/** What was taken back while it waited: as its record says when it is read again. */
+function withoutDropped(log, { dropped = [] }) {
+  const known = dropped.filter((turn) => log.starts[turn]);
+  if (!known.length) return log;
+  const stopped = known.map((turn) => [turn, { ...log.starts[turn], status: "stopped" }]);
+  return { ...log, starts: { ...log.starts, ...Object.fromEntries(stopped) } };
+}
+
 function takeToolResult(log, event) {
   const id = event.tool_call_id;
   const known = find(log, "tools", event.turn, id);
@@ -151,7 +159,7 @@ function turnOfTask(log, { parent_id }, current) {
 export const events = {
   message: record(takeMessage),
   tool_result: record(takeToolResult),
-  head: record((log, event) => ({ ...log, head: event.turn ?? null })),
+  head: record((log, event) => ({ ...withoutDropped(log, event), head: event.turn ?? null })),
 
   stream_start(log, event, now) {
     const known = find(log, "messages", event.turn, event.message_id);

@@ -31,7 +31,8 @@ export function pathOf({ starts, head }) {
   if (!starts[head]) return NO_STEPS;
   const cached = pathCache.get(starts);
   if (cached?.head === head) return cached.steps;
-  const followers = groupByFollowed(Object.values(starts));
+  // What was taken back before an agent had begun it is no version to go to: nothing ever came of it.
+  const followers = groupByFollowed(Object.values(starts).filter(({ status }) => status !== "stopped"));
   const steps = pathTo(head, starts).map((user) => ({ id: user.id, user, branch: branchOf(user, followers) }));
   pathCache.set(starts, { head, steps });
   return steps;
@@ -82,7 +83,7 @@ function groupByFollowed(starts) {
 
 /** @returns {Branch|null} null for a turn without siblings */
 function branchOf(user, followers) {
-  const siblings = followers.get(user.follows ?? null);
+  const siblings = followers.get(user.follows ?? null) ?? [];
   if (siblings.length < 2) return null;
   const at = siblings.indexOf(user);
   const tip = (turn) => (turn ? newestTip(turn, followers) : null);

@@ -47,17 +47,26 @@ export class UserView {
     setAttribute(this.time, "datetime", item.message.timestamp);
     const { status, progress } = context.state;
     const isBegun = progress?.turn === item.turn.id; // its agent is being made
-    const isQueued = item.kind === "user" && status.queued.includes(item.turn.id) && !isBegun;
-    this.note.hidden = !isQueued;
-    if (isQueued && !this.note.childElementCount)
-      this.note.append(icon("clock"), el("span", {}, t("Waiting for its turn")));
+    this.isQueued = item.kind === "user" && status.queued.includes(item.turn.id) && !isBegun;
+    this.note.hidden = !this.isQueued;
+    if (this.isQueued && !this.note.childElementCount)
+      this.note.append(
+        icon("clock"),
+        el("span", {}, t("Waiting for its turn")),
+        button({ class: "text-button", onclick: () => this.edit() }, "", t("Edit")),
+        button(
+          { class: "text-button", onclick: () => this.context.actions.cancelQueued(this.message) },
+          "",
+          t("Cancel"),
+        ),
+      );
     this.pen.hidden = item.kind === "answer";
     this.shownBranch = item.turn.branch?.isReply ? null : item.turn.branch;
     this.enable(context);
   }
 
   enable({ canAct }) {
-    this.pen.disabled = !canAct;
+    this.pen.disabled = !canAct && !this.isQueued;
     this.branch.update(this.shownBranch, canAct);
   }
 
@@ -81,7 +90,9 @@ export class UserView {
       if (!text.trim()) return field.focus();
       this.draft = text; // kept for another try, should the server refuse
       close();
-      if (text !== this.message.content) this.context.actions.edit(this.message.turn, text);
+      if (text === this.message.content) return;
+      if (this.isQueued) this.context.actions.revise(this.message.turn, text);
+      else this.context.actions.edit(this.message.turn, text);
     };
     field.addEventListener("keydown", (event) => {
       if (event.isComposing || event.keyCode === 229) return;
