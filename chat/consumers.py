@@ -224,6 +224,7 @@ class ChatConsumer(LeanConsumer):
         feed, self.feed = self.feed, None
         if feed is not None:
             this_process.connections.leave(self)
+            this_process.mark_read_soon(self.conversation_id, feed.seq)
             if self.opening.is_temporary:
                 this_process.erase_later(self.conversation_id, self.owner)
         groups, self._groups = self._groups, frozenset()

@@ -18,6 +18,7 @@ from contextlib import suppress
 from typing import Any
 
 from chat.actions.delete import erase, is_used_since
+from chat.actions.listing import mark_read
 from chat.cluster import announce
 from chat.cluster.connections import Connection, Connections
 from chat.cluster.lease import Lease, live_owner, register
@@ -383,6 +384,16 @@ class Process:
         if id not in self.connections:
             self._locks.pop(id, None)
         announce.deleted(conversation, id, owner)
+
+    def mark_read_soon(self, id: uuid.UUID, seq: int) -> None:
+        """What a page that leaves has been sent is read, also in the second before the tick would have seen it."""
+        if seq and not self.is_draining:
+            self.spawn(self._mark_read(id, seq))
+
+    async def _mark_read(self, id: uuid.UUID, seq: int) -> None:
+        with suppress(*AWAY):
+            if conversation := await in_thread(mark_read, id, seq):
+                announce.summary(conversation, conversation.owner)
 
     def erase_later(self, id: uuid.UUID, owner: Owner) -> None:
         """Erase a temporary conversation when its last page has been gone for the grace period."""

@@ -76,6 +76,9 @@ class Conversation(models.Model):
     newest_seq = models.PositiveIntegerField(default=0)
     size_bytes = models.PositiveBigIntegerField(default=0, db_default=0, editable=False)  # of its records' texts
     read_seq = models.PositiveIntegerField(default=0)
+    pinned = models.BooleanField(default=False, db_default=False)  # stands above all others
+    archived = models.BooleanField(default=False, db_default=False)  # in a list of its own
+    folder = models.CharField(max_length=60, blank=True, default="", db_default="")
     temporary = models.BooleanField(default=False, db_default=False)  # in no list, erased when its pages have left
     indexed_seq = models.PositiveIntegerField(default=0, db_default=0, editable=False)  # up to it search knows it
     head = models.UUIDField(null=True, blank=True)  # the turn with which the current transcript ends
@@ -298,6 +301,9 @@ class Conversation(models.Model):
             read_seq=self.read_seq,
             allowed=self.allowed,
             suggestions=self.suggestions,
+            pinned=self.pinned,
+            archived=self.archived,
+            folder=visible(self.folder),
         )
 
 

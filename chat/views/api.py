@@ -5,6 +5,7 @@ All of it is checked by owner; what is someone else's answers like what does not
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from asgiref.sync import async_to_sync
@@ -15,6 +16,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from chat.cluster import announce
 from chat.cluster.process import this_process
+from chat.exceptions import BadFrame
 from chat.live.rendering import with_html
 from chat.markdown.colours import Patience
 from chat.models import Conversation
@@ -22,40 +24,76 @@ from chat.models.conversation import NEWEST_RECORDS
 from chat.owners import Owner
 from chat.views.access import conversation_of, owned, refused
 from chat.views.body import body_of
+from chat.wire.values import visible
 
 MAX_RECORDS = 200
 MAX_CONVERSATIONS = 100
 TITLE_CHARS = 200
+FOLDER_CHARS = 60
+MAX_FOLDERS = 200
 
 
 @require_GET
 @owned
 def conversations(request: HttpRequest, owner: Owner) -> HttpResponse:
-    """List the owner's conversations, the last used first. `?before=ID` goes on after that one; `?limit=`."""
+    """List the owner's conversations, pinned ones first, then the last used. `?before=ID` goes on after that one;
+    `?limit=`; `?archived=1` lists those that were put away, `?folder=` those in a folder.
+    """
     limit = _number(request, "limit", 50, MAX_CONVERSATIONS)
-    rows = Conversation.objects.listed(owner).order_by("-updated", "-id")
+    mine = Conversation.objects.listed(owner)
+    rows = mine.filter(archived=request.GET.get("archived") == "1").order_by("-pinned", "-updated", "-id")
+    if folder := request.GET.get("folder"):
+        rows = rows.filter(folder=folder)
     if before := request.GET.get("before"):
-        last = conversation_of(owner, before)
-        rows = rows.filter(Q(updated__lt=last.updated) | Q(updated=last.updated, id__lt=last.id))
+        rows = rows.filter(_after(conversation_of(owner, before)))
     page = list(rows[: limit + 1])
-    return JsonResponse({"conversations": [row.summary() for row in page[:limit]], "more": len(page) > limit})
+    folders = mine.exclude(folder="").order_by("folder").values_list("folder", flat=True).distinct()
+    listed = {"conversations": [row.summary() for row in page[:limit]], "more": len(page) > limit}
+    return JsonResponse({**listed, "folders": [visible(name) for name in folders[:MAX_FOLDERS]]})
+
+
+def _after(last: Conversation) -> Q:
+    """The rows that a list has after this one."""
+    later = Q(updated__lt=last.updated) | Q(updated=last.updated, id__lt=last.id)
+    return Q(pinned=False) | Q(pinned=True) & later if last.pinned else Q(pinned=False) & later
 
 
 @require_http_methods(["PATCH", "DELETE"])
 @owned
 def conversation(request: HttpRequest, owner: Owner, id: UUID) -> HttpResponse:
-    """Rename (PATCH {"title": text}) or delete a conversation. Deleting is for ever, and stops its agent first."""
+    """Change how a conversation is listed (PATCH), or delete it. Deleting is for ever, and stops its agent first."""
     row = conversation_of(owner, id)
     if request.method == "DELETE":
         async_to_sync(this_process.delete)(row, owner)
         return HttpResponse(status=204)
-    title = body_of(request).get("title")
-    if not isinstance(title, str) or not title.strip() or "\x00" in title:
-        return refused("bad_frame", "A title is a text.", status=400)
-    row.title = title.strip()[:TITLE_CHARS]
-    row.save(update_fields=["title"])
+    try:
+        changes = _changes(body_of(request))
+    except BadFrame as error:
+        return refused(error.code, error.details, status=400)
+    for name, value in changes.items():
+        setattr(row, name, value)
+    row.save(update_fields=list(changes))
     announce.summary(row, owner)
     return JsonResponse(row.summary())
+
+
+def _changes(body: dict[str, Any]) -> dict[str, Any]:
+    """The fields that are to be changed, checked. Raises: BadFrame."""
+    changes: dict[str, Any] = {name: body[name] for name in ("title", "folder", "pinned", "archived") if name in body}
+    for name, value in changes.items():
+        if not isinstance(value, bool if name in ("pinned", "archived") else str):
+            raise BadFrame("title and folder are texts, pinned and archived are true or false.")
+        if isinstance(value, str):
+            changes[name] = " ".join(value.split()) if name == "folder" else value.strip()
+            if "\x00" in value:
+                raise BadFrame("The text holds a NUL character.")
+    if not changes or changes.get("title") == "":
+        raise BadFrame("A title is a text.")
+    if "title" in changes:
+        changes["title"] = changes["title"][:TITLE_CHARS]
+    if "folder" in changes:
+        changes["folder"] = changes["folder"][:FOLDER_CHARS]
+    return changes
 
 
 @require_GET

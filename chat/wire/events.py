@@ -250,6 +250,9 @@ class Conversation(TypedDict):
     read_seq: int
     allowed: list[str]
     suggestions: list[str]
+    pinned: bool
+    archived: bool
+    folder: str
 
 
 class Accepted(TypedDict):

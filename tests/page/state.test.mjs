@@ -205,9 +205,19 @@ suite("the list of conversations", () => {
     assert.deepEqual([chats.items.map(({ id }) => id), chats.more], [["a", "old"], false]);
   });
 
+  test("pinned ones come first, and what was put away or lies elsewhere is not shown", () => {
+    const list = [chat("a", "2026-01-01", { pinned: true }), chat("b", "2026-01-02"), chat("c", "2026-01-03")];
+    assert.deepEqual(ids(play(connection(), ...list)), ["a", "c", "b"]);
+    assert.deepEqual(ids(play(connection(), ...list, chat("c", "2026-01-03", { archived: true }))), ["a", "b"]);
+    const inFolder = chat("b", "2026-01-02", { folder: "Work" });
+    const shown = play(connection(), { type: "page/chats-view", view: "folder:Work" }, ...list, inFolder);
+    assert.deepEqual([ids(shown), shown.chats.folders], [["b"], ["Work"]]);
+    const late = { type: "page/chats", view: "", conversations: list, more: true };
+    assert.deepEqual(ids(play(connection(), { type: "page/chats-view", view: "archived" }, late)), []);
+  });
+
   test("the title of the open conversation follows it", () => {
     assert.equal(play(connection(), chat("c", "2026-01-01", { title: "Taxes" })).conversation.title, "Taxes");
-    assert.equal(play(connection(), { type: "page/renamed", id: "c", title: "New" }).conversation.title, "New");
   });
 });
 

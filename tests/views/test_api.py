@@ -259,6 +259,45 @@ def test_the_list_goes_on_after_a_conversation_without_gap_or_repetition(client,
     assert [row["updated"] for row in seen] == sorted((row["updated"] for row in seen), reverse=True)
 
 
+def change(client: Client, row: Conversation, **changes):
+    return client.patch(address("conversation-data", row.id), json.dumps(changes), content_type="application/json")
+
+
+def listed(client: Client, query: str = "") -> list[str]:
+    return [row["title"] for row in client.get(f"/api/conversations?{query}").json()["conversations"]]
+
+
+def test_pinned_ones_stand_first_archived_ones_apart_and_folders_by_name(client, alice):
+    rows = [Conversation.objects.create(user=alice, agent_key="a", title=str(number)) for number in range(5)]
+    for row, changes in zip(
+        rows,
+        ({"pinned": True}, {"archived": True}, {"folder": " My  work "}, {"folder": "My work", "pinned": True}, {}),
+        strict=True,
+    ):
+        assert not changes or change(client, row, **changes).status_code == 200
+
+    assert listed(client) == ["3", "0", "4", "2"]
+    assert listed(client, "archived=1") == ["1"]
+    assert listed(client, "folder=My+work") == ["3", "2"]
+    assert client.get("/api/conversations").json()["folders"] == ["My work"]
+    seen, before = [], ""
+    for _ in range(4):
+        page = client.get(f"/api/conversations?limit=1{before}").json()
+        seen += page["conversations"]
+        before = f"&before={seen[-1]['id']}"
+    assert [row["title"] for row in seen] == ["3", "0", "4", "2"] and not page["more"]
+    change(client, rows[2], folder="")
+    change(client, rows[3], folder="")
+    assert client.get("/api/conversations").json()["folders"] == []
+
+
+@pytest.mark.parametrize(
+    "changes", [{"pinned": 1}, {"archived": "yes"}, {"folder": None}, {"folder": "a\x00"}], ids=str
+)
+def test_what_is_no_place_in_a_list_is_refused(client, conversation, changes):
+    assert change(client, conversation, **changes).status_code == 400
+
+
 @pytest.mark.parametrize("before", ["x", "00000000-0000-4000-8000-000000000000"])
 def test_a_list_after_what_does_not_exist_is_not_found(client, alice, before):
     assert client.get(f"/api/conversations?before={before}").status_code == 404

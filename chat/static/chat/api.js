@@ -66,8 +66,8 @@ export class Api {
   }
 
   /** @returns {Promise<{conversations: object[], more: boolean}>} newest first @param {string} [before]  go on after this conversation */
-  conversations({ before, limit = 30 } = {}) {
-    return this.#ask("GET", "conversations", { query: { before, limit } });
+  conversations({ before, limit = 30, archived, folder } = {}) {
+    return this.#ask("GET", "conversations", { query: { before, limit, archived, folder } });
   }
 
   /** @returns {Promise<{records: object[], earlier: boolean}>} oldest first */
@@ -117,8 +117,9 @@ export class Api {
     return this.#ask("PUT", `conversations/${conversation}/settings`, { body: values });
   }
 
-  rename(conversation, title) {
-    return this.#ask("PATCH", `conversations/${conversation}`, { body: { title } });
+  /** @param {{title?: string, pinned?: boolean, archived?: boolean, folder?: string}} changes @returns {Promise<object>} */
+  change(conversation, changes) {
+    return this.#ask("PATCH", `conversations/${conversation}`, { body: changes });
   }
 
   /** Survives the end of the page. */

@@ -1,4 +1,6 @@
 /** The menu of one conversation: at its entry in the list, and in the bar above the one that is shown. */
+import { setText } from "chat/dom.js";
+import { t } from "chat/words.js";
 
 export class ChatMenu {
   /**
@@ -30,6 +32,12 @@ export class ChatMenu {
     for (const link of this.root.querySelectorAll("[data-format]"))
       link.href = `${this.api}conversations/${chat.id}/export?format=${link.dataset.format}`;
     this.root.querySelector("#chat-print").href = `${this.addressOf(chat.id)}print/`;
+    const name = (action, text) => setText(this.root.querySelector(`[data-action=${action}] span`), text);
+    name("pin", chat.pinned ? t("Take the pin off") : t("Pin"));
+    name("archive", chat.archived ? t("Take out of the archive") : t("Archive"));
+    for (const action of ["pin", "archive", "folder"])
+      this.root.querySelector(`[data-action=${action}]`).hidden = Boolean(chat.temporary);
+    this.root.querySelector("[data-action=select]").hidden = anchor.closest(".bar") !== null;
     this.root.querySelector("[data-action=share]").hidden = !this.mayShare(chat);
     this.root.showPopover();
     this.#place();

@@ -50,15 +50,27 @@ export class Conversations {
 
   /** @param {string} [before]  go on after this conversation */
   async load(before) {
+    const { store, api } = this.page;
+    const { view } = store.state.chats;
+    const wanted = view === "archived" ? { archived: 1 } : { folder: view.slice("folder:".length) || undefined };
     try {
-      this.page.store.dispatch({ type: "page/chats", ...(await this.page.api.conversations({ before })) });
+      store.dispatch({ type: "page/chats", view, ...(await api.conversations({ before, ...wanted })) });
     } catch (error) {
       if (before) this.#tell(t("The list could not be loaded."), error);
     }
   }
 
-  loadMore() {
-    return this.load(this.page.store.state.chats.items.at(-1)?.id);
+  /** @param {string} view  what the list shows: "", "archived" or "folder:NAME" */
+  show(view) {
+    this.page.store.dispatch({ type: "page/chats-view", view });
+    return this.load();
+  }
+
+  async loadMore() {
+    if (this.isLoading) return;
+    this.isLoading = true;
+    await this.load(this.page.store.state.chats.items.at(-1)?.id);
+    this.isLoading = false;
   }
 
   /** @returns {Promise<boolean>} whether they came */
@@ -89,12 +101,15 @@ export class Conversations {
     }
   }
 
-  async rename(id, title) {
+  /** Change how conversations are listed. @returns {Promise<boolean>} whether all are */
+  async change(ids, changes) {
     try {
-      await this.page.api.rename(id, title);
-      this.page.store.dispatch({ type: "page/renamed", id, title });
+      for (const id of ids)
+        this.page.store.dispatch({ type: "conversation", ...(await this.page.api.change(id, changes)) });
+      return true;
     } catch (error) {
-      this.#tell(t("The conversation could not be renamed."), error);
+      this.#tell(t("The conversation could not be changed."), error);
+      return false;
     }
   }
 

@@ -239,6 +239,9 @@
  * @property {number} read_seq
  * @property {string[]} allowed  tools that run without asking
  * @property {string[]} suggestions  what the user may say next
+ * @property {boolean} pinned
+ * @property {boolean} archived
+ * @property {string} folder  "": none
  */
 
 /**

@@ -133,8 +133,12 @@ page.view = new View({
 page.chatMenu = new ChatMenu({
   actions: {
     rename: (chat) => page.sidebar.rename(chat),
+    pin: (chat) => page.sidebar.pin(chat),
+    archive: (chat) => page.sidebar.archive([chat.id], !chat.archived),
+    folder: (chat) => page.sidebar.moveTo([chat.id], chat.folder ?? ""),
+    select: (chat) => page.sidebar.selection.begin(chat.id),
     share: (chat) => page.share.open(chat),
-    delete: (chat) => page.sidebar.remove(chat),
+    delete: (chat) => page.sidebar.remove([chat.id]),
   },
   mayShare: ({ agent, temporary }) => !temporary && (agents.find(({ key }) => key === agent)?.share ?? false),
   api: page.api.root,
@@ -144,7 +148,8 @@ page.share = new ShareDialog(page);
 page.sidebar = new Sidebar({
   open: (id) => page.conversations.go(id),
   openNew: actions.openNew,
-  rename: (id, title) => page.conversations.rename(id, title),
+  change: (ids, changes) => page.conversations.change(ids, changes),
+  show: (view) => page.conversations.show(view),
   remove: (id) => page.conversations.remove(id),
   more: () => page.conversations.loadMore(),
   menu: page.chatMenu,
@@ -175,7 +180,8 @@ find("temporary")?.addEventListener("click", () => page.conversations.openTempor
 addEventListener("pagehide", () => page.conversations.leave(store.state.conversation));
 find("chat-more")?.addEventListener("click", ({ currentTarget }) => {
   const { id, title, agent, temporary } = store.state.conversation;
-  page.chatMenu.open(currentTarget, { id, title, agent: agent?.key, temporary });
+  const listed = store.state.chats.items.find((chat) => chat.id === id);
+  page.chatMenu.open(currentTarget, { ...listed, id, title, agent: agent?.key, temporary });
 });
 find("latest").addEventListener("click", () => page.follower.toEnd({ smooth: true }));
 find("earlier").addEventListener("click", () => page.conversations.loadEarlier());

@@ -1,19 +1,25 @@
 /** The list of conversations, in the sidebar or, on a narrow window, in the drawer. */
-import { KeyedList, el, icon, iconButton, setAttribute, setText } from "chat/dom.js";
+import { Group } from "chat/chatitem.js";
+import { KeyedList, el, setAttribute } from "chat/dom.js";
 import { dateGroup } from "chat/format.js";
-import { t } from "chat/words.js";
+import { Selection } from "chat/selection.js";
+import { keep, kept } from "chat/storage.js";
+import { t, tn } from "chat/words.js";
 
 const UNDO_MS = 6_000;
+const COLLAPSED = "chat.sidebar"; // localStorage: "hidden" where the user does not want the list beside the chat
 const narrow = matchMedia("(max-width: 760px)");
+const find = (id) => document.getElementById(id);
 
 export class Sidebar {
   /**
    * @param {object} options
    * @param {(id: string) => void} options.open
    * @param {() => void} options.openNew
-   * @param {(id: string, title: string) => void} options.rename
+   * @param {(ids: string[], changes: object) => Promise<boolean>} options.change  how conversations are listed
    * @param {(id: string) => void} options.remove  for good
    * @param {() => void} options.more
+   * @param {(view: string) => void} options.show  "", "archived" or "folder:NAME"
    * @param {import("chat/chatmenu.js").ChatMenu} options.menu
    * @param {import("chat/toasts.js").Toasts} options.toasts
    * @param {string} options.page
@@ -21,9 +27,9 @@ export class Sidebar {
   constructor(options) {
     this.options = options;
     this.doomed = new Map(); // deleted here, still to be undone: id -> timer
-    this.drawer = document.querySelector("#drawer");
-    this.nav = document.querySelector("#chats");
-    this.dialog = document.querySelector("#rename");
+    this.drawer = find("drawer");
+    this.nav = find("chats");
+    this.dialog = find("rename");
     this.groups = new KeyedList(this.nav, () => new Group(this));
     this.moreButton = el(
       "button",
@@ -31,7 +37,21 @@ export class Sidebar {
       t("Show older"),
     );
     this.nothing = el("p", { class: "no-chats" }, t("Conversations appear here."));
+    this.view = find("chats-view");
+    this.selection = new Selection({
+      changed: () => this.#again(),
+      actions: {
+        archive: (ids) => this.archive(ids, !this.chats.items.find(({ id }) => id === ids[0])?.archived),
+        folder: (ids) => this.moveTo(ids, ""),
+        delete: (ids) => this.remove(ids),
+      },
+    });
     this.#bind();
+    // The list goes on by itself when its end is near.
+    new IntersectionObserver((entries) => entries.at(-1).isIntersecting && this.options.more(), {
+      root: this.nav,
+      rootMargin: "200px",
+    }).observe(this.moreButton);
   }
 
   update({ chats, conversation }) {
@@ -43,19 +63,37 @@ export class Sidebar {
     const items = chats.items.filter(({ id }) => !this.doomed.has(id));
     const groups = [];
     for (const chat of items) {
-      const title = dateGroup(chat.updated);
+      const title = chat.pinned ? t("Pinned") : dateGroup(chat.updated);
       if (groups.at(-1)?.title !== title) groups.push({ key: title, title, chats: [] });
       groups.at(-1).chats.push(chat);
     }
-    this.groups.update(groups, { current: conversation.id });
-    setAttribute(document.querySelector("#new-chat"), "aria-current", conversation.stored ? null : "page");
+    this.groups.update(groups, { current: conversation.id, selected: this.selection.ids });
+    setAttribute(find("new-chat"), "aria-current", conversation.stored ? null : "page");
+    this.#views(chats);
     this.#tail(this.nothing, !items.length);
     this.#tail(this.moreButton, chats.more);
+  }
+
+  #again() {
+    this.key = null;
+    if (this.chats) this.update({ chats: this.chats, conversation: { id: this.current, stored: true } });
   }
 
   #tail(element, isShown) {
     if (!isShown) element.remove();
     else if (this.nav.lastElementChild !== element) this.nav.append(element);
+  }
+
+  /** What there is to choose from: all, the archive, each folder. */
+  #views({ folders, view }) {
+    if (folders !== this.folders) {
+      this.folders = folders;
+      find("chats-folders").hidden = !folders.length;
+      find("chats-folders").replaceChildren(...folders.map((name) => el("option", { value: `folder:${name}` }, name)));
+      find("folder-names").replaceChildren(...folders.map((name) => el("option", { value: name })));
+    }
+    if (this.view.value !== view) this.view.value = view;
+    this.nothing.textContent = view ? t("Nothing here.") : t("Conversations appear here.");
   }
 
   closeDrawer() {
@@ -73,56 +111,96 @@ export class Sidebar {
   #bind() {
     const place = () => {
       this.closeDrawer();
-      const home = narrow.matches ? this.drawer : document.querySelector("#sidebar");
-      home.append(document.querySelector("#sidebar-content"));
+      const home = narrow.matches ? this.drawer : find("sidebar");
+      home.append(find("sidebar-content"));
     };
     narrow.addEventListener("change", place);
     place();
-    document.querySelector("#drawer-open").addEventListener("click", () => this.drawer.showModal());
-    document.querySelector("#drawer-close").addEventListener("click", () => this.closeDrawer());
+    find("drawer-open").addEventListener("click", () => this.drawer.showModal());
+    find("drawer-close").addEventListener("click", () => this.closeDrawer());
     this.drawer.addEventListener("click", ({ target }) => target === this.drawer && this.closeDrawer());
-    document.querySelector("#new-chat").addEventListener("click", (event) => this.follow(event, this.options.openNew));
-    document.querySelector("#rename-cancel").addEventListener("click", () => this.dialog.close());
+    find("new-chat").addEventListener("click", (event) => this.follow(event, this.options.openNew));
+    find("rename-cancel").addEventListener("click", () => this.dialog.close());
+    find("folder-cancel").addEventListener("click", () => find("folder").close());
+    this.view.addEventListener("change", () => this.options.show(this.view.value));
+    const toggle = find("sidebar-toggle");
+    toggle?.addEventListener("click", () => this.#collapse(toggle.getAttribute("aria-expanded") === "true"));
+    if (toggle && kept("localStorage", COLLAPSED) === "hidden") this.#collapse(true);
     addEventListener("pagehide", () => this.#flush());
   }
 
+  #collapse(isCollapsed) {
+    setAttribute(find("app"), "data-collapsed", isCollapsed);
+    const toggle = find("sidebar-toggle");
+    setAttribute(toggle, "aria-expanded", String(!isCollapsed));
+    keep("localStorage", COLLAPSED, isCollapsed ? "hidden" : null);
+  }
+
   rename(chat) {
-    const field = this.dialog.querySelector("input");
-    field.value = chat.title;
-    this.dialog.returnValue = "";
-    this.dialog.onclose = () => {
-      const title = field.value.trim();
-      if (this.dialog.returnValue === "save" && title && title !== chat.title) this.options.rename(chat.id, title);
+    this.#ask(this.dialog, chat.title, (title) => {
+      if (title && title !== chat.title) this.options.change([chat.id], { title });
+    });
+  }
+
+  /** @param {string[]} ids @param {string} folder  where they are now */
+  moveTo(ids, folder) {
+    this.#ask(find("folder"), folder, (name) => name !== folder && this.options.change(ids, { folder: name }));
+  }
+
+  #ask(dialog, value, answer) {
+    const field = dialog.querySelector("input");
+    field.value = value;
+    dialog.returnValue = "";
+    dialog.onclose = () => {
+      if (dialog.returnValue === "save") answer(field.value.trim());
       this.options.menu.focusAnchor();
     };
-    this.dialog.showModal();
+    dialog.showModal();
     field.select();
   }
 
-  /** Hidden at once, deleted when the time to undo is over. */
-  remove(chat) {
-    const order = Array.from(this.nav.querySelectorAll("a"));
-    const at = order.findIndex(({ dataset }) => dataset.id === chat.id);
-    const next = order[at + 1] ?? order[at - 1] ?? document.querySelector("#new-chat");
-    this.doomed.set(
-      chat.id,
-      setTimeout(() => this.#delete(chat.id), UNDO_MS),
-    );
-    if (chat.id === this.current) this.options.openNew();
-    this.update({ chats: this.chats, conversation: { id: this.current, stored: true } });
-    next.focus();
-    this.options.toasts.show(t("Deleted “{title}”", { title: chat.title || t("Untitled") }), {
+  pin(chat) {
+    this.options.change([chat.id], { pinned: !chat.pinned });
+  }
+
+  async archive(ids, archived) {
+    if (!(await this.options.change(ids, { archived }))) return;
+    const text = archived
+      ? tn(ids.length, "The conversation is in the archive", "{n} conversations are in the archive")
+      : tn(ids.length, "The conversation is out of the archive", "{n} conversations are out of the archive");
+    this.options.toasts.show(text, {
       action: t("Undo"),
-      onAction: () => this.#undo(chat),
+      onAction: () => this.options.change(ids, { archived: !archived }),
       ms: UNDO_MS,
     });
   }
 
-  #undo(chat) {
-    clearTimeout(this.doomed.get(chat.id));
-    this.doomed.delete(chat.id);
-    this.update({ chats: this.chats, conversation: { id: this.current, stored: true } });
-    this.nav.querySelector(`a[data-id="${chat.id}"]`)?.focus();
+  /** Hidden at once, deleted when the time to undo is over. @param {string[]} ids */
+  remove(ids) {
+    const order = Array.from(this.nav.querySelectorAll("a"));
+    const left = order.filter(({ dataset }) => !ids.includes(dataset.id));
+    const at = order.findIndex(({ dataset }) => ids.includes(dataset.id));
+    const next = left.find((link) => order.indexOf(link) > at) ?? left.at(-1) ?? find("new-chat");
+    for (const id of ids)
+      this.doomed.set(
+        id,
+        setTimeout(() => this.#delete(id), UNDO_MS),
+      );
+    const title = this.chats.items.find(({ id }) => id === ids[0])?.title || t("Untitled");
+    if (ids.includes(this.current)) this.options.openNew();
+    this.#again();
+    next.focus();
+    const text = ids.length === 1 ? t("Deleted “{title}”", { title }) : deletedText(ids.length);
+    this.options.toasts.show(text, { action: t("Undo"), onAction: () => this.#undo(ids), ms: UNDO_MS });
+  }
+
+  #undo(ids) {
+    for (const id of ids) {
+      clearTimeout(this.doomed.get(id));
+      this.doomed.delete(id);
+    }
+    this.#again();
+    this.nav.querySelector(`a[data-id="${ids[0]}"]`)?.focus();
   }
 
   #delete(id) {
@@ -141,61 +219,4 @@ export class Sidebar {
   }
 }
 
-class Group {
-  constructor(sidebar) {
-    this.title = el("h2", { class: "chats-group" });
-    this.items = el("ul");
-    this.root = el("section", {}, this.title, this.items);
-    this.list = new KeyedList(this.items, () => new Item(sidebar));
-  }
-
-  update({ title, chats }, context) {
-    setText(this.title, title);
-    this.list.update(
-      chats.map((chat) => ({ key: chat.id, chat })),
-      context,
-    );
-  }
-}
-
-const BADGES = {
-  running: ["wait", t("Working")],
-  stopping: ["wait", t("Stopping")],
-  waiting: ["question", t("Waits for your answer")],
-};
-
-class Item {
-  constructor(sidebar) {
-    this.title = el("span", { class: "chat-title", dir: "auto" });
-    this.badge = el("span", { class: "chat-badge" });
-    this.link = el(
-      "a",
-      { class: "chat", onclick: (event) => sidebar.follow(event, () => sidebar.options.open(this.chat.id)) },
-      this.title,
-      this.badge,
-    );
-    this.menu = iconButton(t("Options"), "more", {
-      "aria-haspopup": "true",
-      "aria-expanded": "false",
-      onclick: () => sidebar.options.menu.open(this.menu, this.chat),
-    });
-    this.root = el("li", { class: "chat-item" }, this.link, this.menu);
-    this.page = sidebar.options.page;
-  }
-
-  update({ chat }, { current }) {
-    const isCurrent = chat.id === current;
-    setAttribute(this.link, "aria-current", isCurrent ? "page" : null);
-    if (chat === this.chat && isCurrent === this.isCurrent) return;
-    Object.assign(this, { chat, isCurrent });
-    setText(this.title, chat.title || t("Untitled"));
-    setAttribute(this.link, "title", chat.title || null);
-    setAttribute(this.link, "href", `${this.page}c/${chat.id}/`);
-    setAttribute(this.link, "data-id", chat.id);
-    setAttribute(this.menu, "aria-label", t("Options for “{title}”", { title: chat.title || t("Untitled") }));
-    const isUnread = !isCurrent && chat.read_seq > 0 && chat.newest_seq > chat.read_seq;
-    const badge = BADGES[chat.state] ?? (isUnread ? ["online", t("New messages")] : null);
-    setAttribute(this.root, "data-unread", isUnread);
-    this.badge.replaceChildren(...(badge ? [icon(badge[0]), el("span", { class: "hidden" }, badge[1])] : []));
-  }
-}
+const deletedText = (count) => tn(count, "Deleted {n} conversation", "Deleted {n} conversations");

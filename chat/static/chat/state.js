@@ -36,7 +36,8 @@
  * @property {""|"full"|"blocked"} unkept  why the browser keeps nothing, until the user has read it
  * @property {string} trouble  why no socket opens, for whoever runs the site; "" while that is not known
  * @property {Record<string, {value: "up"|"down", reasons: string[], comment: string}>} feedback  by message
- * @property {{items: object[], more: boolean}} chats  the owner's conversations, newest first
+ * @property {{items: object[], more: boolean, folders: string[], view: string}} chats  the owner's conversations that are
+ *   listed, pinned ones and then the newest first; `view`: "", "archived" or "folder:NAME"
  */
 import { emptyLog, events as logEvents, prepend, settle, trim } from "chat/log.js";
 import { pathOf } from "chat/transcript.js";
@@ -87,7 +88,7 @@ export function initialState({
     feedback: {},
     unkept: "",
     trouble: "",
-    chats: { items: [], more: false },
+    chats: { items: [], more: false, folders: [], view: "" },
   };
 }
 
@@ -112,12 +113,22 @@ const withoutPending = (state, id) =>
     ? { ...state, pending: state.pending.filter((item) => item.id !== id) }
     : state;
 
-const byUpdated = (a, b) => (a.updated < b.updated ? 1 : a.updated > b.updated ? -1 : 0);
+/** As the server lists them: where two were used in the same moment, by id. */
+const byPlace = (a, b) =>
+  Number(b.pinned ?? false) - Number(a.pinned ?? false) || compare(b.updated, a.updated) || compare(b.id, a.id);
+const compare = (a, b) => (a < b ? -1 : Number(a > b));
+
+/** Whether a conversation belongs into what the list shows. */
+const isIn = (view, { archived = false, folder = "" }) =>
+  view === "archived" ? archived : !archived && (!view || view === `folder:${folder}`);
 
 function withChat(chats, item) {
   const known = chats.items.find(({ id }) => id === item.id);
   const others = chats.items.filter(({ id }) => id !== item.id);
-  return { ...chats, items: [{ ...known, ...item }, ...others].sort(byUpdated) };
+  const now = { ...known, ...item };
+  const folders =
+    !now.folder || chats.folders.includes(now.folder) ? chats.folders : [...chats.folders, now.folder].sort();
+  return { ...chats, folders, items: isIn(chats.view, now) ? [now, ...others].sort(byPlace) : others };
 }
 
 /** @type {Record<string, (state: State, event: object, now: number) => State>} */
@@ -246,17 +257,14 @@ const handlers = {
       ? { ...state, loadingEarlier: false, log: prepend(state.log, records, earlier) }
       : state,
 
-  "page/chats"(state, { conversations, more }) {
-    const chats = conversations.reduce(withChat, state.chats);
+  "page/chats"(state, { conversations, more, folders, view = "" }) {
+    if (view !== state.chats.view) return state; // another one was chosen meanwhile
+    const chats = conversations.reduce(withChat, { ...state.chats, folders: folders ?? state.chats.folders });
     const current = chats.items.find(({ id }) => id === state.conversation.id);
     const title = current?.title ?? state.conversation.title;
     return { ...state, chats: { ...chats, more }, conversation: { ...state.conversation, title } };
   },
-  "page/renamed": (state, { id, title }) => ({
-    ...state,
-    chats: { ...state.chats, items: state.chats.items.map((item) => (item.id === id ? { ...item, title } : item)) },
-    conversation: id === state.conversation.id ? { ...state.conversation, title } : state.conversation,
-  }),
+  "page/chats-view": (state, { view }) => ({ ...state, chats: { ...state.chats, items: [], more: false, view } }),
   "page/chat-removed": (state, { id }) => ({
     ...state,
     chats: { ...state.chats, items: state.chats.items.filter((item) => item.id !== id) },
