@@ -53,9 +53,10 @@ def conversations(request: HttpRequest, owner: Owner) -> HttpResponse:
 
 
 def _after(last: Conversation) -> Q:
-    """The rows that a list has after this one."""
+    """The rows that a list has after this one. SQLite compares times as texts, and may find one before itself."""
     later = Q(updated__lt=last.updated) | Q(updated=last.updated, id__lt=last.id)
-    return Q(pinned=False) | Q(pinned=True) & later if last.pinned else Q(pinned=False) & later
+    rest = Q(pinned=False) | Q(pinned=True) & later if last.pinned else Q(pinned=False) & later
+    return rest & ~Q(id=last.id)
 
 
 @require_http_methods(["PATCH", "DELETE"])
