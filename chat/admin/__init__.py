@@ -4,4 +4,4 @@ One module for each model, `tables.py` (lists as files) and `transcript.py` (a c
 everything below the top floor. Begin with `sessions.py`.
 """
 
-from chat.admin import audit, conversations, feedback, processes, sessions, shares  # noqa: F401  (autodiscovery imports this package alone)
+from chat.admin import attachments, audit, conversations, feedback, processes, sessions, shares  # noqa: F401  (autodiscovery imports this package alone)

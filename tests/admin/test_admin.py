@@ -31,6 +31,7 @@ from chat.admin import transcript
 from chat.admin.sessions import in_words
 from chat.cluster.process import this_process
 from chat.models import (
+    Attachment,
     ChatSession,
     ContentView,
     Conversation,
@@ -50,6 +51,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'></pre></textarea>{{ 7 }}[x](javascript:alert(3))"
 SECRET = "the-word-that-nobody-may-see"
 LISTS = ("conversation", "chatsession", "serverprocess", "contentview", "takenalong", "share", "sharenote", "feedback")
+LISTS += ("attachment",)
 VIEWS = tuple(f"view_{model}" for model in LISTS)
 
 
@@ -237,6 +239,7 @@ def test_nothing_is_added_or_changed_by_hand(root, alice, process, model):
     rows["share"] = Share.objects.create(conversation=said, expires=said.created)
     rows["sharenote"] = ShareNote.objects.create(conversation_id=said.id, share_id=said.id, act="made")
     rows["feedback"] = Feedback.objects.create(conversation=said, message=said.messages.get(), value="up")
+    rows["attachment"] = Attachment.objects.create(conversation=said, **alice.fields, name="a", size_bytes=1, path="a")
     row = rows[model]
     assert root.get(reverse(f"admin:chat_{model}_add")).status_code == 403
     assert root.post(reverse(f"admin:chat_{model}_change", args=[row.pk]), {"title": "other"}).status_code == 403

@@ -107,6 +107,7 @@ def test_what_is_sent_without_a_connection_waits_and_goes_out_once(page, server)
     chat = Chat(page, server.url).open()
     chat.say('[[text="before"]]')
     chat.answered()
+    page.route(re.compile(r"^http.*/ws/chat/"), lambda route: route.abort())  # nor is there an answer over HTTP
     state["down"] = True
     sockets[-1].close(code=4012)
     expect(page.locator("#banner")).to_contain_text("No connection")

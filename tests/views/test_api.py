@@ -25,7 +25,18 @@ from tests.client import Client as Page
 pytestmark = pytest.mark.django_db(transaction=True)
 
 TITLE = "Secret plan"
-OPEN_TO_ALL = {"embed", "embed-launcher", "embed-tickets", "shared", "socket", "health", "page", "healthz", "readyz"}
+OPEN_TO_ALL = {
+    "manifest",
+    "embed",
+    "embed-launcher",
+    "embed-tickets",
+    "shared",
+    "socket",
+    "health",
+    "page",
+    "healthz",
+    "readyz",
+}
 NEW = {"attachments"}  # makes something of one's own: tests/views/test_uploads.py
 CALLS = {  # method and body, where it is not a plain GET
     "conversation": [("get", None)],
@@ -41,6 +52,7 @@ CALLS = {  # method and body, where it is not a plain GET
     "feedback-of": [("put", {"value": "up"}), ("delete", None)],
     "shares": [("get", None), ("post", {"follows": True})],
     "share": [("delete", None)],
+    "settings": [("get", None), ("put", {"values": {}})],
 }
 
 
@@ -392,7 +404,7 @@ def test_not_ready_while_shutting_down(client, monkeypatch):
 
 
 def test_the_checks_are_those_of_this_page():
-    assert set(health._CHECKS) == {"database", "database file", "channel layer", "shutting down"}
+    assert set(health._CHECKS) == {"database", "database file", "channel layer", "file descriptors", "shutting down"}
 
 
 # -- with a server -----------------------------------------------------------------------------------------------------
