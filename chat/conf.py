@@ -51,6 +51,7 @@ SETTINGS: dict[str, Setting] = {
     "TRUSTED_PROXIES": Setting((), list, "Addresses or networks of proxies whose `X-Forwarded-For` is believed."),
     "EMBED_PARENTS": Setting((), list, "Origins whose pages may show the chat in a frame; none: it cannot."),
     "EMBED_KEY": Setting("", str, "Key with which another site's server asks for tickets; empty: it cannot."),
+    "SHOW_CAUSES": Setting(_debug, bool, "Errors show the exception and its place; to staff always. Default: DEBUG."),
     "SOCKET_PATH": Setting("", str, "Path of the socket as browsers ask for it; empty: `ws/chat/` beside the page."),
     "COMPATIBLE_PROFILE": Setting(_debug, bool, "Serve sockets without `v=1` in the older format. Default: DEBUG."),
     "COMPATIBLE_SESSION_IDS": Setting(_debug, bool, "Such a page's session id is its visitor's key. Default: DEBUG."),

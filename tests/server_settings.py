@@ -22,6 +22,7 @@ CHAT_AGENTS["showcase"] = {"FACTORY": "chat.demo.showcase.showcase"}
 CHAT_AGENTS["slow_steps"] = {"FACTORY": "tests.part_agents.steps", "OPTIONS": {"SLOW": True}}
 CHAT_AGENTS["assistant"] = {"FACTORY": "chat.demo.agents.assistant", "NAME": "Assistant", "STARTERS": ["Hello"]}
 CHAT_DEFAULT_AGENT = globals().get("CHAT_DEFAULT_AGENT") or "plain"
+CHAT_SHOW_CAUSES = globals().get("CHAT_SHOW_CAUSES", False)  # as in production
 CHAT_TURNS_PER_MINUTE = globals().get("CHAT_TURNS_PER_MINUTE", 10_000)
 for _name in ("MAX_SOCKETS_PER_IP", "VISITORS_PER_MINUTE", "VISITOR_TURNS_PER_MINUTE", "MAX_RUNNING_VISITOR_TURNS"):
     globals().setdefault(f"CHAT_{_name}", 0)  # all tests come from this machine

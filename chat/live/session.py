@@ -25,11 +25,10 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from django.conf import settings
 from django.db import connections
 
 from chat.agents.langroid import loops
-from chat.conf import AgentSpec, agents
+from chat.conf import AgentSpec, agents, conf
 from chat.exceptions import AgentUnavailable, ChatError, new_incident
 from chat.files.given import GivenFile
 from chat.live.claims import Claim
@@ -376,7 +375,7 @@ class AgentSession:
         if self.user_id is not None:
             with connected():
                 user = get_user_model()._default_manager.filter(pk=self.user_id).first()
-        self._recorder.shows_causes = settings.DEBUG or bool(user and user.is_staff)
+        self._recorder.shows_causes = conf.SHOW_CAUSES or bool(user and user.is_staff)
         return AgentContext(
             conversation_id=str(self.conversation_id),
             user=user,

@@ -82,4 +82,4 @@ def test_the_page_in_production_takes_few_requests_and_works(tmp_path, stub):
     assert faults == []
     assert len(sizes) <= 12, json.dumps(sizes, indent=1)
     code = sum(size for url, size in sizes.items() if "/static/" in url)
-    assert code <= 60_000, json.dumps(sizes, indent=1)
+    assert code <= 82_000, json.dumps(sizes, indent=1)

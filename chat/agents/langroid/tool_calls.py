@@ -289,8 +289,9 @@ def _ended(
     shown = call.result if call.whole is None else call.whole
     task = now.span.task
     signals = Signals(strings=task is not None and task.config.recognize_string_signals, addresses=False)
+    without = signals.without(shown)
     outcome = ToolOutcome(
-        result=signals.without(shown),
+        result=shown if without == shown.strip() else without,  # nothing was taken out: it is as the tool gave it
         model_chars=call.model_chars,
         error=error,
         status=status,

@@ -21,7 +21,7 @@ import asyncio
 import functools
 import inspect
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
 from typing import Any, cast
 
 import openai
@@ -149,7 +149,8 @@ async def _in_time(events: Any, silence: Silence | None) -> AsyncIterator[Any]:
             yield event
             seconds = float(silence) if silence else None
     finally:
-        await events.close()  # else the connection stays until the loop ends
+        # Else the connection stays until the loop ends. What is no stream of the SDK is a generator of ours.
+        await (events.aclose() if isinstance(events, AsyncGenerator) else events.close())
 
 
 def _to_its_end(llm: OpenAIGPT, answer: Answer, first: Said | None, said: Iterator[Said]) -> Iterator[Said]:
