@@ -44,7 +44,7 @@ WITH_OTHERS = {
     "tiktoken",
 }
 BOUND = {"asgiref", *TESTED} - WITH_OTHERS
-SECONDS = 90
+SECONDS = 280  # of a process; a busy machine takes minutes for what a quiet one does in half a one
 
 
 def fresh(each: Mend) -> Mend:
@@ -237,6 +237,7 @@ assert "langroid" not in sys.modules
     assert need.name in done.stdout
 
 
+@pytest.mark.timeout(300)
 def test_without_the_mends_of_django_and_channels_all_is_as_it_was():
     """The models, a session and the socket, the plain way; what is not tried counts trips, or warnings."""
     tried = ["tests/models/test_models.py", "tests/live/test_session.py", "tests/test_consumers.py"]
