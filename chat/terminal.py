@@ -10,7 +10,10 @@ from __future__ import annotations
 import asyncio
 import json
 import queue
+import signal
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -38,7 +41,8 @@ class Terminal:
         self._is_line_open = self._is_thinking = False
 
     def run(self) -> str:
-        """Chat until the input ends; return the conversation's id."""
+        """Chat until the input ends; return the conversation's id. In the main thread, whose signals it takes."""
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job has it ignored
         self._loop.do(self._open())
         try:
             greeting = self._until("connection")
@@ -76,12 +80,25 @@ class Terminal:
     def _send(self, **frame: Any) -> None:
         """Send what begins a turn, or goes on with it, and show what comes until the agent waits."""
         id = str(uuid.uuid4())
-        self._loop.do(self._socket.send(message_id=id, **frame))
-        told = self._until("accepted", "error")
-        if told["type"] == "accepted":
-            self._until_quiet()
+        with self._stoppable():
+            self._loop.do(self._socket.send(message_id=id, **frame))
+            told = self._until("accepted", "error")
+            if told["type"] == "accepted":
+                self._until_quiet()
         while self._question is not None:
             self._answer(self._question)
+
+    @contextmanager
+    def _stoppable(self) -> Iterator[None]:
+        """For the time of the block Ctrl-C stops the turn. No exception: it may come in the middle of a line."""
+        before = signal.signal(signal.SIGINT, lambda *_: self._stop())
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def _stop(self) -> None:
+        self._loop.do(self._socket.send(type="command", command="stop"))
 
     def _until(self, *types: str) -> Event:
         """Show what comes, up to an event of these types."""
@@ -92,14 +109,10 @@ class Terminal:
                 return event
 
     def _until_quiet(self) -> None:
-        """Show what comes until the agent waits for its user. Ctrl-C stops it."""
+        """Show what comes until the agent waits for its user."""
         self._question = None
         while True:
-            try:
-                event = self._next()
-            except KeyboardInterrupt:
-                self._loop.do(self._socket.send(type="command", command="stop"))
-                continue
+            event = self._next()
             self._show(event)
             if event["type"] == "input_request":
                 self._question = event
@@ -154,7 +167,11 @@ class Terminal:
     def _result(self, event: Event) -> None:
         text = event["error"] or event["result"]
         shown = text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}…"
-        self._say(f"  {event['status']}: {shown}", style="red" if event["status"] == "error" else "dim")
+        says_so = shown.lower().startswith(event["status"])  # "Rejected: …"
+        self._say(
+            f"  {shown}" if says_so else f"  {event['status']}: {shown}",
+            style="red" if event["status"] == "error" else "dim",
+        )
 
     def _stream(self, id: str, text: str) -> None:
         if self._is_thinking and text:
@@ -193,7 +210,7 @@ class Terminal:
         self._say(f"{question['agent']} asks: {question['prompt']}", style="bold")
         answer = self._answer_to(question)
         if answer is None:
-            self._loop.do(self._socket.send(type="command", command="stop"))
+            self._stop()
             return self._until_quiet()
         self._send(type="answer", request_id=question["request_id"], **answer)
 

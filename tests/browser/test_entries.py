@@ -105,7 +105,7 @@ def test_suggestions_and_settings_of_the_counter(page, server):
 
 def test_a_slash_offers_the_commands_of_the_agent(page, server):
     chat = opened(page, server, "writing_team")
-    options = page.get_by_role("option")
+    options = page.locator(".commands").get_by_role("option")
     chat.field.press_sequentially("/")
     expect(options).to_have_count(2)
     check(page, "commands")

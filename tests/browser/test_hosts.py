@@ -183,7 +183,7 @@ class Visit:
 
     def _menu(self, action: str) -> None:
         self.page.locator(".chat-item button").click()
-        self.page.locator(f"[data-action={action}]").click()
+        self.page.locator(f"#chat-menu [data-action={action}]").click()
 
     def walk(self) -> None:
         self.sign_in()

@@ -100,7 +100,7 @@ def test_tools_and_questions_are_lines(screen):
     chat.type("n\n")
     chat.wait_for("why not")
     chat.type("not her\n")
-    chat.wait_for("not sent")
+    assert "rejected" not in chat.wait_for("  Rejected: not her\r\n")
     chat.wait_for("> ")
     assert chat.end() == 0
 
