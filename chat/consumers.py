@@ -102,10 +102,23 @@ class ChatConsumer(LeanConsumer):
         self._accepted = self._is_closed = False
         options = options_of(self.scope)
         if is_embedded(options):
-            await self._accept()
-            self._ticket_wait = asyncio.create_task(self._refuse_later(TICKET_WAIT_SECONDS, no_ticket()))
+            await self._await_ticket()
         else:
             await self._try_to_open(options)
+
+    async def _await_ticket(self) -> None:
+        await self._accept()
+        try:
+            strangers.let_wait(self.address)
+        except RateLimited as error:
+            return await self._refuse(Refused(CLOSE_RATE, error))
+        self._ticket_wait = asyncio.create_task(self._refuse_later(TICKET_WAIT_SECONDS, no_ticket()))
+
+    def _end_ticket_wait(self) -> None:
+        if self._ticket_wait:
+            self._ticket_wait.cancel()
+            self._ticket_wait = None
+            strangers.waited(self.address)
 
     async def _refuse_later(self, seconds: float, refusal: Refused) -> None:
         await asyncio.sleep(seconds)
@@ -219,8 +232,7 @@ class ChatConsumer(LeanConsumer):
             await super().close(code, reason)
 
     async def leave(self) -> None:
-        if self._ticket_wait:
-            self._ticket_wait.cancel()
+        self._end_ticket_wait()
         feed, self.feed = self.feed, None
         if feed is not None:
             this_process.connections.leave(self)
@@ -246,8 +258,7 @@ class ChatConsumer(LeanConsumer):
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None, **kwargs: Any) -> None:
         """Check a frame and pass it on; whatever is wrong with it is answered, and the socket stays open."""
         if self._ticket_wait and (ticket := ticket_in(text_data)) is not None:
-            self._ticket_wait.cancel()
-            self._ticket_wait = None
+            self._end_ticket_wait()
             return await self._try_to_open(options_of(self.scope), ticket)
         if self.feed is None:
             return

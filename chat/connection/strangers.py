@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 
 from chat.cluster.process import this_process
 from chat.conf import conf
@@ -64,6 +64,7 @@ class Strangers:
     def __init__(self) -> None:
         self._new = _PerMinute()
         self._turns = _PerMinute()
+        self._unnamed: Counter[str] = Counter()  # sockets of embedded pages without their ticket yet; on the event loop
         self._asked_from: dict[uuid.UUID, str] = {}  # conversations with turns of visitors; on the event loop
 
     def check_new(self, address: str | None) -> None:
@@ -76,6 +77,21 @@ class Strangers:
         most = conf.MAX_SOCKETS_PER_IP
         if is_stranger(owner) and address and most and this_process.connections.count_from(address) >= most:
             raise RateLimited("Too many connections from this address.")
+
+    def let_wait(self, address: str | None) -> None:
+        """A socket waits for its ticket until `waited`. On the event loop. Raises: RateLimited, and it does not."""
+        most = conf.MAX_SOCKETS_PER_IP
+        if address is None or not most:
+            return
+        if self._unnamed[address] >= most:
+            raise RateLimited("Too many connections from this address.")
+        self._unnamed[address] += 1
+
+    def waited(self, address: str | None) -> None:
+        """A socket waits for its ticket no more. On the event loop."""
+        if address is not None and self._unnamed[address]:
+            self._unnamed[address] -= 1
+        self._unnamed += Counter()  # without those that have none
 
     def check_turn(self, owner: Owner, address: str | None, conversation_id: uuid.UUID) -> None:
         """A turn is asked for. On the event loop. Raises: Busy, RateLimited."""
@@ -93,6 +109,7 @@ class Strangers:
         self._new.forget()
         self._turns.forget()
         self._asked_from.clear()
+        self._unnamed.clear()
 
     def _running(self, address: str, *, besides: uuid.UUID) -> int:
         sessions = this_process.sessions

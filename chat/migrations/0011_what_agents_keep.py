@@ -31,11 +31,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="message",
-            name="is_opening",
-            field=models.BooleanField(db_default=False, default=False),
-        ),
-        migrations.AddField(
-            model_name="message",
             name="state",
             field=models.JSONField(blank=True, null=True),
         ),

@@ -54,7 +54,6 @@ class Message(models.Model):
     client_id = models.CharField(max_length=64, null=True, blank=True)
     follows = models.UUIDField(null=True, blank=True)
     regenerated = models.BooleanField(default=False)
-    is_opening = models.BooleanField(default=False, db_default=False)  # a prompt of the site's
     state = Json(null=True, blank=True)  # `context.state` at its end, where the turn has changed it
     begun = models.DateTimeField(null=True, blank=True)  # when an agent took the turn
     ended = models.DateTimeField(null=True, blank=True)

@@ -228,7 +228,6 @@ def test_a_project_gives_the_page_its_look_without_a_fork(page: Page, rose: Host
     assert page.locator('meta[name="author"]').get_attribute("content") == "Rose"
     colour = "(element) => getComputedStyle(element).color"
     assert page.locator("#new-chat .icon").evaluate(colour) == "rgb(163, 25, 91)"
-    page.wait_for_timeout(300)
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         check(page, scheme)

@@ -210,6 +210,24 @@ async def test_who_brings_no_ticket_is_not_waited_for(monkeypatch):
     assert (await page.next())["error"] == "unauthorized" and await page.closed() == 4401
 
 
+async def test_an_address_holds_so_many_sockets_without_a_ticket_and_gets_its_places_back(settings):
+    settings.CHAT_MAX_SOCKETS_PER_IP = 2
+    waiting = [Page(EMBED, client="10.0.0.1") for _ in range(2)]
+    for page in waiting:
+        await page.connect(timeout=10)
+    third = Page(EMBED, client="10.0.0.1")
+    await third.connect(timeout=10)
+
+    assert (await third.next())["error"] == "rate_limited" and await third.closed() == 4429
+    await waiting[0].disconnect()
+    await waiting[1].say(type="ticket", ticket=ticket_for("4711", agent="assistant"))
+    assert (await waiting[1].next())["type"] == "connection"
+    again, first = await opened(ticket_for("4712", agent="assistant"), client="10.0.0.1")
+    assert first["type"] == "connection"
+    for page in (waiting[1], again):
+        await page.disconnect()
+
+
 async def test_a_second_ticket_changes_nothing():
     page, _ = await opened(ticket_for("4711", agent="assistant"))
     await page.next_of("status")

@@ -4,7 +4,7 @@ import { Fold, TOOL_STATES, avatar, stateMark } from "chat/folds.js";
 import { counted, money, tokenCount } from "chat/format.js";
 import { PartList } from "chat/parts.js";
 import { parts } from "chat/registries.js";
-import { notShown, showOf } from "chat/shown.js";
+import { notShown, showOf } from "chat/disclosure.js";
 import { t } from "chat/words.js";
 
 const TASK_STATES = { ...TOOL_STATES, running: ["wait", t("Working")] };

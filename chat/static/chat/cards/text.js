@@ -4,7 +4,7 @@ import { Cut, Fold, isLong } from "chat/folds.js";
 import { duration } from "chat/format.js";
 import { Blocks } from "chat/html.js";
 import { parts } from "chat/registries.js";
-import { showOf } from "chat/shown.js";
+import { showOf } from "chat/disclosure.js";
 import { t } from "chat/words.js";
 
 const ENDINGS = {

@@ -4,7 +4,7 @@ import { Fold, stateMark } from "chat/folds.js";
 import { counted, duration, jsonText, oneLine } from "chat/format.js";
 import { StepBar } from "chat/stepbar.js";
 import { ANY_TOOL, parts, tools as registry } from "chat/registries.js";
-import { notShown, showOf } from "chat/shown.js";
+import { notShown, showOf } from "chat/disclosure.js";
 import { t } from "chat/words.js";
 
 const RESULT_LINES = 20;
