@@ -60,20 +60,23 @@ class Watchdog:
         self._ends.set()
 
     def _run(self, loop: asyncio.AbstractEventLoop, ends: threading.Event) -> None:
-        used = _used_seconds()
+        used, last = _used_seconds(), (0, "")
         while True:
             slept = time.monotonic()
             if ends.wait(LOOK_SECONDS):
                 return
             late = time.monotonic() - slept - LOOK_SECONDS
             before, used = used, _used_seconds()
+            ident, share = _busiest(before, used)
+            place = _place(sys._current_frames().get(ident))
             try:
                 if late >= STALL_SECONDS:
                     self._loop_seen = time.monotonic()  # it could not run either
-                    self._tell_held(late, *_busiest(before, used))
+                    self._tell_held(late, ident, share, place, last[1] if last[0] == ident else "elsewhere")
                 self._watch(loop)
             except RuntimeError:
                 return  # the loop is closed
+            last = ident, place
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """Ask the loop for a sign, and tell if it has given none for long. Raises: RuntimeError."""
@@ -89,11 +92,12 @@ class Watchdog:
         """On the event loop."""
         self._loop_asked = False
 
-    def _tell_held(self, late: float, ident: int, share: float) -> None:
+    def _tell_held(self, late: float, ident: int, share: float, place: str, place_before: str) -> None:
+        """Tell whose thread it was. It may have gone on before this one was woken: so both places are told."""
         if share < HELD_SHARE:  # no thread of ours: the process was stopped, or the machine was busy
             return self._tell("nothing has run for %.1f s, and nothing here was the reason; %s", late, self._running())
-        where = _place(sys._current_frames().get(ident))
-        self._tell("%s has kept the interpreter's lock for %.1f s, in %s", self._name(ident), late, where)
+        text = "%s has kept the interpreter's lock for %.1f s, now in %s, before in %s"
+        self._tell(text, self._name(ident), late, place, place_before)
 
     def _tell(self, text: str, *values: object) -> None:
         """Log it, but not again and again."""

@@ -63,13 +63,18 @@ def test_whoever_used_the_processor_is_named(log):
     thread = threading.Thread(target=ends.wait, name="agent-1")
     thread.start()
     agent = session()
-    watching(agent)._tell_held(3.0, thread.ident, 0.9)
-    ends.set()
-    assert log.lines[0].startswith(f"conversation {agent.conversation_id}: agent poet has kept the interpreter's lock")
+    try:
+        watching(agent)._tell_held(3.0, thread.ident, 0.9, "re.match:1", "poet.handle:2")
+    finally:
+        ends.set()
+    assert log.lines == [
+        f"conversation {agent.conversation_id}: agent poet has kept the interpreter's lock for 3.0 s, "
+        "now in re.match:1, before in poet.handle:2"
+    ]
 
 
 def test_a_process_that_was_stopped_blames_nobody(log):
-    watching()._tell_held(3.0, threading.get_ident(), 0.1)
+    watching()._tell_held(3.0, threading.get_ident(), 0.1, "re.match:1", "elsewhere")
     assert "nothing here was the reason" in log.lines[0]
 
 
