@@ -53,6 +53,12 @@ KEYS = {
 KEYS |= {"Chat", "QuotaExceededError", "Accept", "Authorization", "Files"}
 PY_KEYWORDS = {"_": None, "gettext": None, "gettext_lazy": None, "ngettext": (1, 2)}
 IN_TEMPLATE = re.compile(r"""\{% (?:translate|trans) (?:"([^"]+)"|'([^']+)')|\b_\((?:"([^"]+)"|'([^']+)')\)""")
+BLOCK = re.compile(r"\{% blocktranslate[^%]*%\}(.*?)(?:\{% plural %\}(.*?))?\{% endblocktranslate %\}", re.S)
+LABEL = re.compile(
+    r'(?:description=|verbose_name(?:_plural)? ?= ?|^    title = |badge\([^,]+, |(?<!Key)(?<!One)Field\()"[a-z ]+"',
+    re.M,
+)
+VARIABLE = re.compile(r"\{\{ (\w+) \}\}")
 
 Message = str | tuple[str, ...] | list[str]
 Found = Iterator[tuple[Message, str]]  # the text, or both forms, and where it stands
@@ -76,6 +82,13 @@ def untranslated() -> Iterator[str]:
                 string = json.loads(quoted) if quoted else re.sub(r"\$\{[^}]*\}", "", template)
                 if (READABLE.search(string) or BEGINS.match(template)) and string not in KEYS:
                     yield f"{_name(path)}: {string!r} is not in t()"
+
+
+def unmarked() -> Iterator[str]:
+    """Labels of the admin that are in no language but English, with their places."""
+    for path in sorted([*(ROOT / "chat" / "admin").glob("*.py"), *(ROOT / "chat" / "models").glob("*.py")]):
+        for found in LABEL.findall(path.read_text()):
+            yield f"{_name(path)}: {found} is not in gettext"
 
 
 def of_errors() -> Found:
@@ -110,8 +123,12 @@ def _texts(nodes: Iterable[ast.AST]) -> Iterator[str]:
 def of_server(app: str) -> Found:
     """Texts of an app's templates and Python files."""
     for path in sorted(path for folder in APPS[app] for path in folder.rglob("*.html")):
-        for groups in IN_TEMPLATE.findall(path.read_text()):
+        text = path.read_text()
+        for groups in IN_TEMPLATE.findall(text):
             yield next(filter(None, groups)), _name(path)
+        for one, many in BLOCK.findall(text):
+            forms = tuple(VARIABLE.sub(r"%(\1)s", form) for form in (one, many) if form)
+            yield (forms if many else forms[0]), _name(path)
     for path in sorted((ROOT / app).rglob("*.py")):
         source = io.BytesIO(path.read_bytes())
         for _, message, _, _ in extract("python", source, PY_KEYWORDS):
@@ -157,7 +174,7 @@ def _is_translated(string: Any) -> bool:
 
 
 def main() -> int:
-    problems = list(untranslated())
+    problems = [*untranslated(), *unmarked()]
     print(*problems, sep="\n", end="\n" if problems else "")
     is_current = not problems
     for app in APPS:

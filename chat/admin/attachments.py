@@ -7,8 +7,9 @@ from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 
-from chat.admin.read_only import VISITOR_CHARS, ReadOnlyAdmin
+from chat.admin.read_only import ReadOnlyAdmin, visitor_name
 from chat.models import Attachment
 
 
@@ -22,19 +23,19 @@ class AttachmentAdmin(ReadOnlyAdmin):
     ordering = ("-created",)
     fields = ("created", "kind", "size", "owner", "sha256", "conversation_link")
 
-    @admin.display(description="type")
+    @admin.display(description=_("type"))
     def kind(self, row: Attachment) -> str:
         return row.media_type
 
-    @admin.display(ordering="size_bytes")
+    @admin.display(description=_("size"), ordering="size_bytes")
     def size(self, row: Attachment) -> str:
         return filesizeformat(row.size_bytes)
 
-    @admin.display(ordering="user")
+    @admin.display(description=_("owner"), ordering="user")
     def owner(self, row: Attachment) -> str:
-        return str(row.user) if row.user else f"visitor {row.visitor[:VISITOR_CHARS]}"
+        return str(row.user) if row.user else visitor_name(row.visitor)
 
-    @admin.display(description="conversation", ordering="conversation")
+    @admin.display(description=_("conversation"), ordering="conversation")
     def conversation_link(self, row: Attachment) -> SafeString | str:
         """Empty for a file that waits for its message."""
         if row.conversation_id is None:

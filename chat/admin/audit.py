@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 
 from chat.admin.read_only import VISITOR_CHARS, ReadOnlyAdmin
 from chat.models import ContentView, TakenAlong
@@ -16,7 +17,7 @@ class NoteAdmin(ReadOnlyAdmin):
     list_display_links = None
     search_fields = ("user_name", "conversation_id")
 
-    @admin.display(description="conversation", ordering="conversation_id")
+    @admin.display(description=_("conversation"), ordering="conversation_id")
     def conversation_link(self, row: Note) -> SafeString:
         url = reverse("admin:chat_conversation_change", args=[row.conversation_id], current_app=self.admin_site.name)
         return format_html('<a href="{}">{}</a>', url, row.conversation_id)
@@ -39,6 +40,6 @@ class TakenAlongAdmin(NoteAdmin):
     ordering = ("-taken",)
     fields = ("taken", "user_name", "whose", "conversation_id")
 
-    @admin.display(description="visitor")
+    @admin.display(description=_("visitor"))
     def whose(self, row: TakenAlong) -> str:
         return row.visitor[:VISITOR_CHARS]

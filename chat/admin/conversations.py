@@ -16,6 +16,8 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from chat.admin.read_only import (
     AgentFilter,
@@ -47,11 +49,11 @@ class Counted(TypedDict):
 
 
 class OwnerFilter(admin.SimpleListFilter):
-    title = "owner"
+    title = _("owner")
     parameter_name = "owner"
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
-        return [("user", "Signed-in users"), ("visitor", "Anonymous visitors")]
+        return [("user", gettext("Signed-in users")), ("visitor", gettext("Anonymous visitors"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         match self.value():
@@ -92,41 +94,41 @@ class ConversationAdmin(ReadOnlyAdmin):
         fields = [("owner", "agent", "shown_state"), ("records", "session_records"), ("created", "updated")]
         return ["shown_title", *fields] if may_read(request) else fields
 
-    @admin.display(description="title")
+    @admin.display(description=_("title"))
     def shown_title(self, row: Conversation) -> str:
         return visible(row.title)
 
-    @admin.display(description="owner", ordering="user")
+    @admin.display(description=_("owner"), ordering="user")
     def owner(self, row: Conversation) -> str:
         return owner_name(row)
 
-    @admin.display(description="agent", ordering="agent_key")
+    @admin.display(description=_("agent"), ordering="agent_key")
     def agent(self, row: Conversation) -> str:
         return agent_name(row.agent_key)
 
-    @admin.display(description="state", ordering="state")
+    @admin.display(description=_("state"), ordering="state")
     def shown_state(self, row: Row) -> SafeString:
         if row.state == Conversation.State.IDLE:
-            return badge("past", "idle")
-        return badge("live", row.get_state_display().lower()) if row.is_owned else badge("bad", "interrupted")
+            return badge("past", row.get_state_display())
+        return badge("live", row.get_state_display()) if row.is_owned else badge("bad", gettext("interrupted"))
 
-    @admin.display(description="created", ordering="created")
+    @admin.display(description=_("created"), ordering="created")
     def begun(self, row: Conversation) -> str:
         return shortly(row.created)
 
-    @admin.display(description="updated", ordering="updated")
+    @admin.display(description=_("updated"), ordering="updated")
     def last_used(self, row: Conversation) -> str:
         return shortly(row.updated)
 
-    @admin.display(description="records", ordering="newest_seq")
+    @admin.display(description=_("records"), ordering="newest_seq")
     def records(self, row: Conversation) -> int:
         return row.newest_seq
 
-    @admin.display(description="runs", ordering="run_count")
+    @admin.display(description=_("runs"), ordering="run_count")
     def runs(self, row: Row) -> int:
         return row.run_count
 
-    @admin.display(description="session records")
+    @admin.display(description=_("session records"))
     def session_records(self, row: Row) -> SafeString:
         url = reverse("admin:chat_chatsession_changelist", current_app=self.admin_site.name)
         return format_html('<a href="{}?conversation__id__exact={}">{}</a>', url, row.id, row.run_count)
@@ -152,11 +154,11 @@ class ConversationAdmin(ReadOnlyAdmin):
         """Say how much goes, not each record: there may be thousands."""
         ids = [conversation.pk for conversation in objs]
         counts = {
-            "conversations": len(ids),
-            "records": Message.objects.filter(conversation__in=ids).count(),
-            "session records": ChatSession.objects.filter(conversation__in=ids).count(),
+            gettext("conversations"): len(ids),
+            gettext("records"): Message.objects.filter(conversation__in=ids).count(),
+            gettext("session records"): ChatSession.objects.filter(conversation__in=ids).count(),
         }
-        return [f"Conversation {id}" for id in ids], counts, set(), []
+        return [gettext("Conversation {id}").format(id=id) for id in ids], counts, set(), []
 
     def delete_model(self, request: HttpRequest, obj: Conversation) -> None:
         """Delete once the admin's transaction is over: the work is done in another thread, which it would lock out."""

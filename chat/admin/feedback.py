@@ -11,6 +11,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 
 from chat.admin.read_only import AgentFilter, ReadOnlyAdmin, agent_name, badge, may_read
 from chat.models import Feedback
@@ -29,27 +30,27 @@ class FeedbackAdmin(ReadOnlyAdmin):
         fields = ["given", "agent", "judgement", "why", "conversation_link"]
         return [*fields, "shown_comment"] if may_read(request) else fields
 
-    @admin.display(description="agent", ordering="agent_key")
+    @admin.display(description=_("agent"), ordering="agent_key")
     def agent(self, row: Feedback) -> str:
         return agent_name(row.agent_key)
 
-    @admin.display(description="judgement", ordering="value")
+    @admin.display(description=_("judgement"), ordering="value")
     def judgement(self, row: Feedback) -> SafeString:
         return badge("good" if row.value == Feedback.Value.UP else "bad", row.get_value_display())
 
-    @admin.display(description="reasons")
+    @admin.display(description=_("reasons"))
     def why(self, row: Feedback) -> str:
         return ", ".join(map(str, row.reasons))
 
-    @admin.display(description="comment", boolean=True)
+    @admin.display(description=_("comment"), boolean=True)
     def has_comment(self, row: Feedback) -> bool:
         return bool(row.comment)
 
-    @admin.display(description="comment")
+    @admin.display(description=_("comment"))
     def shown_comment(self, row: Feedback) -> str:
         return visible(row.comment)
 
-    @admin.display(description="conversation")
+    @admin.display(description=_("conversation"))
     def conversation_link(self, row: Feedback) -> SafeString:
         url = reverse("admin:chat_conversation_change", args=[row.conversation_id], current_app=self.admin_site.name)
         return format_html('<a href="{}">{}</a>', url, row.conversation_id)

@@ -11,6 +11,8 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from chat.admin.read_only import (
     LiveFilter,
@@ -48,17 +50,17 @@ class ServerProcessAdmin(ReadOnlyAdmin):
             session_count=Coalesce(Subquery(live.annotate(n=Count("id")).values("n")), 0),
         )
 
-    @admin.display(description="host and process id", ordering="host")
+    @admin.display(description=_("host and process id"), ordering="host")
     def name(self, row: ServerProcess) -> str:
         return str(row)
 
-    @admin.display(description="status", ordering="ended")
+    @admin.display(description=_("status"), ordering="ended")
     def status(self, row: Row) -> SafeString:
         if row.has_lease:
-            return badge("live", "live")
-        return badge("past", "ended") if row.ended else badge("bad", "died")
+            return badge("live", gettext("live"))
+        return badge("past", gettext("ended")) if row.ended else badge("bad", gettext("died"))
 
-    @admin.display(description="live sessions", ordering="session_count")
+    @admin.display(description=_("live sessions"), ordering="session_count")
     def live_sessions(self, row: Row) -> SafeString | int:
         if not (row.has_lease and row.session_count):
             return 0

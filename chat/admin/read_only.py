@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
@@ -10,8 +11,11 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from chat.conf import agents
 from chat.models import Conversation
@@ -69,7 +73,11 @@ def may_read(request: HttpRequest) -> bool:
 def owner_name(conversation: Conversation) -> str:
     if conversation.user is not None:
         return str(conversation.user.get_username())
-    return f"visitor {conversation.visitor[:VISITOR_CHARS]}"
+    return visitor_name(conversation.visitor)
+
+
+def visitor_name(visitor: str) -> str:
+    return gettext("visitor {id}").format(id=visitor[:VISITOR_CHARS])
 
 
 def agent_name(key: str) -> str:
@@ -83,6 +91,11 @@ def shortly(moment: datetime) -> str:
     return f"{local:%Y-%m-%d %H:%M}"
 
 
+def number(value: int | Decimal, decimals: int = 0) -> str:
+    """A number as people of the request's language write it."""
+    return number_format(value, decimals, force_grouping=True)
+
+
 def badge(kind: str, text: str) -> SafeString:
     """A word with a colour that `admin.css` gives it: live, good, bad or past."""
     return format_html('<span class="chat-badge chat-{}">{}</span>', kind, text)
@@ -91,7 +104,7 @@ def badge(kind: str, text: str) -> SafeString:
 class AgentFilter(admin.SimpleListFilter):
     """By agent: the configured ones, and those of old rows."""
 
-    title = "agent"
+    title = _("agent")
     parameter_name = "agent"
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
@@ -105,11 +118,11 @@ class AgentFilter(admin.SimpleListFilter):
 class LiveFilter(admin.SimpleListFilter):
     """By whether a row is of something that runs now. The rows have `has_lease` and `ended`."""
 
-    title = "live"
+    title = _("live")
     parameter_name = "live"
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
-        return [("yes", "Live"), ("no", "Ended")]
+        return [("yes", gettext("Live")), ("no", gettext("Ended"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         is_live = Q(ended=None, has_lease=True)

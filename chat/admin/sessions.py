@@ -17,6 +17,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
 
 from chat.admin.conversations import OwnerFilter
 from chat.admin.read_only import (
@@ -26,6 +28,7 @@ from chat.admin.read_only import (
     agent_name,
     badge,
     may_read,
+    number,
     owner_name,
     shortly,
 )
@@ -128,48 +131,48 @@ class ChatSessionAdmin(ReadOnlyAdmin):
         names = {"conversation_link": "titled_link"} if may_read(request) else {}
         return [names.get(name, name) for name in self.list_display]
 
-    @admin.display(description="started", ordering="started")
+    @admin.display(description=_("started"), ordering="started")
     def begun(self, row: ChatSession) -> str:
         return shortly(row.started)
 
-    @admin.display(description="owner", ordering="user")
+    @admin.display(description=_("owner"), ordering="user")
     def owner(self, row: ChatSession) -> str:
         return owner_name(row.conversation)
 
-    @admin.display(description="agent", ordering="agent_key")
+    @admin.display(description=_("agent"), ordering="agent_key")
     def agent(self, row: ChatSession) -> str:
         return agent_name(row.agent_key)
 
-    @admin.display(description="status", ordering="end_reason")
+    @admin.display(description=_("status"), ordering="end_reason")
     def status(self, row: Row) -> SafeString:
         if row.ended:
             is_bad = row.end_reason in (ChatSession.EndReason.LOST, ChatSession.EndReason.FAILED)
             return badge("bad" if is_bad else "past", row.get_end_reason_display())
         if not row.has_lease:
-            return badge("bad", ChatSession.EndReason.LOST.label)
-        return badge("live", "ending" if row.end_reason else "live")
+            return badge("bad", str(ChatSession.EndReason.LOST.label))
+        return badge("live", gettext("ending") if row.end_reason else gettext("live"))
 
-    @admin.display(description="duration", ordering="lasted")
+    @admin.display(description=_("duration"), ordering="lasted")
     def duration(self, row: Row) -> str:
         return in_words(row.lasted)
 
-    @admin.display(description="tokens in / out", ordering="prompt_tokens")
+    @admin.display(description=_("tokens in / out"), ordering="prompt_tokens")
     def tokens(self, row: ChatSession) -> str:
-        return f"{row.prompt_tokens:,} / {row.completion_tokens:,}"
+        return f"{number(row.prompt_tokens)} / {number(row.completion_tokens)}"
 
-    @admin.display(description="cost, $", ordering="cost")
+    @admin.display(description=_("cost, $"), ordering="cost")
     def shown_cost(self, row: ChatSession) -> str:
-        return f"{row.cost:.4f}"
+        return number(row.cost, 4)
 
-    @admin.display(description="errors", ordering="errors")
+    @admin.display(description=_("errors"), ordering="errors")
     def shown_errors(self, row: ChatSession) -> Any:
-        return badge("bad", str(row.errors)) if row.errors else 0
+        return badge("bad", number(row.errors)) if row.errors else 0
 
-    @admin.display(description="conversation")
+    @admin.display(description=_("conversation"))
     def conversation_link(self, row: ChatSession) -> SafeString:
         return self._link(row, str(row.conversation_id)[:8])
 
-    @admin.display(description="conversation", ordering="conversation__title")
+    @admin.display(description=_("conversation"), ordering="conversation__title")
     def titled_link(self, row: ChatSession) -> SafeString:
         return self._link(row, visible(row.conversation.title) or str(row.conversation_id)[:8])
 
@@ -182,31 +185,31 @@ class ChatSessionAdmin(ReadOnlyAdmin):
     def has_stop_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm("chat.change_chatsession"))
 
-    @admin.action(description="Stop live sessions", permissions=["stop"])
+    @admin.action(description=_("Stop live sessions"), permissions=["stop"])
     def stop_live(self, request: HttpRequest, queryset: QuerySet[ChatSession]) -> None:
         """End the agents of the selected rows, wherever they run. What they have said so far is kept."""
         live = ChatSession.objects.filter(id__in=queryset.filter(ended=None).order_by().values("id"))
         rows = list(live)
         count = ask_to_end(live, ChatSession.EndReason.ADMIN)
         if not count:
-            self.message_user(request, "None of the selected sessions is live.", messages.WARNING)
+            self.message_user(request, gettext("None of the selected sessions is live."), messages.WARNING)
             return
         assert request.user.is_authenticated  # who is not does not get here
-        LogEntry.objects.log_actions(request.user.pk, rows, CHANGE, "Stopped.")
-        what = "1 session ends" if count == 1 else f"{count} sessions end"
-        self.message_user(request, f"{what} within a second or two.", messages.SUCCESS)
+        LogEntry.objects.log_actions(request.user.pk, rows, CHANGE, gettext("Stopped."))
+        what = ngettext("{n} session ends within a second or two.", "{n} sessions end within a second or two.", count)
+        self.message_user(request, what.format(n=count), messages.SUCCESS)
 
     # -- exports ----------------------------------------------------------------------------------------------------
 
-    @admin.action(description="Export as CSV", permissions=["view"])
+    @admin.action(description=_("Export as CSV"), permissions=["view"])
     def export_csv(self, request: HttpRequest, queryset: QuerySet[ChatSession]) -> HttpResponse:
         return self._export(queryset, "csv")
 
-    @admin.action(description="Export as JSON", permissions=["view"])
+    @admin.action(description=_("Export as JSON"), permissions=["view"])
     def export_json(self, request: HttpRequest, queryset: QuerySet[ChatSession]) -> HttpResponse:
         return self._export(queryset, "json")
 
-    @admin.action(description="Export as Markdown", permissions=["view"])
+    @admin.action(description=_("Export as Markdown"), permissions=["view"])
     def export_markdown(self, request: HttpRequest, queryset: QuerySet[ChatSession]) -> HttpResponse:
         return self._export(queryset, "md")
 
@@ -237,8 +240,9 @@ def totals_of(rows: QuerySet[ChatSession]) -> dict[str, Any]:
     """The sums of what is listed, as texts."""
     names = ("turns", "prompt_tokens", "completion_tokens", "cost", "errors")
     found = rows.order_by().aggregate(count=Count("id"), **{name: Sum(name) for name in names})
-    shown = {name: f"{found[name] or 0:,}" for name in names if name != "cost"}
-    return {"count": found["count"], "cost": f"{found['cost'] or 0:.4f}", **shown}
+    shown = {name: number(found[name] or 0) for name in names if name != "cost"}
+    counts = {f"{name}_count": found[name] or 0 for name in ("turns", "errors")}
+    return {"count": found["count"], **counts, "cost": number(found["cost"] or 0, 4), **shown}
 
 
 def _exported(session: ChatSession, name: str) -> Any:

@@ -7,6 +7,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from chat.admin.audit import NoteAdmin
 from chat.admin.read_only import ReadOnlyAdmin, badge, owner_name
@@ -25,22 +27,22 @@ class ShareAdmin(ReadOnlyAdmin):
     fields = ("conversation", "created", "expires", "revoked", "shows", "views", "last_viewed")
     actions = ("take_back",)
 
-    @admin.display(description="owner")
+    @admin.display(description=_("owner"))
     def owner(self, row: Share) -> str:
         return owner_name(row.conversation)
 
-    @admin.display(description="state")
+    @admin.display(description=_("state"))
     def state(self, row: Share) -> SafeString:
         if row.revoked:
-            return badge("past", "revoked")
-        return badge("past", "expired") if row.expires <= timezone.now() else badge("live", "works")
+            return badge("past", gettext("revoked"))
+        return badge("past", gettext("expired")) if row.expires <= timezone.now() else badge("live", gettext("works"))
 
-    @admin.display(description="shows")
+    @admin.display(description=_("shows"))
     def shows(self, row: Share) -> str:
-        what = "what there is" if row.follows else f"up to record {row.seq}"
-        return f"{what}, with tools" if row.with_tools else what
+        what = gettext("what there is") if row.follows else gettext("up to record {n}").format(n=row.seq)
+        return gettext("{what}, with tools").format(what=what) if row.with_tools else what
 
-    @admin.action(description="Revoke the selected links", permissions=["revoke"])
+    @admin.action(description=_("Revoke the selected links"), permissions=["revoke"])
     def take_back(self, request: HttpRequest, queryset: QuerySet[Share]) -> None:
         for row in queryset.filter(revoked=None):
             row.revoked = Now()

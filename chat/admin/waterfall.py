@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.utils.translation import gettext
+
 from chat.models import Message
 from chat.wire.values import visible
 
@@ -22,12 +24,12 @@ def title_of(record: Message) -> str:
     """Who did something, or what."""
     match record.kind:
         case Message.Kind.USER:
-            return "Answer of the user" if record.request_id else "User"
+            return gettext("Answer of the user") if record.request_id else gettext("User")
         case Message.Kind.TOOL:
-            return f"Tool {visible(record.tool_name)}"
+            return gettext("Tool {name}").format(name=visible(record.tool_name))
         case Message.Kind.SYSTEM:
-            return "System"
-    return record.agent or "Assistant"
+            return gettext("System")
+    return record.agent or gettext("Assistant")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from django.conf import settings
 from django.db import models, transaction
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from chat.clock import Now
 from chat.files import kinds, storage
@@ -72,15 +73,17 @@ class Attachment(models.Model):
     )
     turn = models.UUIDField(null=True, blank=True)
     name = models.CharField(max_length=MAX_CHARS + 50)
-    media_type = models.CharField("type", max_length=100)  # by its content
-    size_bytes = models.PositiveBigIntegerField("size")
+    media_type = models.CharField(_("type"), max_length=100)  # by its content
+    size_bytes = models.PositiveBigIntegerField(_("size"))
     sha256 = models.CharField(max_length=64)
     path = models.CharField(max_length=200, unique=True, editable=False)  # in the storage
-    created = models.DateTimeField(db_default=Now())
+    created = models.DateTimeField(_("created"), db_default=Now())
 
     objects = AttachmentManager()
 
     class Meta:
+        verbose_name = _("attachment")
+        verbose_name_plural = _("attachments")
         ordering = ["created"]
         indexes = [
             models.Index(fields=["visitor"], name="chat_files_by_visitor", condition=~Q(visitor="")),

@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from chat.clock import Now
 
@@ -14,8 +15,8 @@ class Note(models.Model):
     """Who did something with which conversation. Written once."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
-    user_name = models.CharField(max_length=255)
-    conversation_id = models.UUIDField("conversation", db_index=True)  # no foreign key: it stays when that is deleted
+    user_name = models.CharField(_("user name"), max_length=255)
+    conversation_id = models.UUIDField(_("conversation"), db_index=True)  # no foreign key: it stays without it
 
     class Meta:
         abstract = True
@@ -34,10 +35,11 @@ class Note(models.Model):
 class ContentView(Note):
     """Somebody has read a conversation in the admin."""
 
-    viewed = models.DateTimeField(db_default=Now())
+    viewed = models.DateTimeField(_("viewed"), db_default=Now())
 
     class Meta:
-        verbose_name = "opened transcript"
+        verbose_name = _("opened transcript")
+        verbose_name_plural = _("opened transcripts")
         ordering = ["-viewed"]
         indexes = [models.Index(fields=["-viewed"], name="chat_views_by_time")]
 
@@ -46,10 +48,10 @@ class TakenAlong(Note):
     """Somebody has signed in and taken a visitor's conversation along."""
 
     visitor = models.CharField(max_length=64)  # whose it was until then: as in `Conversation`
-    taken = models.DateTimeField(db_default=Now())
+    taken = models.DateTimeField(_("taken"), db_default=Now())
 
     class Meta:
-        verbose_name = "conversation taken along"
-        verbose_name_plural = "conversations taken along"
+        verbose_name = _("conversation taken along")
+        verbose_name_plural = _("conversations taken along")
         ordering = ["-taken"]
         indexes = [models.Index(fields=["-taken"], name="chat_taken_by_time")]

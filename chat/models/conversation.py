@@ -15,6 +15,7 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
 
 from chat.clock import Now
 from chat.conf import agents
@@ -61,18 +62,18 @@ class Conversation(models.Model):
     """The transcript of one owner with one agent."""
 
     class State(models.TextChoices):
-        IDLE = "idle"
-        RUNNING = "running"
-        WAITING = "waiting"
-        STOPPING = "stopping"
+        IDLE = "idle", _("idle")
+        RUNNING = "running", _("running")
+        WAITING = "waiting", _("waiting")
+        STOPPING = "stopping", _("stopping")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, related_name="+")
     visitor = models.CharField(max_length=64, blank=True, default="")  # hash of an anonymous visitor's key
-    agent_key = models.CharField("agent", max_length=100)
-    title = models.CharField(max_length=200, blank=True, default="")
-    created = models.DateTimeField(db_default=Now())
-    updated = models.DateTimeField(db_default=Now())
+    agent_key = models.CharField(_("agent"), max_length=100)
+    title = models.CharField(_("title"), max_length=200, blank=True, default="")
+    created = models.DateTimeField(_("created"), db_default=Now())
+    updated = models.DateTimeField(_("updated"), db_default=Now())
     newest_seq = models.PositiveIntegerField(default=0)
     size_bytes = models.PositiveBigIntegerField(default=0, db_default=0, editable=False)  # of its records' texts
     read_seq = models.PositiveIntegerField(default=0)
@@ -82,7 +83,7 @@ class Conversation(models.Model):
     temporary = models.BooleanField(default=False, db_default=False)  # in no list, erased when its pages have left
     indexed_seq = models.PositiveIntegerField(default=0, db_default=0, editable=False)  # up to it search knows it
     head = models.UUIDField(null=True, blank=True)  # the turn with which the current transcript ends
-    state = models.CharField(max_length=10, choices=State, default=State.IDLE)
+    state = models.CharField(_("state"), max_length=10, choices=State, default=State.IDLE)
     question = Json(null=True, blank=True)  # the open input_request
     asking = Json(null=True, blank=True)  # what asks it: for an agent that goes on (`live/waiting.py`)
     allowed = Json(default=list, db_default=[], blank=True)  # tools that ask no more: the user has said "always"
@@ -96,6 +97,8 @@ class Conversation(models.Model):
     objects = ConversationManager()
 
     class Meta:
+        verbose_name = _("conversation")
+        verbose_name_plural = _("conversations")
         ordering = ["-updated"]
         permissions = [("view_content", "Can read what is said in conversations")]
         indexes = [

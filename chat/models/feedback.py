@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from chat.clock import Now
 
@@ -15,19 +16,20 @@ class Feedback(models.Model):
     """One person's judgement of one answer. It goes with the conversation, and can be taken back."""
 
     class Value(models.TextChoices):
-        UP = "up", "good"
-        DOWN = "down", "bad"
+        UP = "up", _("good")
+        DOWN = "down", _("bad")
 
     message = models.OneToOneField("chat.Message", models.CASCADE, related_name="feedback")
     conversation = models.ForeignKey("chat.Conversation", models.CASCADE, related_name="feedback")
-    agent_key = models.CharField("agent", max_length=100)
-    value = models.CharField(max_length=4, choices=Value)
+    agent_key = models.CharField(_("agent"), max_length=100)
+    value = models.CharField(_("judgement"), max_length=4, choices=Value)
     reasons = models.JSONField(default=list, blank=True)  # of those that the agent's entry offers
     comment = models.TextField(max_length=MAX_COMMENT_CHARS, blank=True, default="")
-    given = models.DateTimeField(db_default=Now())
+    given = models.DateTimeField(_("given"), db_default=Now())
 
     class Meta:
-        verbose_name_plural = "feedback"
+        verbose_name = _("feedback")
+        verbose_name_plural = _("feedback")
         ordering = ["-given"]
         indexes = [models.Index(fields=["agent_key", "-given"], name="chat_feedback_by_agent")]
 

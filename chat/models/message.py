@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from chat.clock import Now
 from chat.files.given import GivenFile
@@ -33,12 +34,12 @@ class Message(models.Model):
         HEAD = "head"
 
     class Status(models.TextChoices):
-        OPEN = "open"
-        COMPLETE = "complete"
-        STOPPED = "stopped"
-        INTERRUPTED = "interrupted"
-        ERROR = "error"
-        REJECTED = "rejected"
+        OPEN = "open", _("open")
+        COMPLETE = "complete", _("complete")
+        STOPPED = "stopped", _("stopped")
+        INTERRUPTED = "interrupted", _("interrupted")
+        ERROR = "error", _("error")
+        REJECTED = "rejected", _("rejected")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     conversation = models.ForeignKey("chat.Conversation", models.CASCADE, related_name="messages")

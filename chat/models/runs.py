@@ -11,6 +11,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
+from django.utils.translation import gettext_lazy as _
 
 from chat.clock import Now
 from chat.conf import conf
@@ -20,15 +21,16 @@ class ServerProcess(models.Model):
     """One row per server process. `renewed`, by the database's clock, is its lease on all that it owns."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    host = models.CharField(max_length=255)
-    pid = models.PositiveIntegerField()
-    started = models.DateTimeField(db_default=Now())
-    renewed = models.DateTimeField(db_default=Now())
-    ended = models.DateTimeField(null=True, blank=True)
+    host = models.CharField(_("host"), max_length=255)
+    pid = models.PositiveIntegerField(_("process id"))
+    started = models.DateTimeField(_("started"), db_default=Now())
+    renewed = models.DateTimeField(_("renewed"), db_default=Now())
+    ended = models.DateTimeField(_("ended"), null=True, blank=True)
 
     class Meta:
         ordering = ["-started"]
-        verbose_name_plural = "server processes"
+        verbose_name = _("server process")
+        verbose_name_plural = _("server processes")
 
     def __str__(self) -> str:
         return f"{self.host.split()[0]}:{self.pid}"  # without the namespace of its pids
@@ -58,34 +60,39 @@ class ChatSession(models.Model):
     """The record of one run of an agent for a conversation: who, where, when, and what it used."""
 
     class EndReason(models.TextChoices):
-        GRACE = "grace", "nobody connected"
-        REPLACED = "replaced", "started afresh"
-        STOPPED = "stopped", "abandoned by a stop"
-        EVICTED = "evicted", "made room"
-        SHUTDOWN = "shutdown", "server stopped"
-        LOST = "lost", "process died"
-        FAILED = "failed", "could not start or crashed"
-        DELETED = "deleted", "conversation deleted"
-        ADMIN = "admin", "stopped by an admin"
+        GRACE = "grace", _("nobody connected")
+        REPLACED = "replaced", _("started afresh")
+        STOPPED = "stopped", _("abandoned by a stop")
+        EVICTED = "evicted", _("made room")
+        SHUTDOWN = "shutdown", _("server stopped")
+        LOST = "lost", _("process died")
+        FAILED = "failed", _("could not start or crashed")
+        DELETED = "deleted", _("conversation deleted")
+        ADMIN = "admin", _("stopped by an admin")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     conversation = models.ForeignKey("chat.Conversation", models.CASCADE, related_name="sessions")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+")
-    agent_key = models.CharField("agent", max_length=100)
-    process = models.ForeignKey(ServerProcess, models.SET_NULL, null=True, blank=True, related_name="sessions")
+    agent_key = models.CharField(_("agent"), max_length=100)
+    process = models.ForeignKey(
+        ServerProcess, models.SET_NULL, verbose_name=_("process"), null=True, blank=True, related_name="sessions"
+    )
     fence = models.PositiveBigIntegerField()
-    started = models.DateTimeField(db_default=Now())
-    ended = models.DateTimeField(null=True, blank=True)
-    end_reason = models.CharField("how it ended", max_length=10, choices=EndReason, blank=True, default="")
-    turns = models.PositiveIntegerField(default=0)
-    prompt_tokens = models.PositiveIntegerField(default=0)
-    completion_tokens = models.PositiveIntegerField(default=0)
+    started = models.DateTimeField(_("started"), db_default=Now())
+    ended = models.DateTimeField(_("ended"), null=True, blank=True)
+    end_reason = models.CharField(_("how it ended"), max_length=10, choices=EndReason, blank=True, default="")
+    turns = models.PositiveIntegerField(_("turns"), default=0)
+    prompt_tokens = models.PositiveIntegerField(_("tokens in"), default=0)
+    completion_tokens = models.PositiveIntegerField(_("tokens out"), default=0)
     cost = models.DecimalField(max_digits=12, decimal_places=6, default=0)
-    errors = models.PositiveIntegerField(default=0)
-    last_error = models.CharField(max_length=200, blank=True, default="")  # code and incident, never a text
+    errors = models.PositiveIntegerField(_("errors"), default=0)
+    last_error = models.CharField(
+        _("last error"), max_length=200, blank=True, default=""
+    )  # code and incident, never a text
 
     class Meta:
-        verbose_name = "session record"
+        verbose_name = _("session record")
+        verbose_name_plural = _("session records")
         ordering = ["-started"]
         indexes = [
             models.Index(fields=["-started"], name="chat_sessions_by_start"),

@@ -7,6 +7,7 @@ import uuid
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from chat.clock import Now
 from chat.models.audit import Note
@@ -29,21 +30,24 @@ class Share(models.Model):
     """One link. What it shows is never copied: the records up to `seq` on the way to `head`, or what there is."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    conversation = models.ForeignKey("chat.Conversation", models.CASCADE, related_name="shares")
+    conversation = models.ForeignKey(
+        "chat.Conversation", models.CASCADE, verbose_name=_("conversation"), related_name="shares"
+    )
     token = models.CharField(max_length=64, unique=True, default=new_token, editable=False)
     head = models.UUIDField(null=True, blank=True)  # of a snapshot: the turn with which it ends
     seq = models.PositiveIntegerField(null=True, blank=True)  # of a snapshot: its newest record; null: it follows
     with_tools = models.BooleanField(default=False)  # the arguments and results of tools too
-    created = models.DateTimeField(db_default=Now())
-    expires = models.DateTimeField()
-    revoked = models.DateTimeField(null=True, blank=True)
-    views = models.PositiveIntegerField(default=0, db_default=0)
-    last_viewed = models.DateTimeField(null=True, blank=True)
+    created = models.DateTimeField(_("created"), db_default=Now())
+    expires = models.DateTimeField(_("expires"))
+    revoked = models.DateTimeField(_("revoked"), null=True, blank=True)
+    views = models.PositiveIntegerField(_("views"), default=0, db_default=0)
+    last_viewed = models.DateTimeField(_("last viewed"), null=True, blank=True)
 
     objects = ShareManager()
 
     class Meta:
-        verbose_name = "shared link"
+        verbose_name = _("shared link")
+        verbose_name_plural = _("shared links")
         ordering = ["-created"]
 
     def __str__(self) -> str:
@@ -64,16 +68,16 @@ class ShareNote(Note):
     """Somebody has made a conversation's link, or taken it back."""
 
     class Act(models.TextChoices):
-        MADE = "made"
-        REVOKED = "revoked"
+        MADE = "made", _("made")
+        REVOKED = "revoked", _("revoked")
 
-    share_id = models.UUIDField("link")
-    act = models.CharField(max_length=10, choices=Act)
-    terms = models.JSONField(default=dict)
-    noted = models.DateTimeField(db_default=Now())
+    share_id = models.UUIDField(_("link"))
+    act = models.CharField(_("act"), max_length=10, choices=Act)
+    terms = models.JSONField(_("terms"), default=dict)
+    noted = models.DateTimeField(_("noted"), db_default=Now())
 
     class Meta:
-        verbose_name = "sharing"
-        verbose_name_plural = "sharings"
+        verbose_name = _("sharing")
+        verbose_name_plural = _("sharings")
         ordering = ["-noted"]
         indexes = [models.Index(fields=["-noted"], name="chat_shares_by_time")]
