@@ -58,6 +58,7 @@ SETTINGS: dict[str, Setting] = {
     "SHARE": Setting(True, bool, "People may make links that show a conversation to whoever has them."),
     "SHARE_DAYS": Setting(365, int, "Longest time for which such a link works.", 1),
     "TEMPORARY": Setting(True, bool, "People may chat without the conversation being kept."),
+    "TITLES": Setting(False, bool, "The site's model names each conversation after its first turn: one more call."),
     "MODEL": Setting("", str, "Model of the built-in agents, any Langroid model string; empty: Langroid's default."),
     "API_KEY": Setting("", str, "Key of the model's server, passed on explicitly; empty: the mock model answers."),
     "API_BASE": Setting("", str, "Base URL of an OpenAI-compatible server, passed on explicitly."),

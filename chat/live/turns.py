@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from chat.files.given import GivenFile
+from chat.live import titles
 from chat.live.hold import Hold
 from chat.live.inbox import Inbox, InboxClosed
 from chat.live.memory import Memory
@@ -24,7 +25,8 @@ from chat.live.waiting import Resumption
 from chat.mends.sqlite import connected
 from chat.mends.statements import update
 from chat.models import Attachment, ChatSession, Conversation, Message
-from chat.observer import Failure, UserText
+from chat.models.conversation import title_of
+from chat.observer import Failure, Usage, UserText
 
 INBOX_CAPACITY = 1000  # turn ids
 MOST, MOST_COST = 2**31 - 1, Decimal(999_999)  # that the columns have, whatever a model's server says
@@ -216,6 +218,7 @@ class Turns:
                 Message(id=turn).end()
                 conversation.settle()
                 self._count(tally)
+                is_to_be_named = is_good and self._is_first and titles.is_wanted(conversation, self._said)
                 waiting = [turn.id for turn in conversation.queued]
             for record in closed:
                 self._recorder.send(record)
@@ -232,6 +235,24 @@ class Turns:
             self._wake_for(waiting)
         self._outbox.flush()
         progress.tell_owner(conversation)
+        if is_to_be_named:
+            titles.ask(conversation.id, self._said, tally.answer, self._name)
+
+    @property
+    def _is_first(self) -> bool:
+        """True for the conversation's first turn, once it is counted."""
+        return self._first.follows is None and self._record.turns == 1
+
+    def _name(self, title: str, usage: Usage) -> None:
+        """The model's title, unless there is another meanwhile. In a thread of its own, beside the next turn."""
+        with self._recorder.storing, self._hold.transaction() as conversation:
+            is_named = bool(title) and titles.is_wanted(conversation, self._first.content)
+            if is_named:
+                conversation.title = title_of(title)
+                update(conversation, "title")
+            self._spend(usage)
+        if is_named:
+            self._progress.tell_owner(conversation)
 
     def _status(self) -> str:
         """How what a turn leaves open has ended."""
@@ -243,10 +264,15 @@ class Turns:
         """Add the turn to the session's record."""
         record, failed = self._record, tally.failed
         record.turns += 1
-        record.prompt_tokens = min(record.prompt_tokens + tally.usage.prompt_tokens, MOST)
-        record.completion_tokens = min(record.completion_tokens + tally.usage.completion_tokens, MOST)
-        record.cost = min(record.cost + Decimal(tally.usage.cost or 0), MOST_COST)  # of what has a price
         if failed:
             record.errors += 1
             record.last_error = f"{failed.code} {failed.incident}"
+        self._spend(tally.usage)
+
+    def _spend(self, usage: Usage) -> None:
+        """Store the session's record, with what a turn or the title has used."""
+        record = self._record
+        record.prompt_tokens = min(record.prompt_tokens + usage.prompt_tokens, MOST)
+        record.completion_tokens = min(record.completion_tokens + usage.completion_tokens, MOST)
+        record.cost = min(record.cost + Decimal(usage.cost or 0), MOST_COST)  # of what has a price
         update(record, "turns", "prompt_tokens", "completion_tokens", "cost", "errors", "last_error")
