@@ -36,6 +36,8 @@ def title_for(question: str, answer: str) -> tuple[str, Usage] | None:
     messages = [LLMMessage(role=Role.SYSTEM, content=order), LLMMessage(role=Role.USER, content=said)]
     response = model.chat(messages, max_tokens=TOKENS)
     used = response.usage
+    if used is None:
+        return None
     usage = Usage(prompt_tokens=used.prompt_tokens, completion_tokens=used.completion_tokens, cost=used.cost)
-    lines = clean(response.message).strip().splitlines() if used else []
+    lines = clean(response.message or "").strip().splitlines()
     return (lines[-1].strip(MARKS) if lines else ""), usage
