@@ -23,10 +23,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, close_old_connections, connections
+from django.db import DEFAULT_DB_ALIAS, Error, InterfaceError, OperationalError, close_old_connections, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from chat.mends.known import KEPT_CONNECTIONS
@@ -91,6 +91,9 @@ class _Writer:
         self._has_turn = _writing.take(self._turn_seconds)  # without it SQLite's own lock decides
         try:
             return execute(sql, params, many, context)
+        except OperationalError:
+            _let_go(context["cursor"].cursor)
+            raise
         finally:
             if not sql.startswith("BEGIN"):
                 self.end()
@@ -99,6 +102,17 @@ class _Writer:
         if self._has_turn:
             self._has_turn = False
             _writing.give()
+
+
+def _let_go(cursor: Any) -> None:
+    """Have a cursor let go of a statement that was refused.
+
+    Python 3.11 keeps it as long as the cursor (Modules/_sqlite/cursor.c, `_pysqlite_query_execute`; 3.12 does not), and
+    that lives in the error's frames until the garbage collector comes, in whatever thread. There letting go of it would
+    wait for its connection, which may wait for a lock again by then: the event loop stood still for 2 s.
+    """
+    with suppress(Error):
+        cursor.execute("")
 
 
 class _Kept:

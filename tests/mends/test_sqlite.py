@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import sqlite3
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import Any
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import OperationalError, connection, connections, transaction
 
 from chat.mends import sqlite
 from chat.mends.sqlite import lent_connection
@@ -199,6 +201,44 @@ def test_a_single_statement_gives_the_turn_back_at_once():
             assert sqlite._writing._free
 
     in_thread(write)
+
+
+@pytest.fixture
+def locked():
+    """Another program writes."""
+    other = sqlite3.connect(connection.settings_dict["NAME"], uri=True, isolation_level=None, check_same_thread=False)
+    with closing(other):
+        other.execute("BEGIN IMMEDIATE")
+        yield other
+
+
+@pytest.mark.parametrize("write", [lambda: transaction.atomic().__enter__(), ServerProcess.objects.all().delete])
+def test_what_a_refused_write_leaves_behind_waits_for_nobody(locked, monkeypatch, write):
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.0)
+    left: list[BaseException] = []
+    with lent_connection(), pytest.raises(OperationalError) as refused:
+        write()
+    left.append(refused.value)
+    del refused
+    waits = threading.Event()
+
+    def wait_again() -> None:
+        with lent_connection():
+            raw = connections["default"].connection
+            raw.execute("PRAGMA busy_timeout=10000")
+            waits.set()
+            raw.execute("BEGIN IMMEDIATE")
+            raw.execute("ROLLBACK")
+
+    thread = threading.Thread(target=wait_again)
+    thread.start()
+    waits.wait(10)
+    left.clear()
+    gc.collect()
+
+    assert thread.is_alive(), "collecting waited for the lock"
+    locked.execute("ROLLBACK")
+    thread.join(10)
 
 
 def test_many_threads_write_without_an_error():
