@@ -26,6 +26,7 @@ urlpatterns = [
     path("c/<uuid:conversation_id>/", page.page, name="conversation"),
     path("c/<uuid:conversation_id>/print/", reading.printed, name="print"),
     path("s/<str:token>/", reading.shared, name="shared"),
+    path("s/<str:token>/files/<uuid:attachment_id>", reading.shared_file, name="shared-file"),
     re_path(r"^ws/chat/?$", socket.socket, name="socket"),
     path("api/conversations", api.conversations, name="conversations"),
     path("api/conversations/<uuid:id>", api.conversation, name="conversation-data"),

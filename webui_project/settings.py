@@ -57,8 +57,19 @@ CHAT_AGENTS = {
     "showcase": {
         "FACTORY": "chat.demo.showcase.showcase",
         "NAME": "Showcase",
-        "DESCRIPTION": "Shows tables, JSON, diffs, steps and sources, and reads your files.",
-        "STARTERS": ["Show me a table", "Show me the steps", "What are your sources?"],
+        "DESCRIPTION": "Shows tables, pictures, sound, JSON, diffs, files, steps and sources.",
+        "STARTERS": [
+            "Show me a table and a chart",
+            "Show me the steps",
+            "What are your sources?",
+            "Show me everything",
+        ],
+    },
+    "analyst": {
+        "FACTORY": "chat.demo.analyst.analyst",
+        "NAME": "Analyst",
+        "DESCRIPTION": "Describes and draws the CSV file that you give it, or asks for one.",
+        "STARTERS": ["Describe my table.", "Draw it.", "Write a report."],
     },
     "postman": {
         "FACTORY": "chat.demo.agents.postman",
@@ -195,7 +206,7 @@ STATICFILES_FINDERS = [
     "django.contrib.staticfiles.finders.AppDirectoriesFinder",
     "chat.assets.BundleFinder",
 ]
-STORAGES = {
+STORAGES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     # Attachments: outside of what any server serves as files.
     "chat": {
@@ -208,6 +219,11 @@ STORAGES = {
         else "whitenoise.storage.CompressedManifestStaticFilesStorage"
     },
 }
+if bucket := env.str("ATTACHMENTS_BUCKET", ""):  # address and keys: the AWS_ variables, which boto3 reads itself
+    STORAGES["chat"] = {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        "OPTIONS": {"bucket_name": bucket, "file_overwrite": False, "default_acl": None},
+    }
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG  # from the sources while developing, else from STATIC_ROOT
 WHITENOISE_ALLOW_ALL_ORIGINS = False
 

@@ -219,7 +219,7 @@ def _ordinal(number: int) -> str:
 
 def toolbox(messages: Sequence[LLMMessage]) -> Reply | str:
     """Calls the tools of `agents.toolbox`."""
-    if _is_after_tool(messages):
+    if is_after_tool(messages):
         return f"Here is the result: **{messages[-1].content}**"
     text = last_said(messages)
     if re.search(r"\btime\b|\bdate\b|o'clock|today", text, re.I):
@@ -248,7 +248,7 @@ def critic(messages: Sequence[LLMMessage]) -> Reply | str:
 
 def postman(messages: Sequence[LLMMessage]) -> Reply | str:
     """Sends a letter, with the user's approval."""
-    if _is_after_tool(messages):
+    if is_after_tool(messages):
         return messages[-1].content or ""
     text = last_said(messages)
     address = _ADDRESS.search(text)
@@ -259,18 +259,18 @@ def postman(messages: Sequence[LLMMessage]) -> Reply | str:
 
 def receptionist(messages: Sequence[LLMMessage]) -> Reply | str:
     """Checks the guest in, whatever is said."""
-    return messages[-1].content or "" if _is_after_tool(messages) else call("check_in")
+    return messages[-1].content or "" if is_after_tool(messages) else call("check_in")
 
 
 def counter(messages: Sequence[LLMMessage]) -> Reply | str:
     """Adds the number that is said."""
-    if _is_after_tool(messages):
+    if is_after_tool(messages):
         return messages[-1].content or ""
     number = re.search(r"-?\d{1,9}", last_said(messages))
     return call("add", number=int(number[0])) if number else "Tell me a number to add. For example: **Add 10.**"
 
 
-def _is_after_tool(messages: Sequence[LLMMessage]) -> bool:
+def is_after_tool(messages: Sequence[LLMMessage]) -> bool:
     """True when the last message is the result of a tool that this script has called."""
     before = messages[-2] if len(messages) > 1 else None
     return before is not None and before.role == Role.ASSISTANT and '"request"' in (before.content or "")

@@ -1,73 +1,76 @@
-"""An agent that gives and takes more than text: a table, JSON, a diff, files, steps, sources. No key, no network."""
+"""An agent that gives more than text: whatever can be shown, steps, sources. No key, no network."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import langroid as lr
-from langroid.language_models.base import LLMMessage, Role
+from langroid.language_models.base import LLMMessage
 
 from chat.agents import AgentContext
 from chat.agents.mock_model import Reply, call, last_said
+from chat.demo import things
+from chat.demo.scripts import is_after_tool
 
-PLANETS = [
-    {"Planet": "Mercury", "Moons": 0, "Radius in km": 2440},
-    {"Planet": "Venus", "Moons": 0, "Radius in km": 6052},
-    {"Planet": "Earth", "Moons": 1, "Radius in km": 6371},
-    {"Planet": "Mars", "Moons": 2, "Radius in km": 3390},
-    {"Planet": "Saturn", "Moons": 274, "Radius in km": 58232},
-]
-DIFF = "--- a/poem.txt\n+++ b/poem.txt\n@@ -1,2 +1,2 @@\n-The grey see lifts\n+The grey sea lifts\n its shoulder.\n"
-HELP = "Say **table**, **JSON**, **diff**, **steps** or **sources**, or attach files and say **files**."
+# What `context.show` is given: the page makes a table, a picture, a player or a download of it by its content.
+SHOWN: dict[str, Callable[[], dict[str, Any]]] = {
+    "table": lambda: {"thing": things.PLANETS, "name": "Planets"},
+    "chart": lambda: {"thing": things.radii(), "name": "Radii.png", "alt": "Bars: Saturn is by far the largest."},
+    "pdf": lambda: {"thing": things.pdf(), "name": "Radii.pdf"},
+    "sound": lambda: {"thing": things.tone(), "name": "The A above middle C.wav"},
+    "json": lambda: {
+        "thing": {"planets": things.PLANETS, "source": {"year": 2026, "checked": True}},
+        "name": "Planets",
+    },
+    "diff": lambda: {"thing": things.DIFF, "name": "poem.diff"},
+    "file": lambda: {"thing": b"BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n", "name": "concert.ics"},
+    "note": lambda: {"thing": "A **note** in its place, as Markdown: $r_{Saturn} = 9.1\\,r_{Earth}$."},
+}
+OTHERS = ("steps", "sources", "error")
+HELP = "Say one of these: " + ", ".join(f"**{thing}**" for thing in (*SHOWN, *OTHERS)) + ". Or: **everything**."
 
 
 def showcase(context: AgentContext) -> lr.ChatAgent:
-    """Shows what `context` can show, and reads what it is given."""
+    """Shows what `context` can show."""
 
     class Show(lr.ToolMessage):
         request: str = "show_things"
-        purpose: str = "To show a <thing>: table, json, diff, steps, sources or files."
-        thing: str
+        purpose: str = f"To show <things>, some of: {', '.join((*SHOWN, *OTHERS))}."
+        things: list[str]
 
         def handle(self) -> str:
-            match self.thing:
-                case "table":
-                    context.show(PLANETS, name="Planets")
-                case "json":
-                    context.show({"planets": PLANETS, "source": {"year": 2026, "checked": True}}, name="Planets")
-                case "diff":
-                    context.show(DIFF, name="poem.diff")
-                case "steps":
-                    with context.step("Reading 8 files") as step:
-                        for done in range(1, 9):
-                            step(done, 8)
-                            time.sleep(0.3)
-                case "sources":
-                    context.sources(
-                        [
-                            {"title": "The Moons of Saturn", "page": 12, "quote": "Saturn has 274 known moons."},
-                            {"title": "Langroid", "url": "https://langroid.github.io/langroid/"},
-                        ]
-                    )
-                case "files":
-                    return "\n".join(f"{file.name}: {file.type}, {file.size_bytes} bytes" for file in context.files)
-            return f"There you have it: {self.thing}."
+            for thing in self.things:
+                match thing:
+                    case "steps":
+                        read_files(context)
+                    case "sources":
+                        context.sources(things.SOURCES)
+                    case "error":
+                        raise RuntimeError("This tool fails on purpose.")
+                    case _:
+                        context.show(**SHOWN[thing]())
+            return f"There you have it: {', '.join(self.things)}."
 
-    config = lr.ChatAgentConfig(
-        llm=context.llm(mock=_script),
-        system_message="Show things with your tool: tables, JSON, a diff, steps, sources, or the user's files.",
-    )
+    config = lr.ChatAgentConfig(llm=context.llm(mock=_script), system_message="Show things with your tool.")
     agent = lr.ChatAgent(config)
     agent.enable_message(Show)
     return agent
 
 
+def read_files(context: AgentContext) -> None:
+    """A bar on the tool's card, as far as the work has come."""
+    with context.step("Reading 8 files") as step:
+        for done in range(1, 9):
+            step(done, 8)
+            time.sleep(0.3)
+
+
 def _script(messages: Sequence[LLMMessage]) -> Reply | str:
-    """What the mock model says: it calls the tool for the word that it hears."""
-    if len(messages) > 1 and messages[-2].role == Role.ASSISTANT and '"request"' in (messages[-2].content or ""):
-        return messages[-1].content or "Nothing was attached."
+    """What the mock model says: it calls the tool for the words that it hears."""
+    if is_after_tool(messages):
+        return messages[-1].content or ""
     said = last_said(messages).lower()
-    things = ("table", "json", "diff", "steps", "sources", "files")
-    thing = next((thing for thing in things if thing in said), "files" if "[attached:" in said else "")
-    return call("show_things", thing=thing) if thing else HELP
+    wanted = list(SHOWN) if "everything" in said else [thing for thing in (*SHOWN, *OTHERS) if thing in said]
+    return call("show_things", things=wanted) if wanted else HELP

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -116,13 +117,16 @@ class AgentUnderTest:
     # -- what a user does ---------------------------------------------------------------------------------------------
 
     def say(self, text: str, **fields: Any) -> Reply:
-        """Send a message, and wait until the agent has answered or asks something. Raises: Refused."""
+        """Send a message, and wait until the agent has answered or asks something. Raises: Refused.
+
+        `files`: contents by name, that the user gives with it.
+        """
         self.begin(text, **fields)
         return self.rest()
 
     def begin(self, text: str, **fields: Any) -> None:
         """Send a message, and go on as soon as it is accepted. Raises: Refused."""
-        self._do(self._send(type="message", content=text, **fields))
+        self._do(self._send(type="message", content=text, **self._given(fields)))
 
     def rest(self) -> Reply:
         """Wait until the turn that was begun has ended, or asks something."""
@@ -140,10 +144,11 @@ class AgentUnderTest:
         self._do(self._until(holds))
 
     def answer(self, content: str = "", **fields: Any) -> Reply:
-        """Answer the open question: with a text, or with `choice`, `approved`, `tool_args`, `always`."""
+        """Answer the open question: with a text, or with `choice`, `approved`, `tool_args`, `always`, `files`."""
         assert self.asked, "the agent asks nothing"
         id = self.asked["request_id"]
-        self._do(self._send(type="answer", request_id=id, **({"content": content} if content else {}), **fields))
+        said = {"content": content} if content else {}
+        self._do(self._send(type="answer", request_id=id, **said, **self._given(fields)))
         return self.rest()
 
     def choose(self, choice: Any) -> Reply:
@@ -230,6 +235,16 @@ class AgentUnderTest:
     def asked(self) -> Event | None:
         """The open question, if there is one."""
         return self._question if self._state == "waiting" else None
+
+    def _given(self, fields: Event) -> Event:
+        """The fields of a frame; `files` are uploaded, as a page does it before."""
+        files: Mapping[str, bytes] = fields.pop("files", {})
+        if not files:
+            return fields
+        from chat.actions.attach import accept_file
+
+        rows = [accept_file(self._owner, io.BytesIO(content), name=name) for name, content in files.items()]
+        return {**fields, "attachments": [str(row.id) for row in rows]}
 
     # -- the page, on the loop ----------------------------------------------------------------------------------------
 

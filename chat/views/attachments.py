@@ -6,25 +6,21 @@ What is not sure to be harmless is a download of bytes without a type; nothing o
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator
 from typing import IO, BinaryIO, cast
 from uuid import UUID
 
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
-from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_http_methods, require_POST
 
 from chat.actions.attach import accept_file, take_back
 from chat.exceptions import BadFrame, ChatError, Internal, LimitReached, NotFound, TooLarge
-from chat.files.kinds import BYTES
 from chat.files.storage import PIECE_BYTES, check_size
-from chat.live.threads import beside_loop
 from chat.models import Attachment
 from chat.owners import Owner
 from chat.views.access import owned, refused
-from chat.views.csp import seal
+from chat.views.serving import served
 from chat.wire.records import attachment as described
 
 IN_MEMORY_BYTES = 2**20  # of an upload; what is more lies in a temporary file
@@ -62,34 +58,9 @@ def _receive(request: HttpRequest, file: IO[bytes]) -> None:
 def attachment(request: HttpRequest, owner: Owner, attachment_id: UUID) -> HttpResponseBase:
     """The file; DELETE takes one back that no message has taken."""
     if request.method != "DELETE":
-        return _file(request, owner, attachment_id)
+        return served(request, get_object_or_404(Attachment.objects.for_owner(owner), id=attachment_id))
     try:
         take_back(owner, attachment_id)
     except NotFound:
         raise Http404 from None
     return HttpResponse(status=204)
-
-
-def _file(request: HttpRequest, owner: Owner, attachment_id: UUID) -> HttpResponseBase:
-    """Images, audio and PDF in their place, or with `?download=1`, like all else, to be saved."""
-    row = get_object_or_404(Attachment.objects.for_owner(owner), id=attachment_id)
-    try:
-        file = row.open()
-        first = file.read(PIECE_BYTES)
-    except FileNotFoundError:
-        raise Http404 from None
-    is_shown = row.is_shown and request.GET.get("download") != "1"
-    response = StreamingHttpResponse(_rest(first, file), content_type=row.media_type if row.is_shown else BYTES)
-    response["Content-Length"] = str(row.size_bytes)
-    response["Content-Disposition"] = content_disposition_header(not is_shown, row.name) or "attachment"
-    return seal(response)
-
-
-async def _rest(first: bytes, file: BinaryIO) -> AsyncIterator[bytes]:
-    """The file, read beside the loop."""
-    try:
-        yield first
-        while piece := await beside_loop(file.read, PIECE_BYTES):
-            yield piece
-    finally:
-        await beside_loop(file.close)

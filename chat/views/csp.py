@@ -25,7 +25,7 @@ POLICY = {
     "script-src": "'self' 'nonce-{nonce}'",  # the nonce is for the import map, the page's only inline script
     "style-src": "'self'",
     "img-src": "'self' data: blob:",
-    "media-src": "'self'",
+    "media-src": "'self' blob:",
     "font-src": "'self'",
     "connect-src": "'self'",
     "manifest-src": "'self'",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,9 @@ from django.core.paginator import Page, Paginator
 from django.db import OperationalError, transaction
 from django.db.models import F
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_safe
@@ -20,11 +22,13 @@ from django.views.decorators.http import require_GET, require_safe
 from chat.actions.share import may_share
 from chat.clock import Now
 from chat.conf import agents
+from chat.files import kinds
 from chat.markdown.colours import Patience
 from chat.markdown.stream import render_within
-from chat.models import Conversation, Message, Share
+from chat.models import Attachment, Conversation, Message, Share
 from chat.owners import Owner
 from chat.views.access import conversation_of, owned
+from chat.views.serving import served
 from chat.wire.values import json_text, visible
 
 RECORDS_PER_PAGE = 200
@@ -32,7 +36,36 @@ MAX_PRINTED = 5_000  # records
 MAX_HTML_BYTES = 256 * 1024  # of one answer
 MAX_TEXT_CHARS = 20_000  # of one text of a tool
 
-SHOWN = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+FILE_KINDS = {"image", "audio", "pdf", "file"}  # of parts
+
+SHOWN = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; media-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+Address = Callable[[str], str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """What a record gives or shows that lies in a file."""
+
+    name: str
+    type: str
+    size: int
+    url: str
+    alt: str
+    width: int | None
+    height: int | None
+
+    @property
+    def is_image(self) -> bool:
+        return self.type in kinds.IMAGES
+
+    @property
+    def is_audio(self) -> bool:
+        return self.type in kinds.AUDIO
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +75,7 @@ class Entry:
     record: Message
     patience: Patience  # the page's, with the colours of code
     with_tools: bool
+    address_of: Address  # of a file
 
     @property
     def is_user(self) -> bool:
@@ -72,6 +106,11 @@ class Entry:
         return SafeString("") if is_cut else mark_safe(html)  # made by the sanitiser
 
     @property
+    def is_file_alone(self) -> bool:
+        """Whether its text only says that there is a file."""
+        return bool(self.record.parts) and all(part["kind"] in FILE_KINDS for part in self.record.parts)
+
+    @property
     def details(self) -> list[tuple[str, str]]:
         """What a tool got and gave, where that is to be shown."""
         if not (self.is_tool and self.with_tools):
@@ -79,6 +118,22 @@ class Entry:
         arguments = json_text(self.record.tool_args) if self.record.tool_args else ""
         found = [("Arguments", arguments), ("Result", self.record.content)]
         return [(title, text[:MAX_TEXT_CHARS]) for title, text in found if text]
+
+    @property
+    def files(self) -> list[File]:
+        parts = {part["attachment"]["id"]: part for part in self.record.parts or () if "attachment" in part}
+        return [self._file(item, parts.get(item["id"], {})) for item in self.record.attachments]
+
+    def _file(self, item: dict[str, Any], part: dict[str, Any]) -> File:
+        return File(
+            name=visible(item["name"]),
+            type=item["type"],
+            size=item["size"],
+            url=self.address_of(item["id"]),
+            alt=visible(part.get("alt") or item["name"]),
+            width=part.get("width"),
+            height=part.get("height"),
+        )
 
     @property
     def error(self) -> str:
@@ -90,18 +145,48 @@ class Entry:
 @never_cache
 def shared(request: HttpRequest, token: str) -> HttpResponse:
     """What a link shows. It asks for no cookie, sets none and reads nothing that belongs to one."""
-    share = Share.objects.live().select_related("conversation").filter(token=token).first()
-    if share is None or not may_share(agents().get(share.conversation.agent_key)):
+    share = _live(token)
+    if share is None:
         return _gone(request)
     with suppress(OperationalError):  # who reads waits for nobody who writes
         Share.objects.filter(id=share.id).update(views=F("views") + 1, last_viewed=Now())
     row = share.conversation
     page = Paginator(_shown_ids(share), RECORDS_PER_PAGE).get_page(request.GET.get("page"))
-    response = _reading(request, row, page, with_tools=share.with_tools, share=share)
+
+    def address_of(id: str) -> str:
+        return reverse("chat:shared-file", args=[token, id])
+
+    response = _reading(request, row, page, with_tools=share.with_tools, address_of=address_of, share=share)
     response["X-Robots-Tag"] = "noindex, nofollow, noarchive"
     response["Referrer-Policy"] = "no-referrer"
     response["Content-Security-Policy"] = SHOWN
     return response
+
+
+@require_safe
+@transaction.non_atomic_requests
+@never_cache
+def shared_file(request: HttpRequest, token: str, attachment_id: uuid.UUID) -> HttpResponseBase:
+    """A file of one of the records that a link shows."""
+    share = _live(token)
+    row = share and Attachment.objects.filter(id=attachment_id, conversation=share.conversation).first()
+    if not share or not row or not _shows(share, row):
+        return _gone(request)
+    response = served(request, row)
+    response["X-Robots-Tag"] = "noindex, nofollow, noarchive"
+    return response
+
+
+def _live(token: str) -> Share | None:
+    """The link, if it works."""
+    share = Share.objects.live().select_related("conversation").filter(token=token).first()
+    return share if share and may_share(agents().get(share.conversation.agent_key)) else None
+
+
+def _shows(share: Share, file: Attachment) -> bool:
+    named = share.conversation.records().filter(turn=file.turn).values_list("id", "attachments")
+    holders = {id for id, items in named if any(item["id"] == str(file.id) for item in items)}
+    return bool(holders) and not holders.isdisjoint(_shown_ids(share))
 
 
 def _shown_ids(share: Share) -> list[uuid.UUID]:
@@ -127,26 +212,36 @@ def printed(request: HttpRequest, owner: Owner, conversation_id: uuid.UUID) -> H
     """All of the owner's current transcript, for paper: the browser's print dialog opens by itself."""
     row = conversation_of(owner, conversation_id)
     page = Paginator(row.ids_to(row.head), MAX_PRINTED).get_page(1)
-    response = _reading(request, row, page, with_tools=True, is_printed=True)
+
+    def address_of(id: str) -> str:
+        return reverse("chat:attachment", args=[id])
+
+    response = _reading(request, row, page, with_tools=True, address_of=address_of, is_printed=True)
     response["Content-Security-Policy"] = f"{SHOWN}; script-src 'self'"
     return response
 
 
 def _reading(
-    request: HttpRequest, row: Conversation, page: Page[uuid.UUID], *, with_tools: bool, **context: Any
+    request: HttpRequest,
+    row: Conversation,
+    page: Page[uuid.UUID],
+    *,
+    with_tools: bool,
+    address_of: Address,
+    **context: Any,
 ) -> HttpResponse:
     context |= {"title": visible(row.title), "agent": row.agent_name, "page": page, "created": row.created}
-    entries = list(_entries(list(page.object_list), with_tools=with_tools))
+    entries = list(_entries(list(page.object_list), with_tools=with_tools, address_of=address_of))
     response = render(request, "chat/reading.html", {**context, "entries": entries})
     response["X-Content-Type-Options"] = "nosniff"
     response["Cross-Origin-Resource-Policy"] = "same-origin"
     return response
 
 
-def _entries(ids: Sequence[uuid.UUID], *, with_tools: bool) -> Iterator[Entry]:
+def _entries(ids: Sequence[uuid.UUID], *, with_tools: bool, address_of: Address) -> Iterator[Entry]:
     found = Message.objects.in_bulk(ids)
     patience = Patience()
     for record in (found[id] for id in ids if id in found):
-        entry = Entry(record=record, patience=patience, with_tools=with_tools)
-        if entry.is_tool or entry.error or record.content.strip():
+        entry = Entry(record=record, patience=patience, with_tools=with_tools, address_of=address_of)
+        if entry.is_tool or entry.error or entry.files or record.content.strip():
             yield entry

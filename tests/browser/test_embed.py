@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from playwright.sync_api import FrameLocator, Page, expect, sync_playwright
+from playwright.sync_api import FilePayload, FrameLocator, Page, expect, sync_playwright
 
 from tests import programs
 from tests.browser.chat import ANSWER_MS
+from tests.endtoend.test_parts import show
+from tests.part_things import picture
 from tests.servers import Server, free_port
 
 KEY = "embedding-key-embedding-key-embedding"
@@ -24,6 +27,7 @@ class Site(ThreadingHTTPServer):
     daemon_threads = True
     chat_url = ""
     person = "customer-1"
+    agent = "plain"
     tickets = 0
 
 
@@ -33,11 +37,13 @@ class Answers(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path == "/ticket":
             self.server.tickets += 1
-            body = json.dumps({"person": self.server.person, "agent": "plain"}).encode()
+            body = json.dumps({"person": self.server.person, "agent": self.server.agent}).encode()
             headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
             asked = urllib.request.Request(f"{self.server.chat_url}/api/embed/tickets", body, headers)
             return self._send(urllib.request.urlopen(asked, timeout=10).read(), "application/json")
-        script = f'src="{self.server.chat_url}/embed/launcher.js" data-agent="plain" data-ticket="/ticket"'
+        script = (
+            f'src="{self.server.chat_url}/embed/launcher.js" data-agent="{self.server.agent}" data-ticket="/ticket"'
+        )
         self._send(f'<!DOCTYPE html><title>Shop</title><script {script} data-label="Ask us"></script>'.encode())
 
     def _send(self, body: bytes, kind: str = "text/html") -> None:
@@ -89,8 +95,8 @@ def page(context, server) -> Iterator[Page]:
     assert faults == []
 
 
-def visit(page: Page, site: Site, person: str) -> FrameLocator:
-    site.person = person
+def visit(page: Page, site: Site, person: str, agent: str = "plain") -> FrameLocator:
+    site.person, site.agent = person, agent
     page.goto(f"http://localhost:{site.server_address[1]}/")
     page.get_by_role("button", name="Ask us").click()
     frame = page.frame_locator("iframe")
@@ -131,6 +137,28 @@ def test_a_new_chat_is_begun_in_the_frame_and_comes_back_with_the_connection(pag
     expect(frame.locator("#pill")).to_have_text("Connected", timeout=ANSWER_MS)
     say(frame, '[[text="third"]]', 2)
     assert site.tickets > before
+
+
+def test_files_are_given_seen_heard_and_saved_in_the_frame(page, site, server):
+    frame = visit(page, site, "customer-5", "shows")
+    photo = FilePayload(name="photo.png", mimeType="image/png", buffer=picture())
+    frame.locator(".attach-slot input").set_input_files([photo])
+    expect(frame.locator(".upload[data-state=done]")).to_have_count(1)
+    say(frame, show("image"), 1)
+    say(frame, show("audio"), 2)
+    say(frame, show("svg"), 3)
+
+    for image in (frame.locator(".attached-image img"), frame.locator(".shown img")):
+        image.scroll_into_view_if_needed()
+        expect(image).to_have_js_property("naturalWidth", 320)
+    frame.locator("audio").scroll_into_view_if_needed()
+    expect(frame.locator("audio")).to_have_attribute("src", re.compile("^blob:"))
+    with page.expect_download() as saved:
+        frame.locator(".shown-download").last.click()
+    assert saved.value.suggested_filename == "a svg.svg"
+    with open(saved.value.path(), "rb") as file:
+        assert file.read().startswith(b"<svg")
+    assert page.context.cookies() == []
 
 
 def test_what_is_for_a_page_of_its_own_is_not_in_the_frame(page, site, server):

@@ -7,48 +7,20 @@ import socket
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.client import Client
 from tests.part_things import picture
 from tests.servers import Server
+from tests.web import give, headers_of, upload
 
 
 @pytest.fixture
 async def page(server) -> AsyncIterator[Client]:
     async with Client(server.ws_url, cookies=server.visitor(), agent="reads") as client:
         yield client
-
-
-def headers_of(server: Server, client: Client) -> dict[str, str]:
-    """Cookies of the page, and the token that it sends back."""
-    cookies = dict(client.cookies)
-    request = urllib.request.Request(f"{server.url}/api/token", headers={"Cookie": _cookie(cookies)})
-    with urllib.request.urlopen(request) as answer:
-        token = json.load(answer)["token"]
-        for header in answer.headers.get_all("Set-Cookie") or []:
-            name, _, value = header.partition(";")[0].partition("=")
-            cookies[name] = value
-    return {"Cookie": _cookie(cookies), "X-CSRFToken": token, "Content-Type": "application/octet-stream"}
-
-
-def _cookie(cookies: dict[str, str]) -> str:
-    return "; ".join(f"{name}={value}" for name, value in cookies.items())
-
-
-def upload(server: Server, client: Client, content: bytes, name: str) -> dict:
-    url = f"{server.url}/api/attachments?name={quote(name)}"
-    request = urllib.request.Request(url, content, headers_of(server, client), method="POST")
-    with urllib.request.urlopen(request) as answer:
-        return json.load(answer)
-
-
-async def give(server: Server, client: Client, text: str, **files: bytes) -> None:
-    ids = [upload(server, client, content, name.replace("_", "."))["id"] for name, content in files.items()]
-    await client.say(text, attachments=ids)
-    await client.idle()
 
 
 async def test_a_model_that_sees_is_sent_the_image(server, stub, page):

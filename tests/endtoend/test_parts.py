@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import urllib.request
 from collections.abc import AsyncIterator
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from tests.client import Client
 from tests.part_things import THINGS, picture
 from tests.servers import Server
+from tests.web import get
 
 
 @pytest.fixture
@@ -37,12 +37,6 @@ def kinds(client: Client) -> list[str]:
 
 def show(what: str, **args) -> str:
     return f'[[tool=show args={json.dumps({"what": what, **args})} then.text="There it is."]]'
-
-
-def get(server: Server, client: Client, path: str) -> bytes:
-    cookie = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
-    with urllib.request.urlopen(urllib.request.Request(server.url + path, headers={"Cookie": cookie})) as answer:
-        return answer.read()
 
 
 KINDS = {

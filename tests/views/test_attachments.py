@@ -76,6 +76,46 @@ def test_a_file_lies_under_a_name_that_tells_nothing(conversation):
     assert "plot" not in row.path and str(row.id) not in row.path and len(row.path) == 41
 
 
+@pytest.mark.parametrize(
+    ("asked", "told", "span"),
+    [
+        ("bytes=0-0", 206, (0, 1)),
+        ("bytes=100-", 206, (100, None)),
+        ("bytes=-7", 206, (-7, None)),
+        ("bytes=5-999999999", 206, (5, None)),
+        (f"bytes={len(PNG) - 1}-", 206, (-1, None)),
+        ("bytes=-999999999", 206, (0, None)),
+        (f"bytes={len(PNG)}-", 416, None),
+        ("bytes=-0", 416, None),
+        ("bytes=9-8", 416, None),
+        ("bytes=0-1,5-6", 200, (0, None)),
+        ("bytes=-", 200, (0, None)),
+        ("lines=1-2", 200, (0, None)),
+        ("bytes=0-" + "9" * 5000, 200, (0, None)),
+    ],
+)
+def test_a_player_gets_the_part_that_it_seeks(client, conversation, asked, told, span):
+    answer = client.get(address(attach_to(conversation)), headers={"Range": asked})
+
+    assert answer.status_code == told
+    if span is None:
+        assert answer["Content-Range"] == f"bytes */{len(PNG)}" and not answer.content
+        return
+    body = b"".join(answer)
+    assert body == PNG[slice(*span)] and answer["Content-Length"] == str(len(body))
+    assert answer["Accept-Ranges"] == "bytes" and "sandbox" in answer["Content-Security-Policy"]
+    if told == 206:
+        start, _, _ = slice(*span).indices(len(PNG))
+        assert answer["Content-Range"] == f"bytes {start}-{start + len(body) - 1}/{len(PNG)}"
+
+
+def test_a_part_of_another_file_than_was_begun_is_all_of_this_one(client, conversation):
+    row = attach_to(conversation)
+    whole = client.get(address(row), headers={"Range": "bytes=5-9", "If-Range": '"another"'})
+    part = client.get(address(row), headers={"Range": "bytes=5-9", "If-Range": whole["ETag"]})
+    assert (whole.status_code, part.status_code) == (200, 206)
+
+
 def test_nobody_else_gets_it(conversation, settings):
     settings.CHAT_ALLOW_ANONYMOUS = True
     row = attach_to(conversation)

@@ -88,7 +88,7 @@ def test_the_policy_allows_this_site_only_and_html_through_one_policy(client, op
         "default-src": "'none'",
         "style-src": "'self'",
         "img-src": "'self' data: blob:",
-        "media-src": "'self'",
+        "media-src": "'self' blob:",
         "font-src": "'self'",
         "connect-src": "'self'",
         "manifest-src": "'self'",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from datetime import timedelta
 
@@ -10,7 +11,8 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from chat.models import Conversation, Message, Share, ShareNote
+from chat.models import Attachment, Conversation, Message, Share, ShareNote
+from tests.part_things import picture
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -76,6 +78,48 @@ def test_the_arguments_of_tools_are_shown_on_wish_alone(client, conversation):
 
     html = shown(make(client, conversation, with_tools=True)["url"])
     assert "argument-7" in html and "result-7" in html
+
+
+def attach(row: Conversation, turn: Message, name: str, content: bytes = b"") -> Attachment:
+    """A file that the agent has shown in this turn."""
+    content = content or picture()
+    file = Attachment.objects.store(io.BytesIO(content), owner=row.owner, name=name, conversation=row, turn=turn.id)
+    kind = "image" if file.media_type == "image/png" else "file"
+    part = {"kind": kind, "name": name, "alt": f"as it is: {name}", "attachment": file.description()}
+    message = Message(kind="assistant", agent="A", turn=turn.id, content=f"Image: {name}", parts=[part])
+    message.attachments = [file.description()]
+    row.append(message)
+    return file
+
+
+@pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume asynchronous")  # the client is synchronous
+def test_the_files_of_what_is_shown_are_shown_and_no_others(client, conversation):
+    turn = conversation.records().filter(kind="user").first()
+    image = attach(conversation, turn, "plot.png")
+    page = attach(conversation, turn, "page.html", b"<script>alert(1)</script>")
+    link = make(client, conversation)
+    later = attach(conversation, turn, "later.png")
+    other = Conversation.objects.create(user=conversation.user, agent_key="assistant")
+    foreign = attach(other, say(other, "x", "y"), "foreign.png")
+    html, reader = shown(link["url"]), Client()
+    address = link["url"].removeprefix("http://testserver")
+
+    assert f'<img src="{address}files/{image.id}" alt="as it is: plot.png"' in html and "Image: plot" not in html
+    seen = reader.get(f"{address}files/{image.id}")
+    assert b"".join(seen) == picture() and not seen.cookies and "noindex" in seen["X-Robots-Tag"]
+    assert "img-src 'self'" in reader.get(address)["Content-Security-Policy"]
+    assert reader.get(f"{address}files/{page.id}")["Content-Type"] == "application/octet-stream"
+    assert str(later.id) not in html
+    for file in (later, foreign):
+        assert reader.get(f"{address}files/{file.id}").status_code == 404
+    assert reader.get(f"/api/attachments/{image.id}").status_code == 401
+    client.delete(f"/api/shares/{link['id']}")
+    assert reader.get(f"{address}files/{image.id}").status_code == 404
+
+
+def test_pictures_are_printed_for_their_owner(client, conversation):
+    image = attach(conversation, conversation.records().filter(kind="user").first(), "plot.png")
+    assert f'<img src="/api/attachments/{image.id}"' in client.get(f"/c/{conversation.id}/print/").content.decode()
 
 
 def test_a_snapshot_stays_as_it_was_and_the_other_kind_follows(client, conversation):

@@ -1,5 +1,6 @@
 /** Files that came with a message of the user's: small pictures, and names. */
 import { el, icon } from "chat/dom.js";
+import { linked, loaded } from "chat/files.js";
 import { bytes } from "chat/format.js";
 import { t } from "chat/words.js";
 
@@ -8,11 +9,12 @@ const IMAGES = ["image/png", "image/jpeg", "image/gif", "image/webp"];
 /** @param {{name: string, type: string, size: number, url: string}} attachment */
 function attachmentCard({ name, type, size, url }) {
   if (IMAGES.includes(type)) {
-    const image = el("img", { src: url, alt: name, loading: "lazy" });
-    return el("a", { class: "attached attached-image", href: url, target: "_blank", rel: "noopener" }, image);
+    const image = loaded(el("img", { alt: name, loading: "lazy" }), url);
+    const link = el("a", { class: "attached attached-image", target: "_blank", rel: "noopener" }, image);
+    return linked(link, url, name);
   }
   const words = [el("bdi", { class: "attached-name" }, name), el("span", { class: "attached-size" }, bytes(size))];
-  return el("a", { class: "attached", href: `${url}?download=1`, download: name }, icon("file"), ...words);
+  return linked(el("a", { class: "attached", download: name }, icon("file"), ...words), `${url}?download=1`, name);
 }
 
 /** A list that shows what it is given. */

@@ -1,5 +1,6 @@
 /** The line below what an agent shows. */
 import { el, icon } from "chat/dom.js";
+import { linked } from "chat/files.js";
 import { bytes } from "chat/format.js";
 import { t } from "chat/words.js";
 
@@ -11,21 +12,16 @@ export function caption({ kind, name, attachment }, ...notes) {
   return el(
     "figcaption",
     { class: "shown-caption" },
-    kind === "pdf" ? el("a", { href: attachment.url, target: "_blank", rel: "noopener" }, title) : title,
+    kind === "pdf" ? opened(attachment, title) : title,
     said && el("span", { class: "card-figures" }, said),
     attachment && download(attachment),
   );
 }
 
+const opened = ({ name, url }, title) => linked(el("a", { target: "_blank", rel: "noopener" }, title), url, name);
+
 function download({ name, url }) {
-  return el(
-    "a",
-    {
-      class: "shown-download",
-      href: `${url}?download=1`,
-      download: name,
-      "aria-label": t("Download {name}", { name }),
-    },
-    icon("download"),
-  );
+  const label = t("Download {name}", { name });
+  const link = el("a", { class: "shown-download", download: name, "aria-label": label }, icon("download"));
+  return linked(link, `${url}?download=1`, name);
 }

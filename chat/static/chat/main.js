@@ -1,7 +1,7 @@
 /** Puts the page together: its parts, and the one state that they share. */
 import { makeActions } from "chat/actions.js";
 import { Announcer } from "chat/announce.js";
-import { Api, CsrfToken } from "chat/api.js";
+import { Api, CsrfToken, whyNot } from "chat/api.js";
 import { ChatMenu } from "chat/chatmenu.js";
 import { Composer } from "chat/composer.js";
 import { Connection } from "chat/connection.js";
@@ -9,6 +9,7 @@ import { Conversations } from "chat/conversations.js";
 import { act } from "chat/decorations.js";
 import { follow } from "chat/effects.js";
 import { Embed } from "chat/embed.js";
+import { fetchFiles } from "chat/files.js";
 import { Jump } from "chat/jump.js";
 import { bindKeys } from "chat/keys.js";
 import { Notifier } from "chat/notify.js";
@@ -109,6 +110,11 @@ const page = {
   toasts: new Toasts(find("toasts")),
   announcer: new Announcer(find("says"), find("alerts")),
 };
+if (embed)
+  fetchFiles(
+    (address) => fetch(address, { headers: embed.headers, credentials: "omit" }),
+    (error) => page.toasts.show(whyNot(error)),
+  );
 page.notifier = find("notify") && new Notifier(find("notify"), page.toasts);
 const actions = makeActions(page);
 page.actions = actions;

@@ -1,6 +1,7 @@
 /** What an agent shows beside its words: pictures, sound, files. Tables, JSON and diffs have files of their own. */
 import { caption } from "chat/captions.js";
 import { el, icon } from "chat/dom.js";
+import { linked, loaded } from "chat/files.js";
 import { parts, shown } from "chat/registries.js";
 
 class ShownPart {
@@ -21,15 +22,15 @@ const figure = (part, ...children) => el("figure", { class: "shown", "data-kind"
 
 shown.register("image", (part) => {
   const { attachment, width, height, alt, name } = part;
-  const image = el("img", { src: attachment.url, width, height, alt: alt || name, loading: "lazy" });
-  const link = el("a", { class: "shown-image", href: attachment.url, target: "_blank", rel: "noopener" }, image);
-  return figure(part, link, caption(part));
+  const image = loaded(el("img", { width, height, alt: alt || name, loading: "lazy" }), attachment.url);
+  const link = el("a", { class: "shown-image", target: "_blank", rel: "noopener" }, image);
+  return figure(part, linked(link, attachment.url, attachment.name), caption(part));
 });
 
 shown.register("audio", (part) => {
   const { attachment, name } = part;
-  const player = el("audio", { controls: true, preload: "none", src: attachment.url, "aria-label": name });
-  return figure(part, player, caption(part));
+  const player = el("audio", { controls: true, preload: "none", "aria-label": name });
+  return figure(part, loaded(player, attachment.url), caption(part));
 });
 
 function fileCard(part) {

@@ -1,5 +1,6 @@
 /** The text of one answer: its reasoning, its blocks, how it ended, what it cites. */
 import { button, el, icon, setAttribute, setText } from "chat/dom.js";
+import { linked } from "chat/files.js";
 import { Cut, Fold, isLong } from "chat/folds.js";
 import { duration } from "chat/format.js";
 import { Blocks } from "chat/html.js";
@@ -53,7 +54,7 @@ class TextPart {
       el(
         "p",
         { class: "ending" },
-        el("a", { href: url }, t("This answer is too long for the page. Open all of its text")),
+        linked(el("a", {}, t("This answer is too long for the page. Open all of its text")), url, "answer.txt"),
       ),
     );
   }

@@ -1,5 +1,6 @@
 /** Tool calls: a card for each, and one fold around many in a row. */
 import { KeyedList, button, el, icon, setText } from "chat/dom.js";
+import { linked } from "chat/files.js";
 import { Fold, stateMark } from "chat/folds.js";
 import { counted, duration, jsonText, oneLine } from "chat/format.js";
 import { StepBar } from "chat/stepbar.js";
@@ -84,10 +85,12 @@ function toolDetails(tool, actions) {
   return parts.length ? parts : [el("p", { class: "card-note" }, t("No arguments and no result."))];
 }
 
+const result = (words, url) => linked(el("a", {}, words), url, "result.txt");
+
 /** Where all of a result is that is shown cut. */
 function wholeResult({ truncated, whole_chars: chars, url }) {
   if (!truncated) return [];
-  if (!chars) return url ? [el("p", { class: "card-note" }, el("a", { href: url }, t("Open the whole result")))] : [];
+  if (!chars) return url ? [el("p", { class: "card-note" }, result(t("Open the whole result"), url))] : [];
   const size = counted(chars, "{n} character", "{n} characters");
   if (!url)
     return [el("p", { class: "card-note" }, t("This is the beginning. The rest of {size} was not kept.", { size }))];
@@ -95,7 +98,7 @@ function wholeResult({ truncated, whole_chars: chars, url }) {
     el(
       "p",
       { class: "card-note" },
-      el("a", { href: `${url}?download=1` }, t("Download the whole result ({size})", { size })),
+      result(t("Download the whole result ({size})", { size }), `${url}?download=1`),
     ),
   ];
 }
