@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import threading
 import time
 from pathlib import Path
@@ -14,10 +15,16 @@ import langroid as lr
 from langroid.agent.chat_document import ChatDocMetaData, ChatDocument
 from langroid.mytypes import Entity
 from langroid.parsing.file_attachment import FileAttachment
+from pydantic import BaseModel
 
 from chat.agents import AgentContext
 from chat.agents.llm import llm_config
 from tests.part_things import THINGS
+
+
+class Poem(BaseModel):
+    title: str
+    lines: int = 4
 
 
 def shows(context: AgentContext) -> lr.ChatAgent:
@@ -54,6 +61,19 @@ def shows(context: AgentContext) -> lr.ChatAgent:
                 show()
             return "shown"
 
+    class Plot(lr.ToolMessage):
+        request: str = "plot"
+        purpose: str = "To draw <points> points, each time others."
+        points: int = 200
+
+        def handle(self) -> str:
+            from matplotlib.figure import Figure
+
+            figure = Figure(figsize=(4, 3))
+            figure.subplots().plot([random.random() for _ in range(self.points)])
+            context.show(figure, name="noise.png", alt="noise")
+            return "drawn"
+
     class Give(lr.ToolMessage):
         request: str = "give"
         purpose: str = "To give back <what>."
@@ -76,9 +96,17 @@ def shows(context: AgentContext) -> lr.ChatAgent:
             threading.Event().wait(30)
             return "never"
 
+    class AskForm(lr.ToolMessage):
+        request: str = "ask_form"
+        purpose: str = "To ask for a poem's fields."
+
+        def handle(self) -> str:
+            poem = context.ask.form(Poem, "Which poem?")
+            return "no answer" if poem is None else f"{poem.title}, {poem.lines} lines"
+
     config: dict[str, Any] = {"llm": llm_config(), "use_functions_api": True, "use_tools": False}
     agent = lr.ChatAgent(lr.ChatAgentConfig(name="Shows", **config))
-    agent.enable_message([Show, Give, Die])
+    agent.enable_message([Show, Plot, Give, Die, AskForm])
     return agent
 
 

@@ -63,6 +63,7 @@ class Summary:
     accepted: int = 0
     interrupted: int = 0
     kept_chars: int = 0  # that were shown more than a second before a kill
+    files: int = 0  # that were given or shown, and compared
     back_seconds: list[float] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
 
@@ -71,13 +72,15 @@ class Summary:
         return (
             f"{self.kills} kills, {self.turns} turns, {self.accepted} messages accepted, "
             f"{self.interrupted} interrupted, "
-            f"{self.kept_chars} characters compared; "
+            f"{self.kept_chars} characters and {self.files} files compared; "
             f"back p50 {back[len(back) // 2]:.2f} s, longest {back[-1]:.2f} s; broken promises: {len(self.broken)}"
         )
 
 
 class Killing:
     """A server that is killed again and again, on one port and one database."""
+
+    shapes = SHAPES
 
     def __init__(self, server: Server, stub: StubServer, store: Store, *, pages: int, seed: int) -> None:
         self.server = server
@@ -90,7 +93,7 @@ class Killing:
     async def run(self) -> None:
         """One kill. Raises: AssertionError for a broken promise."""
         self.stub.reset()
-        names = [self.random.choice(list(SHAPES)) for _ in range(self.pages)]
+        names = [self.random.choice(list(self.shapes)) for _ in range(self.pages)]
         pages = [await self._start(name) for name in names]
         await asyncio.sleep(self.random.uniform(0, LONGEST_TURN_SECONDS))
         killed = time.monotonic()
@@ -103,11 +106,12 @@ class Killing:
         await asyncio.gather(*(self._come_back(page, answers) for page in pages))
         for page in pages:
             await self._check(page, killed)
+        await self._check_files()
         self.summary.kills += 1
         self.summary.turns += sum(len(page.messages("user")) for page in pages)
 
     async def _start(self, name: str) -> Page:
-        agent, order = SHAPES[name]
+        agent, order = self.shapes[name]
         cookies = await asyncio.to_thread(self.server.visitor)
         page = Page(self.server.ws_url, cookies=cookies, agent=agent)
         await page.connect()
@@ -150,12 +154,15 @@ class Killing:
         self.summary.accepted += len(page.accepted)
         await page.close()
 
+    async def _check_files(self) -> None:
+        """What else there is to look at: see `uploads.py`."""
+
     def _check_once(self, page: Page) -> None:
         """No message of the user reached the model twice, and one that was answered in full reached it."""
-        newest = [body["messages"][-1].get("content") for body in self.stub.requests()]
+        newest = [str(body["messages"][-1].get("content")) for body in self.stub.requests()]
         answers = {message["turn"]: message["status"] for message in page.messages() if message["depth"] == 0}
         for message in page.messages("user"):
-            runs = newest.count(message["content"])
+            runs = sum(told.startswith(message["content"]) for told in newest)  # its files are told after it
             assert runs <= 1, f"{message['content']!r} ran {runs} times"
             assert runs == 1 or message.get("request_id") or answers[message["turn"]] != "complete"
 
@@ -164,7 +171,9 @@ def _says_idle(event: Event) -> bool:
     return event["type"] == "status" and event["state"] == "idle"
 
 
-async def kill_again_and_again(runs: int, *, pages: int, seed: int, kind: str, postgres: bool, folder: Path) -> Summary:
+async def kill_again_and_again(
+    runs: int, *, pages: int, seed: int, kind: str, postgres: bool, folder: Path, killing: type[Killing] = Killing
+) -> Summary:
     """Do that many runs; a run whose promise is broken is noted, and printed, and the next one goes on."""
     with ExitStack() as stack:
         stub = stack.enter_context(StubServer())
@@ -174,21 +183,22 @@ async def kill_again_and_again(runs: int, *, pages: int, seed: int, kind: str, p
             environment["DATABASE_URL"] = stack.enter_context(programs.postgres_server()).url
             store = Store(environment["DATABASE_URL"])
         server = stack.enter_context(Server(folder, kind=kind, **environment))
-        killing = Killing(server, stub, store, pages=pages, seed=seed)
+        killed = killing(server, stub, store, pages=pages, seed=seed)
+        summary = killed.summary
         for number in range(runs):
             try:
-                await killing.run()
+                await killed.run()
             except Exception as error:
                 where = traceback.extract_tb(error.__traceback__)[-1]
-                killing.summary.broken.append(f"run {number}: {type(error).__name__} {error} ({where.line})")
-                print(killing.summary.broken[-1], flush=True)
+                summary.broken.append(f"run {number}: {type(error).__name__} {error} ({where.line})")
+                print(summary.broken[-1], flush=True)
             if number % 20 == 19:
-                print(killing.summary, flush=True)
-        return killing.summary
+                print(summary, flush=True)
+        return summary
 
 
-async def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+async def main(description: str | None = __doc__, killing: type[Killing] = Killing) -> None:
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--pages", type=int, default=3, help="pages that stream while the server is killed")
     parser.add_argument("--seed", type=int, default=1)
@@ -196,7 +206,7 @@ async def main() -> None:
     parser.add_argument("--postgres", action="store_true", help="instead of SQLite")
     options = vars(parser.parse_args())
     with tempfile.TemporaryDirectory(prefix="kill-") as folder:
-        summary = await kill_again_and_again(**options, folder=Path(folder))
+        summary = await kill_again_and_again(**options, folder=Path(folder), killing=killing)
     print(summary)
     sys.exit(bool(summary.broken))
 

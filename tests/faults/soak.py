@@ -1,6 +1,6 @@
 """Have many turns in few conversations, and print how memory, threads and open files grow.
 
-    python -m tests.faults.soak --turns 1000 [--pages 4] [--kind uvicorn]
+    python -m tests.faults.soak --turns 1000 [--pages 4] [--kind uvicorn] [--plots]
 
 Pages take turns of several shapes, come and go, and stop some. After a warm-up of 100 turns for each page, and 200 at
 least, the server's figures are read once every 50 turns; the slope of the line through them is printed per 1,000 turns.
@@ -13,6 +13,7 @@ import asyncio
 import os
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,8 @@ from tests.faults.page import Page
 from tests.servers import Server
 from tests.stub_llm import StubServer
 
+Shapes = Sequence[tuple[str, str]]  # the agent, and its order to the model
+
 TURNS = (
     ("plain", "[[tokens=40]]"),
     ("plain", "[[think=10 tokens=20]]"),
@@ -29,6 +32,7 @@ TURNS = (
     ("tools", "[[tool=delegate then.tokens=10]]"),
     ("plain", "[[error=401]]"),
 )
+PLOTS = (("shows", "[[tool=plot then.tokens=10]]"),)  # a figure of Matplotlib in each turn
 SAMPLE_EVERY = 50
 CONTEXT_TOKENS = 2000  # a history grows until it fills the model's context: here that is over before the first sample
 
@@ -73,15 +77,15 @@ def look(server: Server, turns: int) -> Sample:
     return Sample(turns, rss, threads, len(os.listdir(folder / "fd")))
 
 
-async def soak(server: Server, *, turns: int, pages: int, warm_up: int) -> Soak:
+async def soak(server: Server, shapes: Shapes, *, turns: int, pages: int, warm_up: int) -> Soak:
     """Have `turns` turns after `warm_up` others, spread over `pages` pages at a time, one conversation each."""
     result = Soak()
-    watched = [await _open(server, TURNS[number % len(TURNS)][0]) for number in range(pages)]
+    watched = [await _open(server, shapes[number % len(shapes)][0]) for number in range(pages)]
     started = time.monotonic()
     for number in range(0, warm_up + turns, pages):
         if number >= warm_up and (number - warm_up) % SAMPLE_EVERY < pages:
             result.samples.append(look(server, number - warm_up))
-        await asyncio.gather(*(_turn(page, number) for page in watched))
+        await asyncio.gather(*(_turn(page, shapes, number) for page in watched))
         if number // pages % 10 == 9:
             await watched[number // pages // 10 % pages].come_back()
     result.samples.append(look(server, turns))
@@ -104,22 +108,26 @@ async def _open(server: Server, agent: str) -> Page:
     return page
 
 
-async def _turn(page: Page, number: int) -> None:
+async def _turn(page: Page, shapes: Shapes, number: int) -> None:
     agent = page.options["agent"]
-    orders = [order for name, order in TURNS if name == agent]
+    orders = [order for name, order in shapes if name == agent]
     await page.post(f"{number} {orders[number % len(orders)]}")
     await page.settled(timeout=60)
     page.events.clear()  # a soak of the server, not of this client
     page.accepted.clear()
 
 
-async def run(*, turns: int, pages: int, kind: str, folder: Path, warm_up: int | None = None) -> Soak:
+async def run(
+    *, turns: int, pages: int, kind: str, folder: Path, warm_up: int | None = None, plots: bool = False
+) -> Soak:
     with ExitStack() as stack:
         stub = stack.enter_context(StubServer())
         environment = {"CHAT_API_BASE": stub.url, "CHAT_API_KEY": "sk-test-key", "CHAT_MODEL": "gpt-4o-mini"}
         environment["CHAT_CONTEXT_TOKENS"] = str(CONTEXT_TOKENS)
         server = stack.enter_context(Server(folder, kind=kind, **environment))
-        return await soak(server, turns=turns, pages=pages, warm_up=warm_up or max(200, 100 * pages))
+        return await soak(
+            server, PLOTS if plots else TURNS, turns=turns, pages=pages, warm_up=warm_up or max(200, 100 * pages)
+        )
 
 
 async def main() -> None:
@@ -127,6 +135,7 @@ async def main() -> None:
     parser.add_argument("--turns", type=int, default=1000)
     parser.add_argument("--pages", type=int, default=4)
     parser.add_argument("--kind", default="daphne", choices=("daphne", "uvicorn"))
+    parser.add_argument("--plots", action="store_true", help="each turn shows a figure of Matplotlib")
     options = vars(parser.parse_args())
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         print(await run(**options, folder=Path(folder)))

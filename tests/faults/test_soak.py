@@ -14,6 +14,13 @@ async def test_threads_and_files_do_not_grow_with_the_turns(tmp_path):
     assert last.rss_mb - first.rss_mb < 15, str(result)
 
 
+async def test_memory_does_not_grow_with_what_is_shown(tmp_path):
+    result = await soak.run(turns=100, pages=2, kind="daphne", folder=tmp_path, warm_up=40, plots=True)
+    first, last = result.samples[0], result.samples[-1]
+    assert last.rss_mb - first.rss_mb < 15 and last.files - first.files <= 3, str(result)
+    assert len([path for path in (tmp_path / "attachments").rglob("*") if path.is_file()]) == 140
+
+
 @pytest.mark.parametrize("stored", [False, True], ids=["empty", "stored"])
 async def test_all_pages_come_back_after_a_restart(tmp_path, stored):
     result = await storm.run(sockets=200, kind="daphne", folder=tmp_path, stored=stored)
