@@ -6,10 +6,11 @@ import io
 import math
 import struct
 import wave
+from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-PLANETS = [
+PLANETS: list[dict[str, Any]] = [
     {"Planet": "Mercury", "Moons": 0, "Radius in km": 2440},
     {"Planet": "Venus", "Moons": 0, "Radius in km": 6052},
     {"Planet": "Earth", "Moons": 1, "Radius in km": 6371},
@@ -17,7 +18,7 @@ PLANETS = [
     {"Planet": "Saturn", "Moons": 274, "Radius in km": 58232},
 ]
 DIFF = "--- a/poem.txt\n+++ b/poem.txt\n@@ -1,2 +1,2 @@\n-The grey see lifts\n+The grey sea lifts\n its shoulder.\n"
-SOURCES = [
+SOURCES: list[dict[str, Any]] = [
     {"title": "The Moons of Saturn", "page": 12, "quote": "Saturn has 274 known moons."},
     {"title": "Langroid", "url": "https://langroid.github.io/langroid/"},
 ]
@@ -42,7 +43,7 @@ def chart(values: dict[str, float], title: str) -> Image.Image:
 
 
 def radii() -> Image.Image:
-    return chart({str(planet["Planet"]): float(planet["Radius in km"]) for planet in PLANETS}, "Radius in km")
+    return chart({planet["Planet"]: planet["Radius in km"] for planet in PLANETS}, "Radius in km")
 
 
 def pdf() -> bytes:
