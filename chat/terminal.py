@@ -19,12 +19,15 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from chat.exceptions import ChatError
 from chat.local import LocalSocket, Loop
 from chat.owners import Owner
+from chat.terminal_files import TerminalFiles
 from chat.wire.values import visible
 
 Event = dict[str, Any]
 SHOWN_CHARS = 500  # of a tool's result
+FILE = "/file "  # begins a line that names a file for the next message
 
 
 class Terminal:
@@ -34,6 +37,8 @@ class Terminal:
         """`options`: `agent`, `conversation` of the socket's address."""
         self._console = console
         self._owner, self._options = owner, options
+        self._files = TerminalFiles(owner)
+        self._given: list[str] = []  # ids of files that wait for the next message
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._loop = Loop()
         self._streams: dict[str, str] = {}  # open messages: what was printed of them
@@ -46,11 +51,15 @@ class Terminal:
         self._loop.do(self._open())
         try:
             greeting = self._until("connection")
-            self._say(f"{greeting['agent']['name']}. Ctrl-C stops an answer, Ctrl-D leaves.", style="dim")
+            name = greeting["agent"]["name"]
+            self._say(f"{name}. /file PATH adds a file, Ctrl-C stops an answer, Ctrl-D leaves.", style="dim")
             self._until("status")
             while (text := self._ask("> ")) is not None:
-                if text.strip():
-                    self._send(type="message", content=text)
+                if text.startswith(FILE):
+                    self._given += self._take(text.removeprefix(FILE))
+                elif text.strip():
+                    files, self._given = self._given, []
+                    self._send(type="message", content=text, attachments=files)
             return str(greeting["session_id"])
         except Closed:
             return ""
@@ -159,6 +168,9 @@ class Terminal:
         if not was_streamed and message["content"]:
             self._say(message["content"])
         self._end_line()
+        for part in message.get("parts", ()):
+            if "attachment" in part and (path := self._files.copy(part["attachment"]["id"])):
+                self._say(f"  {path}", style="dim")
         if message["error"]:
             self._say(message["error"]["details"], style="red")
         elif message["status"] != "complete":
@@ -195,6 +207,19 @@ class Terminal:
             self._console.print()
             self._is_line_open = False
 
+    def _take(self, path: str) -> list[str]:
+        """The id of a file that is given by its path; none where it cannot be taken, and why."""
+        try:
+            row = self._files.take(path)
+        except OSError as error:
+            self._say(f"  {error.strerror or error}", style="red")
+        except ChatError as error:
+            self._say(f"  {error.details}", style="red")
+        else:
+            self._say(f"  {row.name}: {row.media_type}, {row.size_bytes} bytes", style="dim")
+            return [str(row.id)]
+        return []
+
     # -- what people type ---------------------------------------------------------------------------------------------
 
     def _ask(self, prompt: str) -> str | None:
@@ -220,6 +245,8 @@ class Terminal:
                 return self._choice(question["options"])
             case "approval":
                 return self._approval(question.get("tool_args"))
+            case "file":
+                return self._file()
             case "form":
                 return self._form(question.get("schema") or {})
         text = self._ask("? ")
@@ -233,6 +260,12 @@ class Terminal:
             if text.strip().isdecimal() and 0 < int(text) <= len(options):
                 option = options[int(text) - 1]
                 return {"choice": option.get("value", option) if isinstance(option, dict) else option}
+        return None
+
+    def _file(self) -> Event | None:
+        while (path := self._ask("path? ")) is not None:
+            if ids := self._take(path):
+                return {"attachments": ids}
         return None
 
     def _form(self, schema: Event) -> Event | None:

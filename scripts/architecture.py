@@ -23,7 +23,7 @@ BEGIN, END = "<!-- drawn by scripts/architecture.py -->\n", "<!-- end of the dra
 FLOORS = [
     "apps management routing urls testing",
     "terminal",
-    "local",
+    "local terminal_files",
     "consumers views admin checks templatetags",
     "connection",
     "cluster keeping",

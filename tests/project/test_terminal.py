@@ -105,6 +105,27 @@ def test_tools_and_questions_are_lines(screen):
     assert chat.end() == 0
 
 
+def test_files_are_given_by_their_paths_and_what_is_shown_lies_at_one(screen, tmp_path):
+    table = tmp_path / "the planets.csv"
+    table.write_text("Planet,Mass\nEarth,5.97\nMars,0.64\n")
+    chat = screen("analyst")
+    chat.wait_for("> ")
+    chat.type("/file /no/such/file\n")
+    chat.wait_for("No such file or directory")
+    chat.type("Describe my table.\n")
+    chat.wait_for("path\\? ")
+    chat.type(f"{table}\n")
+    assert "Mass" in chat.wait_for(r"the planets\.csv: text/csv, \d+ bytes[^>]+> ")
+    chat.type(f"/file {table}\n")
+    chat.wait_for("bytes")
+    chat.type("Draw it.\n")
+    path = re.search(r"(/\S+/Mass\.png)\s", chat.wait_for(r"/Mass\.png\s"))[1]
+    with open(path, "rb") as file:
+        assert file.read(4) == b"\x89PNG"
+    chat.wait_for("> ")
+    assert chat.end() == 0
+
+
 def test_a_users_conversation_is_kept_and_gone_on_with(screen, site):
     site.manage("shell", "-c", "from django.contrib.auth.models import User; User.objects.create_user('alice')")
     chat = screen("toolbox", "--user", "alice")
