@@ -95,11 +95,7 @@ function wholeResult({ truncated, whole_chars: chars, url }) {
   if (!url)
     return [el("p", { class: "card-note" }, t("This is the beginning. The rest of {size} was not kept.", { size }))];
   return [
-    el(
-      "p",
-      { class: "card-note" },
-      result(t("Download the whole result ({size})", { size }), `${url}?download=1`),
-    ),
+    el("p", { class: "card-note" }, result(t("Download the whole result ({size})", { size }), `${url}?download=1`)),
   ];
 }
 
