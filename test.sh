@@ -6,7 +6,7 @@ source scripts/venv.sh
 
 # program of the tests -> Debian package
 declare -A packages=([redis-server]=redis-server [postgres]=postgresql [nginx]=nginx [chromium]=chromium
-    [systemd-analyze]=systemd [pgbouncer]=pgbouncer)
+    [systemd-analyze]=systemd [pgbouncer]=pgbouncer [caddy]=caddy)
 
 missing_programs() {
     "$python" -m tests.programs "${!packages[@]}"

@@ -36,6 +36,7 @@ from chat import entry_checks, look_checks, sources
 from chat.agents.langroid import mends as of_langroid
 from chat.agents.provider import mends as of_provider
 from chat.conf import AGENT_KEYS, FEEDBACK_REASONS, SETTINGS, Limits, conf
+from chat.layers import LAYER_FOR_ONE_PROCESS, NO_LAYER
 from chat.mends import known
 from chat.mends.mend import TESTED, Mend, untested
 from chat.search.index import has_fts5
@@ -259,8 +260,7 @@ def check_channel_layer(**_: Any) -> list[CheckMessage]:
     """There is a channel layer, and not the one that drops what it cannot hold."""
     layer = getattr(settings, "CHANNEL_LAYERS", {}).get("default", {}).get("BACKEND", "")
     if not layer:
-        hint = 'For one process: CHANNEL_LAYERS = {"default": {"BACKEND": "chat.layers.InMemoryLayer"}}.'
-        return [_error("E010", "CHANNEL_LAYERS has no layer 'default'; without it no answer reaches a page.", hint)]
+        return [_error("E010", NO_LAYER, LAYER_FOR_ONE_PROCESS)]
     if layer != "channels_redis.core.RedisChannelLayer":
         return []
     problem = f"The channel layer is {layer}, which silently drops messages as soon as a few agents stream at once."
@@ -327,9 +327,12 @@ def broken_mends(mends: Iterable[Mend]) -> list[CheckMessage]:
 
 
 def _untested_versions() -> Iterator[CheckMessage]:
+    """A remark while developing, whose newly installed packages are newer than ours; a warning on a real server."""
+    kind = Info if settings.DEBUG else Warning
     for package, found in untested(sorted({package for mend in MENDS for package in mend.packages})):
         problem = f"{package} {found} is installed; what the chat mends in it was tested with {TESTED[package]}."
-        yield _warning("W021", problem, "What would not fit is told by E020 and W020: the rest is likely to work.")
+        hint = "What would not fit is told by E020 and W020: the rest is likely to work."
+        yield kind(problem, hint=hint, id="chat.W021")
 
 
 def check_open_doors(**_: Any) -> list[CheckMessage]:

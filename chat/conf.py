@@ -38,6 +38,11 @@ def _debug() -> bool:
     return bool(settings.DEBUG)
 
 
+def _is_open() -> bool:
+    """A project all of whose pages ask for a sign-in has no visitors unless it says so."""
+    return _debug() and "django.contrib.auth.middleware.LoginRequiredMiddleware" not in settings.MIDDLEWARE
+
+
 SETTINGS: dict[str, Setting] = {
     "AGENTS": Setting({"assistant": MOCK_AGENT}, dict, "The agents: key -> {FACTORY, NAME, DESCRIPTION, …}."),
     "DEFAULT_AGENT": Setting("", str, "Key of the agent of a new conversation; empty: the first of CHAT_AGENTS."),
@@ -46,7 +51,9 @@ SETTINGS: dict[str, Setting] = {
     "FAVICON": Setting("", str, "Icon of the browser's tab: a static file's name, or an address; empty: the chat's."),
     "STYLESHEET": Setting("", str, "One more style sheet, after all others: a static file's name, or an address."),
     "FRAME_ANCESTORS": Setting((), list, "Origins whose pages may show the chat in a frame; `'self'`: its own site."),
-    "ALLOW_ANONYMOUS": Setting(_debug, bool, "Visitors who are not signed in may chat. Default: DEBUG."),
+    "ALLOW_ANONYMOUS": Setting(
+        _is_open, bool, "Visitors who are not signed in may chat. Default: DEBUG, without LoginRequiredMiddleware."
+    ),
     "ALLOWED_ORIGINS": Setting((), list, "Further origins (scheme://host:port) whose pages may open the socket."),
     "TRUSTED_PROXIES": Setting((), list, "Addresses or networks of proxies whose `X-Forwarded-For` is believed."),
     "EMBED_PARENTS": Setting((), list, "Origins whose pages may show the chat in a frame; none: it cannot."),

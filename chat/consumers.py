@@ -140,7 +140,7 @@ class ChatConsumer(LeanConsumer):
         """`ticket`: of an embedded page, which has no cookie."""
         is_compatible = speaks_compatible(self.scope, options)
         if is_compatible:
-            self._profile = Compatible(language=settings.LANGUAGE_CODE)
+            self._profile = Compatible(settings.LANGUAGE_CODE, locale_of(self.scope, options)["language"])
         if ticket is None:
             session = browser_session_of(options) if is_compatible else ""
             self.owner = await self.identify(session)

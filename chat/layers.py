@@ -13,6 +13,9 @@ from chat.mends.known import MEMORY_LAYER
 
 SWEEP_SECONDS = 1.0
 
+NO_LAYER = "CHANNEL_LAYERS has no layer 'default'; without it no answer reaches a page."
+LAYER_FOR_ONE_PROCESS = 'For one process: CHANNEL_LAYERS = {"default": {"BACKEND": "chat.layers.InMemoryLayer"}}.'
+
 
 @MEMORY_LAYER.or_plain
 class InMemoryLayer(InMemoryChannelLayer):  # type: ignore[misc]  # Channels has no types

@@ -4,8 +4,8 @@ application = get_asgi_application()  # loads the apps, so it comes first
 from chat.routing import with_chat
 application = with_chat(application)
 
-A project that has sockets gives `with_chat` its own `ProtocolTypeRouter`, or puts `websocket_urlpatterns` among its
-routes.
+A project that has sockets gives `with_chat` its own `ProtocolTypeRouter`, wrapped in whatever it likes, or puts
+`websocket_urlpatterns` among its routes.
 """
 
 from __future__ import annotations
@@ -15,13 +15,17 @@ import sys
 from typing import Any
 
 from channels.generic.websocket import AsyncWebsocketConsumer
+from channels.layers import get_channel_layer
 from channels.routing import ProtocolTypeRouter
+from django.core.exceptions import ImproperlyConfigured
+from django.core.handlers.asgi import ASGIHandler
 from django.urls import Resolver404, re_path, resolve
 from django.utils import translation
 
 from chat.cluster.process import warm_soon
 from chat.conf import conf
 from chat.consumers import ChatConsumer
+from chat.layers import LAYER_FOR_ONE_PROCESS, NO_LAYER
 from chat.mends import known
 from chat.mends.mend import look_at
 from chat.origins import header, is_allowed, is_host_allowed, own_origin
@@ -93,22 +97,51 @@ def _is_of_chat(path: str) -> bool:
             return False
 
 
+class Wrapped:
+    """The sockets of an application in a wrapper: refused where inside is Django alone, which takes none."""
+
+    def __init__(self, application: Any) -> None:
+        self._application = application
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        try:
+            await self._application(scope, receive, send)
+        except ValueError as error:
+            if not str(error).startswith("Django can only handle"):  # django/core/handlers/asgi.py:161 of 5.2
+                raise
+            await Refuse.as_asgi()(scope, receive, send)
+
+
 websocket_application = Sockets(Refuse.as_asgi())
 
 
 def with_chat(application: Any) -> ProtocolTypeRouter:
     """Return `application` with the chat's sockets beside it. For a server's entry point.
 
-    `application` is a project's own for HTTP, or a `ProtocolTypeRouter`, whose other sockets stay as they are.
+    `application` is Django's, a `ProtocolTypeRouter`, or either in a wrapper of the project's own: what it does with
+    other sockets, and with the server's start and end, stays as it is.
 
     The agent library is imported in the background, a second later: the first page does not wait for it.
+
+    Raises: ImproperlyConfigured where there is no channel layer.
     """
+    if get_channel_layer() is None:  # runserver's checks say so too, other servers ask no checks
+        raise ImproperlyConfigured(f"{NO_LAYER} {LAYER_FOR_ONE_PROCESS}")
     look_at(known.MENDS)
     if "daphne.ws_protocol" in sys.modules:  # what serves, or may serve; it loads all of Twisted
         from chat.mends.daphne_close import close_patiently
 
         close_patiently()
     warm_soon()
-    own = application.application_mapping if isinstance(application, ProtocolTypeRouter) else {"http": application}
+    own = _by_type(application)
     sockets = Sockets(own["websocket"]) if "websocket" in own else websocket_application
     return ProtocolTypeRouter({**own, "websocket": sockets})
+
+
+def _by_type(application: Any) -> dict[str, Any]:
+    """What is asked for each type of connection. Of a wrapper nobody knows what it takes: all."""
+    if isinstance(application, ProtocolTypeRouter):
+        return dict(application.application_mapping)
+    if isinstance(application, ASGIHandler):
+        return {"http": application}
+    return {"http": application, "websocket": Wrapped(application), "lifespan": application}

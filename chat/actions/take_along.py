@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import transaction
-
+from chat.mends.locks import brief_transaction
 from chat.models import Attachment, Conversation, TakenAlong
 from chat.owners import Owner
 from chat.search.find import forget
 
 
-@transaction.atomic
+@brief_transaction()
 def take_along(visitor: Owner, user: Any) -> list[str]:
     """Give the visitor's conversations to the user, for good, and note it; return their ids."""
     mine = Conversation.objects.for_owner(visitor)

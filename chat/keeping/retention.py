@@ -13,9 +13,11 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from chat.clock import Now
 from chat.live.claims import close_orphan
+from chat.mends.locks import brief_transaction
 from chat.models import ChatSession, Conversation, ServerProcess
 
 BATCH = 100
+LOCK_SECONDS = 60.0  # this has time, and people go first
 PROCESS_DAYS = 1  # a process that has not renewed its lease for so long is dead, whatever the clocks say
 
 TEMPORARY_DAYS = 1  # whoever was to erase a temporary conversation has died
@@ -40,7 +42,7 @@ def delete_conversations(whose: Q, days: int) -> int:
     return deleted
 
 
-@transaction.atomic
+@brief_transaction(seconds=LOCK_SECONDS)
 def _delete_batch(conversations: QuerySet[Conversation]) -> int:
     ids = [row.id for row in conversations.select_for_update(skip_locked=_skips_locked())[:BATCH]]
     Conversation.objects.filter(id__in=ids).delete()

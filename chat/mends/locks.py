@@ -16,6 +16,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connection, connections, transaction
 
@@ -27,16 +28,33 @@ LOCK_SECONDS = 2.0  # longest wait of a user's command for one lock
 TRY_SECONDS = 0.2  # longest wait of an agent's write in one go: then its connection is somebody else's for a while
 PAUSE_SECONDS = 0.5  # between two goes
 
+WITH_LOCK = ("IMMEDIATE", "EXCLUSIVE")  # SQLite's ways to begin a transaction that hold its lock
 AWAY = (OperationalError, InterfaceError)  # the database is away, or somebody else has a lock for too long
 
 
 @contextmanager
 def brief_transaction(*, seconds: float = LOCK_SECONDS) -> Iterator[None]:
     """A transaction in which no lock is waited for longer than this. Raises: OperationalError."""
-    with transaction.atomic():
+    with ExitStack() as opening:
+        _begin(opening)
         if connection.vendor == "postgresql":
             _execute(_limit(seconds))
         yield
+
+
+def _begin(opening: ExitStack) -> None:
+    """Begin a transaction. SQLite's has its lock from the beginning, also in a project without options for it.
+
+    One that reads first and writes then is refused at once where another has written in between ("database is locked"),
+    however long it may wait: nobody's waiting would make what it has read new again.
+    """
+    if connection.vendor == "sqlite" and not connection.in_atomic_block:
+        own: Any = connections[DEFAULT_DB_ALIAS]
+        own.ensure_connection()  # which sets the mode of the project's options
+        mode = own.transaction_mode
+        own.transaction_mode = mode if mode in WITH_LOCK else "IMMEDIATE"
+        opening.callback(setattr, own, "transaction_mode", mode)
+    opening.enter_context(transaction.atomic())
 
 
 @contextmanager
@@ -80,7 +98,7 @@ def patient_transaction(
         try:
             with ExitStack() as opening:
                 opening.enter_context(lent_connection())
-                opening.enter_context(transaction.atomic())
+                _begin(opening)
                 _lock(tables, row)
                 held = opening.pop_all()
                 break

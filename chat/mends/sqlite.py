@@ -170,6 +170,7 @@ def new_connection(**options: Any) -> BaseDatabaseWrapper:
     settings = connection.settings_dict
     connection.settings_dict = {**settings, "CONN_MAX_AGE": None, "OPTIONS": {**settings["OPTIONS"], **options}}
     if connection.vendor == "sqlite":
+        connection.settings_dict["OPTIONS"] = {"transaction_mode": "IMMEDIATE"} | connection.settings_dict["OPTIONS"]
         connection.execute_wrappers.append(_Writer(min(options["timeout"], TURN_SECONDS)))
     return connection
 

@@ -43,15 +43,20 @@ def owned(view: View) -> View:
     return checked
 
 
+class _Passed(HttpResponse):
+    """Of a request whose token is right. Anything else is CSRF_FAILURE_VIEW's, with whatever status it gives."""
+
+
 @csrf_protect
 def _token_is_right(request: HttpRequest) -> HttpResponse:
-    return HttpResponse()
+    return _Passed()
 
 
 def _needs_token(request: HttpRequest) -> HttpResponse | None:
     """The answer to a request that carries its owner's cookie and not the CSRF token; None: it has all it needs."""
-    answer = _token_is_right(request)
-    return answer if answer.status_code == 403 else None
+    if isinstance(_token_is_right(request), _Passed):
+        return None
+    return refused("csrf", "The CSRF token is missing or wrong: load the page again.", status=403)
 
 
 def conversation_of(owner: Owner, id: UUID | str) -> Conversation:

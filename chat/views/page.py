@@ -85,7 +85,8 @@ def _context(request: HttpRequest) -> dict[str, Any]:
     return shown_of(agents().values(), default_agent()) | {
         "theme": theme if theme in THEMES else "",
         "may_be_temporary": conf.TEMPORARY,
-        "csrf_cookie": settings.CSRF_COOKIE_NAME,
+        "csrf_cookie": _readable_csrf_cookie(),
+        "csrf_header": settings.CSRF_HEADER_NAME.removeprefix("HTTP_").replace("_", "-"),
         "taken": request.session.pop(TAKEN, 0) if request.user.is_authenticated else 0,
         "account": request.user if request.user.is_authenticated else None,
         "sign_in_url": _sign_in_url(),
@@ -93,6 +94,11 @@ def _context(request: HttpRequest) -> dict[str, Any]:
         "password_url": _reverse("password_change", "account_change_password"),
         "admin_url": _reverse("admin:index") if request.user.is_staff else "",
     }
+
+
+def _readable_csrf_cookie() -> str:
+    """The cookie that the page finds the token of now in, or "": one of the same name would be another project's."""
+    return "" if settings.CSRF_USE_SESSIONS or settings.CSRF_COOKIE_HTTPONLY else settings.CSRF_COOKIE_NAME
 
 
 def render_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:

@@ -59,10 +59,10 @@ def _filled(question: Event, said: str) -> dict[str, str]:
     return found
 
 
-def meant(question: Event, said: str, language: str) -> dict[str, Any]:
+def meant(question: Event, said: str, *languages: str) -> dict[str, Any]:
     """The fields of the answer that a person has typed. Raises: NotUnderstood."""
     if question["kind"] == "approval":
-        if (approved := yes_or_no(said, language)) is None:
+        if (approved := yes_or_no(said, *languages)) is None:
             raise NotUnderstood("That was neither yes nor no.")
         return {"approved": approved}
     if question["kind"] == "form":

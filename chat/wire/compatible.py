@@ -1,6 +1,6 @@
 """The compatible profile: protocol 1, told to a page of the earlier prototype and understood from it.
 
-    profile = Compatible(language="de")
+    profile = Compatible("de", "en")
     for told in profile.tell(event): ...     # an event of protocol 1, as that page knows it
     frame = profile.understand(frame)        # a frame of that page, as one of protocol 1
 
@@ -57,9 +57,10 @@ class _Bubble:
 class Compatible:
     """What one page of the prototype knows. Pure; one connection's."""
 
-    def __init__(self, *, language: str = "en") -> None:
+    def __init__(self, *languages: str) -> None:
+        """`languages`: of the site and of the person, whose words for yes and no are understood, and English ones."""
         self.greeting = self.agent = ""  # of the conversation's agent, once that is known
-        self._language = language
+        self._languages = languages
         self._is_greeted = False
         self._is_locked = False  # the page's input, until it is told something
         self._is_asked = False  # the server has not said yet what becomes of the page's message
@@ -257,7 +258,7 @@ class Compatible:
         answer = {"type": "answer", "request_id": self._question["request_id"], "content": content}
         if "message_id" in frame:
             answer["message_id"] = frame["message_id"]
-        answer |= meant(self._question, content.strip(), self._language)
+        answer |= meant(self._question, content.strip(), *self._languages)
         self._question = None
         return answer
 

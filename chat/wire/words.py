@@ -37,10 +37,13 @@ _NO = {
 _POLITE = re.compile(r"\b(please|thanks|thank you|bitte|danke|gerne|s'il (vous|te) plaît|merci|por favor|per favore)\b")
 
 
-def yes_or_no(text: str, language: str) -> bool | None:
-    """Whether `text` means yes in this language or in English ("Yes, please!"); None for neither, and for both."""
+def yes_or_no(text: str, *languages: str) -> bool | None:
+    """Whether `text` means yes, in the first of these languages that knows it, at last in English ("Yes, please!").
+
+    None for neither, and for both.
+    """
     said = text.casefold().replace("’", "'")
-    for code in (language.split("-")[0].lower(), "en"):
+    for code in (*(language.split("-")[0].lower() for language in languages), "en"):
         verdicts = {_verdict(part, code) for part in _parts(_POLITE.sub(",", said)) or _parts(said)}
         if verdicts in ({True}, {False}):
             return verdicts.pop()

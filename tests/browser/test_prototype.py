@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import http.server
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,13 +48,16 @@ def tab(chromium: Browser) -> Iterator[Page]:
 class Prototype:
     """One open page, and what a person does on it and sees."""
 
-    def __init__(self, page: Page, front: str, server: Server, agent: str = "plain") -> None:
+    def __init__(
+        self, page: Page, front: str, server: Server, agent: str = "plain", *, is_refused: bool = False
+    ) -> None:
         self.page = page
         self.field = page.locator("#field")
         self.bubbles = page.locator("#bubbles > li")
         socket = server.ws_url.removesuffix("chat/").removesuffix("/")
         page.goto(f"{front}?{urlencode({'socket': socket, 'agent': agent})}")
-        self.is_open()
+        if not is_refused:
+            self.is_open()
 
     def is_open(self) -> None:
         expect(self.page.locator("body")).to_have_attribute("data-link", "open", timeout=ANSWER_MS)
@@ -122,6 +126,47 @@ def test_a_reload_has_the_answers_so_far_and_the_text_that_is_being_written(tab,
     chat.is_open()
     chat.sees("The first answer.", "One two three")
     expect(chat.bubbles.last).to_contain_text("eleven twelve.", timeout=ANSWER_MS)
+
+
+def test_each_tab_is_a_chat_of_its_own_and_a_copied_tab_shows_the_same(tab, front, server):
+    first = Prototype(tab, front, server)
+    first.say('[[text="Of the first."]]')
+    expect(first.bubbles.last).to_have_text("Of the first.", timeout=ANSWER_MS)
+    other = Prototype(tab.context.new_page(), front, server)
+    other.say('[[text="Of the other."]]')
+    expect(other.bubbles).to_have_count(2, timeout=ANSWER_MS)
+    expect(other.bubbles.last).to_have_text("Of the other.", timeout=ANSWER_MS)
+
+    copied = tab.context.new_page()
+    own = json.dumps(tab.evaluate("() => sessionStorage.getItem('browser_session_id')"))
+    copied.add_init_script(f"sessionStorage.setItem('browser_session_id', {own})")
+    copy = Prototype(copied, front, server)
+    copy.sees("Of the first.")
+    first.say('[[text="Of both."]]')
+    expect(copy.bubbles.last).to_have_text("Of both.", timeout=ANSWER_MS)
+
+    expect(other.bubbles).to_have_count(2)
+    tab.evaluate("() => sessionStorage.clear()")  # as a closed tab does, when the page is opened anew
+    anew = Prototype(tab, front, server)
+    anew.say('[[text="Anew."]]')
+    expect(anew.bubbles).to_have_count(2, timeout=ANSWER_MS)
+    expect(anew.bubbles.last).to_have_text("Anew.", timeout=ANSWER_MS)
+
+
+def test_a_german_yes_is_understood_where_the_browser_or_the_site_is_german(chromium, front, server):
+    context = chromium.new_context(locale="de-DE")
+    chat = Prototype(context.new_page(), front, server, agent="tools")
+    order = '[[tool=ask_user args={"question":"Darf ich?","kind":"approval"} then.text="Fertig."]]'
+    chat.say(order)
+    chat.sees(order, "Darf ich?")
+    chat.say("Ja, gerne")
+    chat.sees(order, "Darf ich?", "Ja, gerne", "Fertig.")
+    context.close()
+
+
+def test_an_agent_that_is_not_there_is_told(tab, front, server):
+    chat = Prototype(tab, front, server, agent="nobody", is_refused=True)
+    expect(chat.bubbles.last).to_have_class("system", timeout=ANSWER_MS)
 
 
 def test_after_a_kill_a_reload_shows_what_was_written_and_goes_on(

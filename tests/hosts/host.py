@@ -8,11 +8,14 @@ The app is linked into the project's folder: nothing else of this repository can
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from tests import programs
@@ -36,6 +39,7 @@ class Trait:
     takes_prefix: bool = False  # the proxy takes it away
     page: str = "/"  # where the chat is, without the prefix
     admin: str = "/admin/"
+    is_behind_tls: bool = False  # a proxy before it speaks TLS, and says so
 
     def __add__(self, other: Trait) -> Trait:
         return Trait(
@@ -49,7 +53,27 @@ class Trait:
             takes_prefix=self.takes_prefix or other.takes_prefix,
             page=other.page if self.page == "/" else self.page,
             admin=other.admin if self.admin == "/admin/" else self.admin,
+            is_behind_tls=self.is_behind_tls or other.is_behind_tls,
         )
+
+
+@cache
+def started() -> dict[str, str]:
+    """What `startproject mysite` makes, by file."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([sys.executable, "-m", "django", "startproject", "mysite", "."], cwd=folder, check=True)
+        return {str(path.relative_to(folder)): path.read_text() for path in Path(folder).rglob("*.py")}
+
+
+# One process for all that is stored: each start of Django takes longer than its work.
+STORE = """
+import json, sys
+from django.core.management import call_command
+import mysite.asgi
+
+for command in json.loads(sys.argv[1]):
+    call_command(*command)
+"""
 
 
 def lines_of_the_readme() -> dict[str, str]:
@@ -85,7 +109,8 @@ class Host:
     def make(self) -> Host:
         """Write the project's files. Nothing is stored yet."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.run("-m", "django", "startproject", "mysite", ".")
+        for name, code in started().items():
+            self._write(name, code)
         (self.folder / "chat").symlink_to(ROOT / "chat")
         self._append("mysite/urls.py", "from django.urls import include")
         for name, code in lines_of_the_readme().items():
@@ -94,22 +119,23 @@ class Host:
         for name, code in {"settings": self.trait.settings, "urls": self.trait.urls, "asgi": self.trait.asgi}.items():
             self._append(f"mysite/{name}.py", code)
         for name, text in self.trait.files.items():
-            path = self.folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
+            self._write(name, text)
         return self
 
     def store(self) -> Host:
         """Make the database and an administrator."""
-        if apps := [path.parent.name for path in self.folder.glob("*/models.py") if not path.parent.is_symlink()]:
-            self.manage("makemigrations", "-v0", *apps)
-        self.manage("migrate", "-v0")
+        apps = [path.parent.name for path in self.folder.glob("*/models.py") if not path.parent.is_symlink()]
+        made = [("makemigrations", "-v0", *apps)] if apps else []
+        stored = [("migrate", "-v0"), ("createsuperuser", "--noinput", "-v0"), *self.trait.commands]
         names = {"USERNAME": NAME, "EMAIL": EMAIL, "PASSWORD": PASSWORD}
         environment = {f"DJANGO_SUPERUSER_{name}": value for name, value in names.items()}
-        self.manage("createsuperuser", "--noinput", **environment)
-        for command in self.trait.commands:
-            self.manage(*command)
+        self.run("-c", STORE, json.dumps([*made, *stored]), **environment)
         return self
+
+    def _write(self, name: str, text: str) -> None:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
 
     def _append(self, name: str, code: str) -> None:
         with (self.folder / name).open("a", encoding="utf-8") as file:
@@ -127,9 +153,6 @@ class Host:
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
-
-    def manage(self, *command: str, **environment: str) -> str:
-        return self.run("manage.py", *command, **environment)
 
     def serve(self) -> Host:
         command = [sys.executable, "manage.py", "runserver", "--noreload", str(self.port)]

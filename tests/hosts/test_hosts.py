@@ -1,6 +1,7 @@
 """The app in the projects of others: each is made, served, and walked through.
 
-Two projects with much that is special at once are tried each time; with `--matrix` (`docs/projects.md`) each by itself.
+A project with much that is special at once is tried each time (another one in `test_odd.py`); with
+`--matrix` (`docs/projects.md`) each by itself.
 """
 
 from __future__ import annotations
@@ -170,13 +171,46 @@ def test_sockets_of_the_project(trait, tmp_path: Path):
         walk(host)
 
 
-SAMPLE = {
-    "one": USERS["email as key"] + SESSIONS["signed_cookies"] + ATOMIC + ODD_ZONE + SUPPORT + under("/tool"),
-    "another": USERS["uuid"] + SESSIONS["cache"] + OWN_SOCKETS + LANGUAGES,
+WRAPPED = Trait(
+    asgi="""
+def noted(application):
+    async def wrapper(scope, receive, send):
+        await application({**scope, "noted": True}, receive, send)
+    return wrapper
+
+application = noted(with_chat(noted(get_asgi_application())))
+"""
+)
+OTHER_NAMES = Trait(
+    settings="""
+SESSION_COOKIE_NAME, LANGUAGE_COOKIE_NAME = "sid", "tongue"
+CSRF_COOKIE_NAME, CSRF_HEADER_NAME, CSRF_COOKIE_HTTPONLY = "xsrf", "HTTP_X_XSRF_TOKEN", True
+"""
+)
+TLS = Trait(
+    settings="""
+SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+""",
+    is_behind_tls=True,
+)
+NO_TRANSLATIONS = Trait(settings="USE_I18N = False")
+WAYS = {
+    "an application in wrappers": WRAPPED,
+    "cookies and headers by other names": OTHER_NAMES,
+    "TLS alone": TLS,
+    "no translations": NO_TRANSLATIONS,
 }
 
 
-@pytest.mark.parametrize("project", SAMPLE)
-def test_a_project_with_much_that_is_special(project, tmp_path: Path):
-    with Host(tmp_path, SAMPLE[project]) as host:
-        walk(host, EMAIL if project == "one" else NAME)
+@pytest.mark.matrix
+@pytest.mark.parametrize("way", WAYS)
+def test_a_way_of_the_project_s_own(way, tmp_path: Path):
+    with Host(tmp_path, WAYS[way]) as host:
+        walk(host)
+
+
+def test_a_project_with_much_that_is_special(tmp_path: Path):
+    places = SUPPORT + under("/tool") + WRAPPED + OTHER_NAMES + TLS + NO_TRANSLATIONS
+    with Host(tmp_path, USERS["email as key"] + SESSIONS["signed_cookies"] + ATOMIC + ODD_ZONE + places) as host:
+        walk(host, EMAIL)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.hosts.host import Host, Trait
-from tests.hosts.test_hosts import OWN_SOCKETS
+from tests.hosts.test_hosts import LANGUAGES, OWN_SOCKETS, SESSIONS, USERS
 from tests.hosts.walk import walk
 
 pytestmark = pytest.mark.timeout(300)  # each makes a project: ten times Django's start
@@ -81,7 +81,11 @@ SMALL_KEYS = Trait(settings='DEFAULT_AUTO_FIELD = "django.db.models.SmallAutoFie
 NO_SLASHES = Trait(settings="APPEND_SLASH = False")
 PLAIN_CACHES = Trait(
     settings="""
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"},
+    "sessions": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+}
+SESSION_CACHE_ALIAS = "sessions"
 MIDDLEWARE.insert(0, "django.middleware.cache.UpdateCacheMiddleware")
 MIDDLEWARE.append("django.middleware.cache.FetchFromCacheMiddleware")
 MIDDLEWARE.insert(0, "django.middleware.gzip.GZipMiddleware")
@@ -95,12 +99,33 @@ TEMPLATES[0]["OPTIONS"]["context_processors"] = ["django.template.context_proces
     "django.contrib.auth.context_processors.auth", "django.contrib.messages.context_processors.messages"]
 """
 )
-
-FOR_SEVERAL_WRITERS = Trait(  # as chat.W003 asks for it
+CLOSED = Trait(
     settings="""
-DATABASES["default"]["OPTIONS"] = {"transaction_mode": "IMMEDIATE", "init_command": "PRAGMA journal_mode=WAL;"}
+MIDDLEWARE.insert(MIDDLEWARE.index("django.contrib.auth.middleware.AuthenticationMiddleware") + 1,
+                  "django.contrib.auth.middleware.LoginRequiredMiddleware")
 """
 )
+OWN_LOGGING = Trait(
+    settings="""
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": True,
+    "formatters": {"json": {"()": "mysite.lines.Lines"}},
+    "handlers": {"lines": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"handlers": ["lines"], "level": "DEBUG"},
+}
+""",
+    files={
+        "mysite/lines.py": """
+import json, logging
+
+class Lines(logging.Formatter):
+    def format(self, record):
+        return json.dumps({"level": record.levelname, "of": record.name, "text": record.getMessage()})
+"""
+    },
+)
+NO_LOGGING = Trait(settings="LOGGING_CONFIG = None")
 
 PROJECTS = {
     "an admin of its own": OWN_ADMIN,
@@ -114,19 +139,24 @@ PROJECTS = {
     "no slashes": NO_SLASHES,
     "caches in front": PLAIN_CACHES,
     "strict templates": STRICT_TEMPLATES,
+    "all pages for those who sign in": CLOSED,
+    "logging in lines of JSON": OWN_LOGGING,
+    "no logging": NO_LOGGING,
 }
 
 
 @pytest.mark.matrix
 @pytest.mark.parametrize("project", PROJECTS)
 def test_an_odd_project(project, tmp_path: Path):
-    with Host(tmp_path, FOR_SEVERAL_WRITERS + PROJECTS[project]) as host:
+    with Host(tmp_path, PROJECTS[project]) as host:
         walk(host)
 
 
 def test_a_project_that_is_odd_in_many_ways(tmp_path: Path):
     odd = (
-        FOR_SEVERAL_WRITERS
+        USERS["uuid"]
+        + SESSIONS["cache"]
+        + LANGUAGES
         + OWN_ADMIN
         + NOSY_MIDDLEWARE
         + TOKEN_IN_SESSION
@@ -135,5 +165,6 @@ def test_a_project_that_is_odd_in_many_ways(tmp_path: Path):
         + SAME_LAYER
         + OTHER_STORAGES
     )
-    with Host(tmp_path, odd + SMALL_KEYS + NO_SLASHES + PLAIN_CACHES + STRICT_TEMPLATES) as host:
+    odd += SMALL_KEYS + NO_SLASHES + PLAIN_CACHES + STRICT_TEMPLATES + CLOSED + OWN_LOGGING
+    with Host(tmp_path, odd) as host:
         walk(host)

@@ -11,7 +11,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from datetime import UTC, datetime, timedelta
-from http.cookiejar import CookieJar
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 from chat.models.message import LONG_CHARS
 from tests.client import Client
@@ -27,7 +27,9 @@ class Person:
     def __init__(self, host: Host) -> None:
         self.host = host
         self.page = ""
-        self._jar = CookieJar()
+        here = f"https://{host.address}/"
+        self._tls = {"X-Forwarded-Proto": "https", "Referer": here} if host.trait.is_behind_tls else {}
+        self._jar = CookieJar(DefaultCookiePolicy(secure_protocols=("http", "https")))  # the proxy's TLS is left out
         self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self._jar))
 
     @property
@@ -37,7 +39,7 @@ class Person:
     def ask(self, path: str, *, method: str = "GET", body: bytes | None = None, **headers: str) -> tuple[int, str]:
         """Ask for what the browser knows as `path`."""
         url = f"http://{self.host.address}{self.host.asked(path)}"
-        request = urllib.request.Request(url, body, headers, method=method)
+        request = urllib.request.Request(url, body, headers | self._tls, method=method)
         try:
             with self._opener.open(request, timeout=20) as answer:
                 return answer.status, answer.read().decode()
@@ -49,8 +51,9 @@ class Person:
         _, form = self.ask(path)
         token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', form)[1]
         fields = {"csrfmiddlewaretoken": token, "username": name, "password": PASSWORD, "next": "/healthz"}
-        self.ask(path, method="POST", body=urllib.parse.urlencode(fields).encode(), Referer="http://x/")
-        assert any("sessionid" in name for name in self.cookies), self.host.log
+        before = self.cookies
+        self.ask(path, method="POST", body=urllib.parse.urlencode(fields).encode())
+        assert self.cookies != before, self.host.log
 
     def open(self, path: str | None = None) -> None:
         status, self.page = self.ask(path or self.host.trait.prefix + self.host.trait.page)
@@ -65,7 +68,7 @@ class Person:
         return Client(url, cookies=self.cookies, **options)
 
     def api(self, path: str, **request: object) -> tuple[int, str]:
-        return self.ask(f"{self.data('page')}api/{path}", **{"X-CSRFToken": self.data("csrf")}, **request)
+        return self.ask(f"{self.data('page')}api/{path}", **{self.data("csrf-header"): self.data("csrf")}, **request)
 
 
 def walk(host: Host, name: str = NAME) -> None:

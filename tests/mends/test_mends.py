@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from daphne import http_protocol
 from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
-from django.core.checks import ERROR, WARNING, run_checks
+from django.core.checks import ERROR, INFO, WARNING, run_checks
 
 from chat import routing
 from chat.agents.langroid import mends as of_langroid
@@ -150,7 +150,7 @@ def test_a_package_that_is_not_installed_needs_no_mend(monkeypatch):
 
 
 @pytest.mark.parametrize("package", sorted(TESTED))
-def test_an_untested_version_is_told_and_a_patch_of_a_tested_one_is_not(package, monkeypatch):
+def test_an_untested_version_is_told_and_a_patch_of_a_tested_one_is_not(package, monkeypatch, settings):
     found = mend.version_of
     major, minor, *_ = TESTED[package].split(".")
 
@@ -162,6 +162,9 @@ def test_an_untested_version_is_told_and_a_patch_of_a_tested_one_is_not(package,
     assert versions(0) == []
     [message] = versions(1)
     assert f"{package} {major}.{int(minor) + 1}.99" in message.msg and TESTED[package] in message.msg
+    assert message.level == WARNING
+    settings.DEBUG = True  # who installs today gets newer packages: no reason to worry whoever begins
+    assert [message.level for message in versions(1)] == [INFO]
 
 
 # -- the plain way -----------------------------------------------------------------------------------------------------

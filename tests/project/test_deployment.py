@@ -202,6 +202,53 @@ async def _fill(site, cookies: dict[str, str]) -> None:
             await page.idle()
 
 
+# -- Caddy ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def caddy(site, tmp_path_factory) -> Iterator[Site]:
+    """The same processes behind the recipe of the page about deployment."""
+    folder = tmp_path_factory.mktemp("caddy")
+    recipe = re.search(r"### Caddy\n.*?```\n(.*?)```", (ROOT / "docs/deployment.md").read_text(), re.S)[1]
+    own = Site(site.folder, free_port(), free_port(), site.processes, site.database_url, site.tls)
+    first, second = site.processes
+    keys = f"tls {site.folder}/fullchain.pem {site.folder}/privkey.pem"
+    for name, value in {
+        "chat.example.org {": f"localhost:{own.https_port} {{\n{keys}",
+        "127.0.0.1:8001 127.0.0.1:8002": f"127.0.0.1:{first.port} 127.0.0.1:{second.port}",
+        "/var/lib/langroid-chat/static": f"{first.data_dir}/static",
+    }.items():
+        assert name in recipe
+        recipe = recipe.replace(name, value)
+    (folder / "Caddyfile").write_text(f"{{\nadmin off\nhttp_port {own.http_port}\n}}\n{recipe}")
+    command = [programs.require("caddy"), "run", "--config", "Caddyfile"]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "XDG_DATA_HOME": str(folder)}
+    process = subprocess.Popen(command, cwd=folder, env=environment, stderr=(folder / "log").open("wb"))
+    try:
+        programs.wait_until(lambda: programs.accepts(own.https_port), process)
+        yield own
+    finally:
+        programs.end(process)
+
+
+def test_caddy_compresses_for_the_site_s_own_pages_and_serves_files_from_the_disk(caddy, filled):
+    for asker, encoding in (("same-origin", "gzip"), ("cross-site", None)):
+        headers = {"Accept-Encoding": "gzip", "Sec-Fetch-Site": asker, "Cookie": filled}
+        answer = caddy.open("/", headers=headers)
+        assert answer.headers["Content-Encoding"] == encoding
+    files = re.findall(r'"(/static/[^"]+)"', answer.read().decode())
+    assert len(files) >= 3
+    for file in files:
+        assert "immutable" in caddy.open(file).headers["Cache-Control"]
+
+
+async def test_caddy_passes_sockets_on(caddy):
+    async with Client(caddy.ws_url, cookies=caddy.visitor()) as page:
+        await page.say("through Caddy")
+        await page.idle()
+        assert page.answer().strip()
+
+
 # -- pages ------------------------------------------------------------------------------------------------------------
 
 

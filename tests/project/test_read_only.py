@@ -1,4 +1,4 @@
-"""A checkout that its account may only read, without privileges, in the C locale: data are elsewhere."""
+"""A checkout that its account may only read, without privileges, in the C locale, at odd places."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ import pytest
 
 from tests import programs
 from tests.client import Client
+from tests.project.test_run_sh import ODD_NAME
 
 ROOT = Path(__file__).parents[2]
+DATA = f"data {ODD_NAME}"
 PARTS = ("manage.py", "webui_project", "chat", "templates", "static")
 # Root without its capabilities is an account like any other: what belongs to somebody else it may only read.
 UNPRIVILEGED = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"] if os.getuid() == 0 else []
@@ -22,7 +24,7 @@ UNPRIVILEGED = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-p
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "checkout"
+    folder = tmp_path / ODD_NAME
     folder.mkdir()
     for part in PARTS:
         copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
@@ -41,8 +43,8 @@ def checkout(tmp_path: Path) -> Iterator[Path]:
 def start(checkout: Path, tmp_path: Path) -> Callable[..., subprocess.Popen]:
     """Start manage.py there."""
     system = {name: os.environ[name] for name in ("PATH", "TIKTOKEN_CACHE_DIR") if name in os.environ}
-    own = {"HOME": "/nonexistent", "LC_ALL": "C", "DATA_DIR": str(tmp_path / "data"), "CHAT_MOCK_MODEL": "true"}
-    (tmp_path / "data").mkdir()
+    own = {"HOME": "/nonexistent", "LC_ALL": "C", "DATA_DIR": str(tmp_path / DATA), "CHAT_MOCK_MODEL": "true"}
+    (tmp_path / DATA).mkdir()
 
     def start(*arguments: str, output) -> subprocess.Popen:
         command = [*UNPRIVILEGED, sys.executable, "manage.py", *arguments]
@@ -67,5 +69,5 @@ async def test_it_serves_and_keeps_its_data_elsewhere(checkout, start, tmp_path)
         programs.end(process)
     text = log.read_text(encoding="utf-8")
     assert "Traceback" not in text and "WARNING" not in text, text
-    assert (tmp_path / "data/chat.sqlite3").is_file() and (tmp_path / "data/static/chat").is_dir()
+    assert (tmp_path / DATA / "chat.sqlite3").is_file() and (tmp_path / DATA / "static/chat").is_dir()
     assert not (checkout / "var").exists()

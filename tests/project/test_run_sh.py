@@ -19,24 +19,27 @@ import pytest
 from tests import programs
 
 ROOT = Path(__file__).parents[2]
+ODD_NAME = "Bücher #1 a+b?c%20"
 PARTS = ("run.sh", "scripts", "manage.py", "webui_project", "chat", "templates", "static")
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A copy of the project whose .venv is this Python, with the mark of a finished installation."""
+    """A copy of the project, at an odd place, whose .venv is this Python, with the mark of a finished installation."""
+    folder = tmp_path / ODD_NAME
+    folder.mkdir()
     for part in PARTS:
         copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
-        copy(ROOT / part, tmp_path / part)
+        copy(ROOT / part, folder / part)
     for path in ROOT.glob("requirements*.txt"):
-        shutil.copy(path, tmp_path)
-    python = tmp_path / ".venv/bin/python"
+        shutil.copy(path, folder)
+    python = folder / ".venv/bin/python"
     python.parent.mkdir(parents=True)
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     python.chmod(0o755)
-    mark = subprocess.run("cat requirements*.txt | cksum", shell=True, cwd=tmp_path, capture_output=True).stdout
-    (tmp_path / ".venv/installed-requirements").write_bytes(mark)
-    return tmp_path
+    mark = subprocess.run("cat requirements*.txt | cksum", shell=True, cwd=folder, capture_output=True).stdout
+    (folder / ".venv/installed-requirements").write_bytes(mark)
+    return folder
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ from uuid import UUID, uuid4
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -456,3 +458,50 @@ def test_the_prototype_s_question_for_health_is_answered(client, settings):
     assert client.get("/health").json() == {"status": "healthy"}
     settings.CHAT_COMPATIBLE_PROFILE = False
     assert client.get("/health").status_code == 404
+
+
+def told_elsewhere(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """A project's CSRF_FAILURE_VIEW that is no 403."""
+    return redirect("/sorry/")
+
+
+def test_a_project_s_own_answer_to_a_missing_token_lets_nothing_through(alice, conversation, settings):
+    settings.CSRF_FAILURE_VIEW = f"{__name__}.told_elsewhere"
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(alice)
+
+    answer = browser.delete(address("conversation-data", conversation.id))
+
+    assert (answer.status_code, answer.json()["error"]) == (403, "csrf")
+    conversation.refresh_from_db()
+
+
+# -- a project all of whose pages ask for a sign-in --------------------------------------------------------------------
+
+
+@pytest.fixture
+def closed_site(settings):
+    settings.DEBUG = True
+    del settings.CHAT_ALLOW_ANONYMOUS
+    where = settings.MIDDLEWARE.index("django.contrib.auth.middleware.AuthenticationMiddleware") + 1
+    own = "django.contrib.auth.middleware.LoginRequiredMiddleware"
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE[:where], own, *settings.MIDDLEWARE[where:]]
+
+
+def test_there_scripts_are_answered_in_json_probes_at_all_and_people_go_to_sign_in(client, closed_site):
+    new_visitor_of = {COOKIE: new_visitor()[1]}
+    client.cookies.load(new_visitor_of)
+
+    assert client.get(reverse("chat:conversations")).json()["error"] == "unauthorized"
+    assert client.get(reverse("chat:healthz")).json() == {"status": "ok"}
+    assert client.get(reverse("chat:socket")).status_code == 426
+    assert client.get(reverse("chat:manifest")).status_code == 200
+    for name, arguments in (("page", []), ("shared", ["x" * 43])):
+        answer = client.get(reverse(f"chat:{name}", args=arguments))
+        assert answer.status_code == 302 and "login" in answer["Location"], name
+
+
+def test_there_visitors_chat_where_a_setting_says_so(client, closed_site, settings):
+    settings.CHAT_ALLOW_ANONYMOUS = True
+
+    assert client.get(reverse("chat:page")).status_code == 200

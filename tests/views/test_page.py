@@ -285,3 +285,24 @@ def test_a_page_that_does_not_exist_has_the_look_of_the_site(client, settings):
     response = client.get("/nothing/here/")
     assert response.status_code == 404
     assert "site/site" in response.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "cookie", "header"),
+    [
+        ("CSRF_COOKIE_NAME", "xsrf", "xsrf", "X-CSRFTOKEN"),
+        ("CSRF_HEADER_NAME", "HTTP_X_XSRF_TOKEN", "csrftoken", "X-XSRF-TOKEN"),
+        ("CSRF_USE_SESSIONS", True, "", "X-CSRFTOKEN"),
+        ("CSRF_COOKIE_HTTPONLY", True, "", "X-CSRFTOKEN"),
+    ],
+)
+def test_the_page_hears_where_the_token_of_now_is_and_how_it_is_sent(
+    client, open_site, settings, setting, value, cookie, header
+):
+    """A cookie of that name which scripts can read is another project's then, on another port of this host."""
+    setattr(settings, setting, value)
+
+    app = Elements(client.get("/").content.decode()).app()
+
+    assert (app["data-csrf-cookie"], app["data-csrf-header"]) == (cookie, header)
+    assert app["data-csrf"]

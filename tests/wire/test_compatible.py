@@ -165,10 +165,11 @@ def test_a_question_is_read_as_a_message_with_what_is_to_be_approved():
         *[(said, "en", None) for said in ("maybe", "yes and no", "yes, no", "please", "")],
         *[("Ja", "de", True), ("Ja, gerne", "de", True), ("gerne", "de", True), ("nein.", "de", False)],
         *[("yes", "de", True), ("はい", "ja", True), ("ja", "en", None)],
+        *[("ja", "en-us de", True), ("nein", "fr de-at", False), ("oui", "fr de-at", True)],
     ],
 )
 def test_an_approval_in_words(said, language, approved):
-    profile = Compatible(language=language)
+    profile = Compatible(*language.split())
     told(profile, question("approval"))
 
     if approved is None:

@@ -23,10 +23,11 @@ export function whyNot({ status }) {
 
 /** What the server wants back with each change: signing in and out, in any tab, makes a new one. */
 export class CsrfToken {
-  /** @param {{page: string, csrf: string, csrfCookie: string}} config  `csrf` is of when the page was loaded */
-  constructor({ page, csrf, csrfCookie }) {
+  /** @param {{page: string, csrf: string, csrfCookie: string, csrfHeader: string}} config  `csrf` is of when the page was loaded */
+  constructor({ page, csrf, csrfCookie, csrfHeader }) {
     this.address = `${page}api/token`;
-    this.cookie = csrfCookie;
+    this.cookie = csrfCookie; // empty: no script may read it
+    this.header = csrfHeader;
     this.known = csrf;
   }
 
@@ -36,7 +37,7 @@ export class CsrfToken {
   }
 
   get headers() {
-    return { "X-CSRFToken": this.value };
+    return { [this.header]: this.value };
   }
 
   get isReadable() {
@@ -134,7 +135,7 @@ export class Api {
    */
   async upload(file, { name, onProgress, signal }) {
     let answer = await this.#post(file, { name, onProgress, signal });
-    if (answer.status === 403 && !answer.response?.error) {
+    if (answer.status === 403 && answer.response?.error === "csrf") {
       await this.who.renew();
       answer = await this.#post(file, { name, onProgress, signal });
     }
