@@ -4,10 +4,14 @@
     .venv/bin/python -m nox -s "matrix-3.13(django='6.0')"      # one of them
     .venv/bin/python -m nox -s sample                           # what the continuous integration runs of it
 
-Pythons: from the oldest that this project takes to the newest that Langroid takes. Djangos: those that Channels takes.
+Pythons: from the oldest that this project takes to the newest that Langroid takes, those of pyenv too. Djangos: those
+that Channels takes.
 """
 
 from __future__ import annotations
+
+import os
+from pathlib import Path
 
 import nox
 
@@ -19,6 +23,10 @@ nox.options.default_venv_backend = "uv"
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
 nox.options.sessions = ["matrix"]
+
+
+# pyenv keeps each in a folder of its own, and its shims know only those that were made global.
+os.environ["PATH"] = os.pathsep.join([os.environ["PATH"], *map(str, Path.home().glob(".pyenv/versions/*/bin"))])
 
 
 def prepare(session: nox.Session, django: str) -> None:
@@ -38,8 +46,8 @@ def matrix(session: nox.Session, django: str) -> None:
     session.run("python", "-m", "pytest", "-q", "--matrix", *(session.posargs or PARTS))
 
 
-@nox.session(python=PYTHONS[1:])
+@nox.session(python=PYTHONS[-1:])
 def sample(session: nox.Session) -> None:
-    """Two projects, with each Python beside the oldest (which the tests themselves run with) and the newest Django."""
+    """Two projects with the newest of both: the tests themselves run with the oldest Python and the pinned Django."""
     prepare(session, list(DJANGOS)[-1])
-    session.run("python", "-m", "pytest", "-q", "tests/hosts", *session.posargs)
+    session.run("python", "-m", "pytest", "-q", "tests/hosts", "-k", "special or odd", *session.posargs)

@@ -167,6 +167,11 @@ def test_an_untested_version_is_told_and_a_patch_of_a_tested_one_is_not(package,
     assert [message.level for message in versions(1)] == [INFO]
 
 
+def test_what_the_matrix_tests_is_as_good(monkeypatch):
+    monkeypatch.setattr(mend, "version_of", lambda name: "6.0.99" if name == "Django" else None)
+    assert list(mend.untested(["Django"])) == []
+
+
 # -- the plain way -----------------------------------------------------------------------------------------------------
 
 

@@ -18,7 +18,9 @@ from pathlib import Path
 
 import pytest
 
+import noxfile
 from chat.mends.daphne_close import CLOSE_SECONDS
+from chat.mends.mend import TESTED, TESTED_TOO
 from tests import programs
 from tests.client import Client
 
@@ -27,11 +29,14 @@ ROOT = Path(__file__).parents[2]
 
 def test_the_bounds_are_those_that_the_matrix_tries():
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    tried = re.findall(r'"(3\.\d+)"', re.search(r"PYTHONS = (.*)", (ROOT / "noxfile.py").read_text())[1])
     named = [line.rpartition(" ")[2] for line in declared["classifiers"] if "Python :: 3." in line]
+    djangos = [line.rpartition(" ")[2] for line in declared["classifiers"] if "Django :: " in line]
     newest = re.search(r"<3\.(\d+)", metadata("langroid")["Requires-Python"])[1]
 
-    assert named == tried
+    assert named == (tried := noxfile.PYTHONS)
+    assert djangos == list(noxfile.DJANGOS) == [TESTED["Django"].rpartition(".")[0], TESTED_TOO["Django"]]
+    assert f"Django>={djangos[0]}." in declared["dependencies"][0]
+    assert declared["dependencies"][0].endswith(f",<{float(djangos[-1]) + 0.1:g}")
     assert declared["requires-python"] == f">={tried[0]},<3.{newest}"
     assert tried[-1] == f"3.{int(newest) - 1}"
 
