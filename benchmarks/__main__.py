@@ -331,18 +331,40 @@ def page(arguments: argparse.Namespace) -> Result:
 
 def search(arguments: argparse.Namespace) -> Result:
     """How long a search takes among many messages: SQLite, and PostgreSQL where it is installed."""
+    found = in_databases(arguments.database, "search", messages=arguments.messages)
+    for database, seen in found.items():
+        print(f"{database}, {seen['messages']} messages; indexing {seen['index_us_per_message']:.0f} us a message")
+        table([TIMES, *times_of(seen["queries"])])
+    return found
+
+
+def sessions(arguments: argparse.Namespace) -> Result:
+    """How long the admin takes for its pages of many session records: SQLite, and PostgreSQL where it is installed."""
+    found = in_databases(arguments.database, "sessions", rows=arguments.rows)
+    for database, seen in found.items():
+        print(f"{database}, {seen['rows']} session records")
+        table([TIMES, *times_of(seen["pages"])])
+    return found
+
+
+TIMES = ("", "median ms", "worst ms")
+
+
+def in_databases(names: Sequence[str], module: str, **plan: int) -> Result:
+    """What a measurement gives in each of these databases."""
     found: Result = {}
-    for database in arguments.database:
+    for name in names:
         with ExitStack() as servers:
-            if database == "postgresql":
+            if name == "postgresql":
                 os.environ["DATABASE_URL"] = servers.enter_context(programs.postgres_server()).url
             else:
                 os.environ.pop("DATABASE_URL", None)
-            found[database] = seen = processes.run("search", messages=arguments.messages)
-        print(f"{database}, {seen['messages']} messages; indexing {seen['index_us_per_message']:.0f} us a message")
-        rows = [(name, f"{t['median_ms']:.1f}", f"{t['worst_ms']:.1f}") for name, t in seen["queries"].items()]
-        table([("", "median ms", "worst ms"), *rows])
+            found[name] = processes.run(module, **plan)
     return found
+
+
+def times_of(measured: dict[str, dict[str, float]]) -> list[Sequence[str]]:
+    return [(name, f"{t['median_ms']:.1f}", f"{t['worst_ms']:.1f}") for name, t in measured.items()]
 
 
 # -- the command -------------------------------------------------------------------------------------------------------
@@ -421,6 +443,11 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     command = commands.add_parser("search", help=search.__doc__)
     command.set_defaults(run=search)
     command.add_argument("--messages", type=int, default=100_000)
+    command.add_argument("--database", nargs="+", default=("sqlite", "postgresql"), choices=("sqlite", "postgresql"))
+
+    command = commands.add_parser("sessions", help=sessions.__doc__)
+    command.set_defaults(run=sessions)
+    command.add_argument("--rows", type=int, default=100_000)
     command.add_argument("--database", nargs="+", default=("sqlite", "postgresql"), choices=("sqlite", "postgresql"))
     return parser.parse_args(words)
 

@@ -10,7 +10,7 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.db.models import Count, ExpressionWrapper, F, QuerySet, Sum
+from django.db.models import Count, F, QuerySet, Sum
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -28,6 +28,7 @@ from chat.admin.read_only import (
     agent_name,
     badge,
     may_read,
+    months_of,
     number,
     owner_name,
     shortly,
@@ -65,7 +66,7 @@ class Timed(TypedDict):
     """What `get_queryset` adds to a row."""
 
     has_lease: bool
-    lasted: timedelta
+    so_far: timedelta  # how long it has run
 
 
 @admin.register(ChatSession)
@@ -78,7 +79,7 @@ class ChatSessionAdmin(ReadOnlyAdmin):
         "owner",
         "agent",
         "status",
-        "duration",
+        "lasted",
         "turns",
         "tokens",
         "shown_cost",
@@ -86,9 +87,8 @@ class ChatSessionAdmin(ReadOnlyAdmin):
         "process",
         "conversation_link",
     )
-    list_filter = (LiveFilter, AgentFilter, "end_reason", OwnerFilter, "started")
+    list_filter = (LiveFilter, AgentFilter, "end_reason", OwnerFilter, "started", months_of("started"))
     list_select_related = ("process", "user", "conversation__user")
-    date_hierarchy = "started"
     linked_lookups = ("conversation__id__exact", "process__id__exact")
     ordering = ("-started",)
     actions = ("stop_live", "export_csv", "export_json", "export_markdown")
@@ -100,7 +100,7 @@ class ChatSessionAdmin(ReadOnlyAdmin):
         "status",
         "started",
         "ended",
-        "duration",
+        "lasted",
         "turns",
         "prompt_tokens",
         "completion_tokens",
@@ -110,9 +110,9 @@ class ChatSessionAdmin(ReadOnlyAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ChatSession]:
-        lasted = ExpressionWrapper(Coalesce("ended", Now()) - F("started"), output_field=models.DurationField())
+        so_far = Coalesce("duration", Coalesce("ended", Now()) - F("started"), output_field=models.DurationField())
         rows: QuerySet[ChatSession] = super().get_queryset(request)
-        return rows.annotate(has_lease=ChatSession.alive(), lasted=lasted)
+        return rows.annotate(has_lease=ChatSession.alive(), so_far=so_far)
 
     def get_search_fields(self, request: HttpRequest) -> list[str]:
         fields = [f"user__{get_user_model().USERNAME_FIELD}", "conversation__id", "id", "last_error"]
@@ -152,9 +152,10 @@ class ChatSessionAdmin(ReadOnlyAdmin):
             return badge("bad", str(ChatSession.EndReason.LOST.label))
         return badge("live", gettext("ending") if row.end_reason else gettext("live"))
 
-    @admin.display(description=_("duration"), ordering="lasted")
-    def duration(self, row: Row) -> str:
-        return in_words(row.lasted)
+    @admin.display(description=_("duration"), ordering=F("duration").asc(nulls_last=True))
+    def lasted(self, row: Row) -> str:
+        """Those that run still stand beside the longest."""
+        return in_words(row.so_far)
 
     @admin.display(description=_("tokens in / out"), ordering="prompt_tokens")
     def tokens(self, row: ChatSession) -> str:

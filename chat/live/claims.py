@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from django.db import connection
 from django.db.models import QuerySet
 
-from chat.clock import Now
 from chat.exceptions import NotFound
 from chat.live.waiting import Resumption, resumption
 from chat.mends.locks import brief_transaction
@@ -174,5 +173,5 @@ def ask_to_end(sessions: QuerySet[ChatSession], reason: str) -> int:
     for id, conversation, has_lease in asked:
         if not has_lease:
             close_orphan(conversation)
-            ChatSession.objects.filter(id=id, ended=None).update(ended=Now(), end_reason=ChatSession.EndReason.LOST)
+            ChatSession.objects.filter(id=id, ended=None).update(**ChatSession.over(ChatSession.EndReason.LOST))
     return len(asked)

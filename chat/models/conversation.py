@@ -22,7 +22,7 @@ from chat.conf import agents
 from chat.mends.statements import Prepared, insert, update
 from chat.models.fields import Json
 from chat.models.message import OPEN_TURN, OUTCOME, Message
-from chat.models.runs import ServerProcess
+from chat.models.runs import ChatSession, ServerProcess
 from chat.owners import Owner
 from chat.wire import events
 from chat.wire.values import iso, visible
@@ -224,7 +224,7 @@ class Conversation(models.Model):
     def release(self, reason: str) -> None:
         """Shut out whatever agent there is; its run is over."""
         self.raise_fence(None)
-        self.sessions.filter(ended=None).update(ended=Now(), end_reason=reason)
+        self.sessions.filter(ended=None).update(**ChatSession.over(reason))
 
     def raise_fence(self, process: ServerProcess | None) -> None:
         """Shut out the former owner and make `process` the owner."""

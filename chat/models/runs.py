@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import uuid
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
 from chat.clock import Now
@@ -80,6 +81,7 @@ class ChatSession(models.Model):
     fence = models.PositiveBigIntegerField()
     started = models.DateTimeField(_("started"), db_default=Now())
     ended = models.DateTimeField(_("ended"), null=True, blank=True)
+    duration = models.DurationField(null=True, editable=False)  # of a run that has ended; stored to be sorted by
     end_reason = models.CharField(_("how it ended"), max_length=10, choices=EndReason, blank=True, default="")
     turns = models.PositiveIntegerField(_("turns"), default=0)
     prompt_tokens = models.PositiveIntegerField(_("tokens in"), default=0)
@@ -96,6 +98,8 @@ class ChatSession(models.Model):
         ordering = ["-started"]
         indexes = [
             models.Index(fields=["-started"], name="chat_sessions_by_start"),
+            models.Index(fields=["duration"], name="chat_sessions_by_duration"),
+            models.Index(fields=["agent_key", "-started"], name="chat_sessions_by_agent"),
             models.Index(fields=["process"], name="chat_sessions_live", condition=Q(ended=None)),
         ]
 
@@ -107,6 +111,11 @@ class ChatSession(models.Model):
         """Whether its process holds its lease, for a query."""
         return Exists(ServerProcess.objects.filter(ServerProcess.alive(), id=OuterRef("process")))
 
+    @staticmethod
+    def over(reason: str) -> dict[str, Any]:
+        """What to store in the rows of runs that end now."""
+        return {"ended": Now(), "duration": Now() - F("started"), "end_reason": reason}
+
     def end(self, reason: str) -> None:
         """Note how the run ended; the first reason stays."""
-        ChatSession.objects.filter(id=self.id, ended=None).update(ended=Now(), end_reason=reason)
+        ChatSession.objects.filter(id=self.id, ended=None).update(**self.over(reason))

@@ -11,7 +11,7 @@ import time
 import urllib.parse
 import urllib.request
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 from html.parser import HTMLParser
 
 import pytest
@@ -421,6 +421,34 @@ def test_live_is_what_runs_in_a_process_that_lives(root, alice, process):
     assert listed(agent="assistant") == {live, lost, over} and listed(agent="other") == set()
     assert listed(process__id__exact=str(process.pk)) == {live, over}
     assert listed(conversation__id__exact=str(said.pk)) == {live, lost, over}
+
+
+def test_runs_are_sorted_by_how_long_they_lasted_and_those_that_go_on_stand_beside_the_longest(root, alice, process):
+    said, now = say(alice, "hello"), timezone.now()
+    live = run_of(said, process, started=now)
+    long, short = (run_of(said, process, started=now - timedelta(hours=hours)) for hours in (5, 2))
+    long.end("grace")
+    said.release("lost")  # the other way in which a run ends
+    ChatSession.objects.filter(pk=live.pk).update(ended=None, duration=None)
+
+    def order(sign: str) -> list[ChatSession]:
+        html = list_of(root, "chatsession", o=f"{sign}5")
+        return sorted((live, long, short), key=lambda run: html.index(f"chatsession/{run.pk}/change"))
+
+    assert order("-") == [live, long, short] and order("") == [short, long, live]
+    assert "5 h 0 min" in (html := list_of(root, "chatsession")) and "2 h 0 min" in html
+
+
+def test_runs_are_found_by_their_month(root, alice, process):
+    said = say(alice, "hello")
+    begun = timezone.make_aware(datetime(2026, 3, 31, 23, 59))
+    march, april = (run_of(said, process, started=begun + timedelta(minutes=minutes)) for minutes in (0, 2))
+    html = list_of(root, "chatsession", month="2026-03")
+
+    assert f"chatsession/{march.pk}/change" in html and f"chatsession/{april.pk}/change" not in html
+    assert "?month=2026-04" in html
+    for wrong in ("2026", "2026-13", "9999-12", "x"):
+        assert root.get(reverse("admin:chat_chatsession_changelist"), {"month": wrong}).status_code == 302
 
 
 def test_processes_show_whether_they_live(root, alice, process):

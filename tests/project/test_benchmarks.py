@@ -57,6 +57,18 @@ def test_the_search_is_measured(tmp_path):
     assert len(queries) >= 5 and all(times["worst_ms"] > 0 for times in queries.values())
 
 
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_the_admin_s_lists_are_measured_and_no_page_sorts_all_session_records(database, tmp_path):
+    done = bench("--json", str(tmp_path / "figures.json"), "sessions", "--rows", "3000", "--database", database)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    pages = json.loads((tmp_path / "figures.json").read_text())[database]["pages"]
+    assert all(page["worst_ms"] > 0 for page in pages.values())
+    assert "chat_sessions_by_start" in pages["the list"]["indexes"]
+    for name in ("by duration", "the longest"):
+        assert "chat_sessions_by_duration" in pages[name]["indexes"], pages[name]
+
+
 def test_the_knee_is_where_answers_begin_to_come_late(monkeypatch, capsys):
     late = {20: 1.0, 40: 1.1, 80: 1.3}
     run = {"gap_p99": 0.2, "first_p99": 0.1, "cpu_per_1000": 0.2, "cpu_share": 0.5, "lost": 0}
