@@ -95,7 +95,8 @@ def load_units(context: AgentContext) -> dict[str, str]:
 def _script(messages: Sequence[LLMMessage]) -> Reply | str:
     """What the mock model says."""
     if is_after_tool(messages):
-        return "That is what your table says." if messages[-1].content else "There is nothing."
+        told = messages[-1].content or ""
+        return told if told.endswith(".") else "That is what your table says."
     said = (messages[-1].content or "").lower()
     if "draw" in said:
         return call("draw_table")

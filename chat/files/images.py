@@ -1,6 +1,6 @@
 """Images are written anew before anybody sees them: what is not a picture in a file, such as EXIF or a script, is gone.
 
-Bombs are refused by the size that a file declares, before anything of it is unpacked.
+Bombs are refused by what a file declares, before anything of it is unpacked, or as soon as there is too much of it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP")  # that are read at all
 MAX_PIXELS = 50_000_000  # of all frames together: 200 MB, for a moment
+MAX_FRAMES = 2_000  # each costs time, however small it is
+MAX_SCANS = 64  # of a JPEG: each is a pass over all of its pixels, and may take but a few bytes
 QUALITY = 90  # of JPEG and WebP
 _KEPT = ("transparency", "duration", "loop", "background", "disposal")  # of what a file says beside its pixels
 
@@ -62,18 +64,44 @@ def png_of(image: Image.Image) -> BinaryIO:
 
 
 def _written_anew(file: BinaryIO) -> Picture:
+    _check_scans(file)
     with Image.open(file, formats=FORMATS) as image:
-        count: int = getattr(image, "n_frames", 1)
-        if image.width * image.height * count > MAX_PIXELS:
-            raise TooLarge("This image has too many pixels.")
-        format = image.format or ""
+        _check_pixels(image.width * image.height)
+        format = (
+            "JPEG" if image.format == "MPO" else image.format or ""
+        )  # several of a camera's: the first is the photo
         said = {name: image.info[name] for name in _KEPT if name in image.info}
-        frames = [frame.copy() for frame in ImageSequence.Iterator(image)] if count > 1 else [_upright(image)]
+        is_animated = format != "JPEG" and getattr(image, "is_animated", False)
+        frames = _frames(image) if is_animated else [_upright(image)]
     for frame in frames:
         frame.info = {name: frame.info[name] for name in _KEPT if name in frame.info}
     if format == "JPEG" and frames[0].mode not in ("L", "RGB"):
         frames = [frames[0].convert("RGB")]
     return Picture(file=_saved(frames, format, said), width=frames[0].width, height=frames[0].height)
+
+
+def _check_scans(file: BinaryIO) -> None:
+    """Raises: TooLarge for a JPEG that would keep a decoder busy for minutes."""
+    data = file.read()
+    file.seek(0)
+    if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > MAX_SCANS:
+        raise TooLarge("This image has too many layers.")
+
+
+def _check_pixels(count: int) -> None:
+    if count > MAX_PIXELS:
+        raise TooLarge("This image has too many pixels.")
+
+
+def _frames(image: Image.Image) -> list[Image.Image]:
+    """All images of an animation. How many there are, a GIF does not say: they are counted as they come."""
+    found: list[Image.Image] = []
+    for frame in ImageSequence.Iterator(image):
+        if len(found) == MAX_FRAMES:
+            raise TooLarge("This image has too many frames.")
+        _check_pixels(image.width * image.height * (len(found) + 1))
+        found.append(frame.copy())
+    return found
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -7,6 +7,7 @@ import re
 from chat.wire.values import clean, without_unseen
 
 MAX_CHARS = 150
+MAX_BYTES = 200  # as UTF-8: file systems take 255
 _RESERVED = re.compile(r'[<>:"|?*\x00-\x1f]')  # what file systems do not take
 
 
@@ -18,4 +19,6 @@ def safe_name(name: str, *, default: str = "file") -> str:
     stem, dot, ending = last.rpartition(".")
     if not dot or len(ending) > 20:
         stem, dot, ending = last, "", ""
-    return f"{stem[: MAX_CHARS - len(ending) - 1]}{dot}{ending}" or default
+    ending = f"{dot}{ending}"
+    room = MAX_BYTES - len(ending.encode())
+    return stem[: MAX_CHARS - len(ending)].encode()[:room].decode(errors="ignore") + ending or default

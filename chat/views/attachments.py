@@ -45,7 +45,8 @@ def attachments(request: HttpRequest, owner: Owner) -> HttpResponseBase:
 
 def _receive(request: HttpRequest, file: IO[bytes]) -> None:
     """Copy the body piece by piece. Raises: TooLarge, BadFrame."""
-    check_size(int(request.headers.get("Content-Length") or 0))
+    told = request.headers.get("Content-Length", "")
+    check_size(int(told) if told.isascii() and told.isdigit() else 0)
     while piece := request.read(PIECE_BYTES):
         file.write(piece)
         check_size(file.tell())

@@ -17,6 +17,11 @@ from tests.web import get, give, request
 
 AWS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
 
+LIST = """
+from chat.files import storage; from datetime import timedelta
+print(len(list(storage.strays(set(), older_than=timedelta(days=-1)))), "files")
+"""
+
 
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[object]:
@@ -63,6 +68,7 @@ async def test_files_live_in_a_bucket_and_go_with_their_conversation(server, buc
         get(server, mallory, part["attachment"]["url"])
     assert part["attachment"]["id"] not in str([each.key for each in bucket.objects.all()])
 
+    assert "2 files" in server.manage("shell", "-c", LIST)  # as the purge looks for strays
     for page in (reader, shower):
         request(server, page, "DELETE", f"/api/conversations/{page.conversation}")
     assert sizes(bucket) == []

@@ -45,8 +45,8 @@ class Uploader:
         self._task = asyncio.create_task(asyncio.to_thread(self._give_all))
 
     def _give_all(self) -> None:
-        headers = headers_of(self._server, self._page)
-        with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
+        with contextlib.suppress(OSError, http.client.HTTPException, ValueError):  # the server is gone
+            headers = headers_of(self._server, self._page)
             while True:
                 content = self._random.randbytes(PIECE_BYTES) * PIECES
                 self.given[self._give(content, headers)["id"]] = content

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
+import struct
 import uuid
 import zipfile
 from datetime import timedelta
@@ -11,7 +13,7 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from chat.actions.attach import MAX_WAITING
 from chat.actions.send import accept_message
@@ -191,6 +193,29 @@ def frame_bomb() -> bytes:
     return file.getvalue()
 
 
+def many_frames() -> bytes:
+    """A GIF of a point, again and again: 15 bytes a frame."""
+    head = b"GIF89a" + struct.pack("<HH", 1, 1) + b"\x80\x00\x00" + b"\x00\x00\x00\xff\xff\xff"
+    return head + (b"\x2c" + struct.pack("<HHHH", 0, 0, 1, 1) + b"\x00\x02\x02\x44\x01\x00") * 3000 + b"\x3b"
+
+
+def many_scans() -> bytes:
+    """A JPEG whose last pass over its pixels comes again and again: 50 bytes each."""
+    file = io.BytesIO()
+    Image.new("RGB", (100, 100)).save(file, "JPEG", progressive=True)
+    data = file.getvalue()
+    return data[:-2] + data[data.rfind(b"\xff\xda") : -2] * 1000 + data[-2:]
+
+
+def text_bomb() -> bytes:
+    """A PNG with a text that is small as long as it is packed."""
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Comment", "0" * 80_000_000, zip=True)
+    file = io.BytesIO()
+    Image.new("L", (8, 8)).save(file, "PNG", pnginfo=text)
+    return file.getvalue()
+
+
 SCRIPT = b"<script>alert(document.cookie)</script>"
 HOSTILE = {  # content, name, and whether it is taken
     "SVG with a script": (b"<svg xmlns='http://www.w3.org/2000/svg'>" + SCRIPT + b"</svg>", "a.svg", True),
@@ -205,6 +230,15 @@ HOSTILE = {  # content, name, and whether it is taken
     "zip bomb": (zip_bomb(), "a.zip", True),
     "pixel bomb": (pixel_bomb(), "a.png", False),
     "frame bomb": (frame_bomb(), "a.gif", False),
+    "tiny frames without end": (many_frames(), "a.gif", False),
+    "layers without end": (many_scans(), "a.jpg", False),
+    "text bomb in an image": (text_bomb(), "a.png", False),
+    "SVG in gzip": (gzip.compress(b"<svg onload='alert(1)'/>"), "a.svgz", True),
+    "XML with a stylesheet": (b"<?xml version='1.0'?><?xml-stylesheet href='a.xsl'?><a/>", "a.xml", True),
+    "web archive": (b"MIME-Version: 1.0\r\nContent-Type: text/html\r\n\r\n" + SCRIPT, "a.mhtml", True),
+    "name longer than file systems take": (b"x", "%F0%9F%8C%8A" * 150 + ".txt", True),
+    "name that is a folder": (b"x", "..", True),
+    "name of broken bytes": (b"x", "%ED%A0%80%FF.txt", True),
     "half an image": (picture()[:100], "a.png", False),
     "empty file": (b"", "a.txt", False),
     "path up": (b"x", "..%2F..%2F..%2Fetc%2Fpasswd", True),
@@ -238,6 +272,8 @@ def test_what_is_hostile_is_refused_or_harmless(client, alice, kind, monkeypatch
     assert "Set-Cookie" not in served and "\n" not in served["Content-Disposition"]
     stored = Attachment.objects.get()
     assert ".." not in stored.path and "/" in stored.path
+    copy = stored.given(is_new=True)
+    assert copy.path.read_bytes() == body and copy.path.name == given["name"]
 
 
 def test_where_a_user_was_is_not_in_what_others_get(client, alice):
@@ -251,6 +287,25 @@ def test_where_a_user_was_is_not_in_what_others_get(client, alice):
 
     assert b"my home" in file.getvalue() and b"my home" not in body
     assert not Image.open(io.BytesIO(body)).getexif()
+
+
+def test_a_camera_s_photo_that_holds_several_stands_upright(client, alice):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    file = io.BytesIO()
+    photo, preview = Image.new("RGB", (80, 40), "red"), Image.new("RGB", (8, 4), "blue")
+    photo.save(file, "MPO", exif=exif, save_all=True, append_images=[preview])
+
+    given = upload(client, file.getvalue(), "a.jpg").json()
+
+    body = io.BytesIO(b"".join(client.get(given["url"])))
+    with Image.open(body) as image:
+        assert (image.format, image.size) == ("JPEG", (40, 80)) and given["type"] == "image/jpeg"
+
+
+@pytest.mark.parametrize("length", ["abc", "-5", "²"])
+def test_a_length_that_is_none_is_no_failure(client, alice, length):
+    assert upload(client, b"x", **{"Content-Length": length}).status_code in (201, 400)
 
 
 def test_a_refusal_says_why_in_words_for_people(client, alice):

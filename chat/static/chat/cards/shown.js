@@ -29,7 +29,7 @@ shown.register("image", (part) => {
 
 shown.register("audio", (part) => {
   const { attachment, name } = part;
-  const player = el("audio", { controls: true, preload: "none", "aria-label": name });
+  const player = el("audio", { controls: true, preload: "metadata", "aria-label": name });
   return figure(part, loaded(player, attachment.url), caption(part));
 });
 
