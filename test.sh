@@ -46,4 +46,5 @@ else
     install_programs
 fi
 cores=$(nproc 2>/dev/null || echo 2)
-exec "$python" -m pytest -n $((cores + 1)) --dist loadfile "$@" # they often wait; a file's tests share servers
+# They often wait; a file's tests share servers; tests/conftest.py knows which are long.
+exec "$python" -m pytest -n $((cores + 1)) --dist loadfile --no-loadscope-reorder "$@"

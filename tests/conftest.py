@@ -25,7 +25,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--server", default="daphne", choices=sorted(COMMANDS), help="what serves the end-to-end tests")
 
 
+LONG = ["faults", "browser", "hosts", "endtoend", "project"]  # folders whose files take longest, in this order
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what was not asked for, and have the long files first, or the last of them runs alone."""
+    folders = [*LONG, *(item.path.parent.name for item in items)]
+    items.sort(key=lambda item: min(folders.index(item.path.parent.name), len(LONG)))
     if not config.getoption("--matrix"):
         left = [item for item in items if item.get_closest_marker("matrix")]
         config.hook.pytest_deselected(items=left)

@@ -10,6 +10,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from types import ModuleType
 from typing import Any, TypeVar, cast
 from weakref import WeakValueDictionary
@@ -91,23 +92,36 @@ def share_stores() -> None:
     """
     from langroid.vector_store.qdrantdb import QdrantDB
 
-    make = QdrantDB.__init__
+    make, create = QdrantDB.__init__, QdrantDB.create_collection
 
     @functools.wraps(make)
     def make_shared(self: Any, *args: Any, **kwargs: Any) -> None:
-        _share_qdrants_stores()
+        _share_stores_of_qdrant()
         make(self, *args, **kwargs)
 
+    @functools.wraps(create)
+    def create_alone(self: Any, *args: Any, **kwargs: Any) -> None:
+        """It deletes an empty one first (vector_store/qdrantdb.py:296), which another session may be about to fill."""
+        store = self.client._client
+        with getattr(store, "_using", nullcontext()):  # a remote one has no lock of ours
+            create(self, *args, **kwargs)
+
     QdrantDB.__init__ = make_shared  # type: ignore[method-assign]  # patched
+    QdrantDB.create_collection = create_alone  # type: ignore[method-assign]
 
 
 _lock = threading.RLock()
 _stores: WeakValueDictionary[str, Any] = WeakValueDictionary()  # by their folders; guarded by _lock
 
 
+def _share_stores_of_qdrant() -> None:
+    """Put ours in the place of Qdrant's, once; when a store is made, since the import takes a second."""
+    with _lock:  # a cache alone would let two sessions that begin at once each make a class
+        _put_ours_in_place()
+
+
 @functools.cache
-def _share_qdrants_stores() -> None:
-    """Put ours in the place of Qdrant's; when the first is made, since the import takes a second."""
+def _put_ours_in_place() -> None:
     from qdrant_client import qdrant_client
     from qdrant_client.local.qdrant_local import QdrantLocal
 
