@@ -25,10 +25,16 @@ def header(scope: Scope, name: bytes) -> str | None:
     return None if value is None else value.decode("latin-1")[:MAX_HEADER_CHARS]
 
 
+def _host(scope: Scope) -> str:
+    """The name by which people ask for the site, where Django would look for it."""
+    forwarded = header(scope, b"x-forwarded-host") if settings.USE_X_FORWARDED_HOST else None
+    return forwarded or header(scope, b"host") or ""
+
+
 def is_host_allowed(scope: Scope) -> bool:
     """Apply ALLOWED_HOSTS, which Django checks for HTTP only."""
     request = HttpRequest()
-    request.META = {"HTTP_HOST": header(scope, b"host") or "", "SERVER_NAME": "", "SERVER_PORT": "80"}
+    request.META = {"HTTP_HOST": _host(scope), "SERVER_NAME": "", "SERVER_PORT": "80"}
     try:
         request.get_host()
     except DisallowedHost:
@@ -49,7 +55,7 @@ def is_allowed(origin: str, scope: Scope) -> bool:
 def own_origin(scope: Scope) -> str:
     """The origin of the site's own pages, as far as this server knows."""
     scheme = "https" if scope.get("scheme") in ("wss", "https") or _is_secure(scope) else "http"
-    return f"{scheme}://{header(scope, b'host') or ''}"
+    return f"{scheme}://{_host(scope)}"
 
 
 def _is_secure(scope: Scope) -> bool:

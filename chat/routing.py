@@ -56,7 +56,7 @@ class ExactOrigin:
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         origin = header(scope, b"origin")
         if not is_host_allowed(scope):
-            logger.warning("a socket is refused: its Host %r is not in ALLOWED_HOSTS", header(scope, b"host"))
+            logger.warning("a socket is refused: its host is not in ALLOWED_HOSTS: %r", own_origin(scope))
         elif origin is not None and not is_allowed(origin, scope):
             expected = ", ".join([own_origin(scope), *conf.ALLOWED_ORIGINS])
             told = "a socket is refused: its Origin is %r, expected is %s; others are named in CHAT_ALLOWED_ORIGINS"

@@ -8,9 +8,19 @@ from django.core.asgi import get_asgi_application
 from django.core.exceptions import ImproperlyConfigured
 
 from chat import routing
+from chat.origins import is_allowed, is_host_allowed
 from chat.routing import with_chat
 
 HOST = [(b"host", b"testserver")]
+
+
+@pytest.mark.parametrize("is_believed", [True, False])
+def test_the_name_that_a_proxy_tells_counts_where_django_believes_it(settings, is_believed):
+    settings.USE_X_FORWARDED_HOST, settings.ALLOWED_HOSTS = is_believed, ["chat.example.org"]
+    headers = [(b"host", b"127.0.0.1:8001"), (b"x-forwarded-host", b"chat.example.org")]
+    scope = {"type": "websocket", "scheme": "wss", "headers": headers}
+
+    assert is_host_allowed(scope) == is_allowed("https://chat.example.org", scope) == is_believed
 
 
 @pytest.fixture(autouse=True)

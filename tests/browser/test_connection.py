@@ -128,6 +128,18 @@ def test_a_full_storage_is_told_and_no_draft_is_lost_by_going_elsewhere(chat):
     assert asked == ["beforeunload"]
 
 
+@pytest.mark.parametrize("code", [0xD83D, 0], ids=["half a character", "NUL"])
+def test_what_no_frame_can_hold_is_refused_where_it_was_typed_and_stays_there(chat, code):
+    text = "(code) => { field.value = `odd ${String.fromCharCode(code)}`; field.dispatchEvent(new Event('input')); }"
+    chat.page.evaluate(text, code)
+    chat.field.press("Enter")
+    expect(chat.page.locator(".failed", has_text="odd")).to_be_visible(timeout=ANSWER_MS)
+    chat.page.get_by_role("button", name="Put back into the field").click()
+    expect(chat.field).to_have_value(re.compile("^odd "))
+    chat.say("[[tokens=2]]")
+    chat.answered()
+
+
 @pytest.fixture
 def forbidding(context, tmp_path):
     """A page of a browser whose user has forbidden cookies and storage."""
@@ -331,6 +343,30 @@ def sign_in(page: Page, url: str, name: str) -> None:
     page.get_by_label("Password").fill("pw")
     page.get_by_label("Password").press("Enter")
     Chat(page, url).connected()
+
+
+def test_a_visitor_who_signs_in_stays_in_the_conversation_and_is_told_once(page: Page, server, ann):
+    chat = Chat(page, server.url).open()
+    chat.say('[[text="said to a visitor"]]')
+    chat.answered()
+    here = page.url
+    page.locator("#menu-open").click()
+    page.get_by_role("link", name="Sign in").click()
+    page.get_by_label("Username").fill(ann)
+    page.get_by_label("Password").fill("pw")
+    page.get_by_label("Password").press("Enter")
+
+    expect(page.locator("#toasts")).to_contain_text("are yours now")
+    assert page.url == here and "/c/" in here
+    expect(chat.replies.locator(".prose")).to_have_text("said to a visitor")
+    page.reload()
+    chat.connected()
+    expect(page.locator(".toast")).to_have_count(0)
+    page.locator("#menu-open").click()
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url(f"{server.url}/")
+    expect(page.locator(".chat-item")).to_have_count(0)
+    assert page.goto(here).status == 404
 
 
 @pytest.mark.parametrize("cookies", ["readable", "hidden"])

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
@@ -15,7 +16,8 @@ from playwright.sync_api import BrowserContext, Page, expect
 from tests import programs
 from tests.browser.chat import ANSWER_MS, Chat, check
 from tests.hosts.host import NAME, PASSWORD, Host, Trait
-from tests.hosts.test_hosts import LANGUAGES
+from tests.hosts.test_hosts import LANGUAGES, OTHER_NAMES
+from tests.hosts.test_odd import CLOSED
 
 pytestmark = pytest.mark.timeout(300)  # each makes a project: ten times Django's start
 
@@ -112,6 +114,22 @@ class Router:
     },
     commands=(("migrate", "--database=stock", "-v0"),),
 )
+OWN_ERRORS = Trait(
+    settings='CSRF_FAILURE_VIEW = "mysite.errors.elsewhere"',
+    urls='handler404 = "mysite.errors.nothing"',
+    files={
+        "mysite/errors.py": """
+from django.http import HttpResponse
+from django.shortcuts import redirect
+
+def nothing(request, exception):
+    return HttpResponse("Nothing of ours.", status=404)
+
+def elsewhere(request, reason=""):
+    return redirect("/")
+"""
+    },
+)
 PROJECTS = {
     "a base.html of its own": OWN_BASE,
     "files with hashes in their names": HASHED_FILES,
@@ -119,6 +137,9 @@ PROJECTS = {
     "allauth": ALLAUTH,
     "several databases": ROUTER,
     "addresses with a language": LANGUAGES,
+    "cookies and headers by other names": OTHER_NAMES,
+    "all pages for those who sign in": ALLAUTH + CLOSED,
+    "error pages of its own": HASHED_FILES + OWN_ERRORS,
 }
 
 
@@ -202,9 +223,14 @@ def test_a_person_in_a_project(project, page: Page, tmp_path: Path):
 
 
 def test_a_person_in_a_project_with_much_that_is_special(page: Page, tmp_path: Path):
-    with Host(tmp_path, LANGUAGES + OWN_BASE + HASHED_FILES + DJANGO_CSP + ALLAUTH + ROUTER) as host:
+    special = LANGUAGES + OWN_BASE + HASHED_FILES + DJANGO_CSP + ALLAUTH + ROUTER
+    with Host(tmp_path, special + OTHER_NAMES + CLOSED + OWN_ERRORS) as host:
         visit = Visit(page, host)
         visit.walk()
+        page.goto(f"{visit.url}{host.trait.page}c/{uuid4()}/")
+        expect(page.get_by_text("Nothing of ours.")).to_be_visible()
+        page.goto(f"{visit.url}{host.trait.page}")
+        visit.connected()
         visit.sign_out()
         expect(page.get_by_text("You have signed out.")).to_be_visible()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import django
 import pytest
 from django.core.checks import run_checks
 
@@ -92,3 +93,14 @@ def test_who_is_no_origin_frames_nothing(settings, ancestor):
     [message] = [message for message in run_checks(tags=["chat"]) if message.id == "chat.E016"]
 
     assert repr(ancestor) in message.msg
+
+
+@pytest.mark.skipif(django.VERSION < (6,), reason="Django has a policy of its own since 6.0: the matrix of noxfile.py")
+def test_django_s_own_policy_leaves_the_chat_s_alone(client, settings):
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.middleware.csp.ContentSecurityPolicyMiddleware"]
+    settings.SECURE_CSP = {"default-src": ["'none'"]}
+
+    policy = client.get("/").headers["Content-Security-Policy"]
+
+    assert "script-src 'self' 'nonce-" in policy and "trusted-types chat-html" in policy
+    assert client.get("/healthz").headers["Content-Security-Policy"] == "default-src 'none'"

@@ -122,6 +122,8 @@ page.flush = actions.flush;
 page.conversations = new Conversations(page);
 page.router = new Router(config.page, (id) => page.conversations.open(id), { isFixed: embed !== null });
 const limits = { maxFiles: Number(config.maxFiles), maxBytes: Number(config.maxFileBytes) };
+// A new conversation gets its address with its first message.
+const signInHere = () => config.signIn && `${config.signIn}?next=${encodeURIComponent(location.pathname)}`;
 page.composer = new Composer(find("composer"), actions, Number(config.maxChars), new Uploads(page.api, limits));
 page.view = new View({
   agents,
@@ -130,9 +132,8 @@ page.view = new View({
   config: {
     site: config.site,
     isEmbedded: embed !== null,
-    // A new conversation gets its address with its first message.
     get signIn() {
-      return config.signIn && `${config.signIn}?next=${encodeURIComponent(location.pathname)}`;
+      return signInHere();
     },
   },
 });
@@ -189,6 +190,7 @@ find("chat-more")?.addEventListener("click", ({ currentTarget }) => {
   const listed = store.state.chats.items.find((chat) => chat.id === id);
   page.chatMenu.open(currentTarget, { ...listed, id, title, agent: agent?.key, temporary });
 });
+find("menu").addEventListener("beforetoggle", () => find("sign-in")?.setAttribute("href", signInHere()));
 find("latest").addEventListener("click", () => page.follower.toEnd({ smooth: true }));
 find("earlier").addEventListener("click", () => page.conversations.loadEarlier());
 find("scroller").addEventListener(
