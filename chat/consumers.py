@@ -74,6 +74,7 @@ from chat.wire.compatible import Compatible
 from chat.wire.events import Bye, Event, Pong, error_event
 from chat.wire.flow import Rate, Window
 from chat.wire.frames import encode
+from chat.words import translator
 
 logger = logging.getLogger(__name__)
 
@@ -140,7 +141,8 @@ class ChatConsumer(LeanConsumer):
         """`ticket`: of an embedded page, which has no cookie."""
         is_compatible = speaks_compatible(self.scope, options)
         if is_compatible:
-            self._profile = Compatible(settings.LANGUAGE_CODE, locale_of(self.scope, options)["language"])
+            language = locale_of(self.scope, options)["language"]
+            self._profile = Compatible(settings.LANGUAGE_CODE, language, translate=translator(language))
         if ticket is None:
             session = browser_session_of(options) if is_compatible else ""
             self.owner = await self.identify(session)

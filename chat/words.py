@@ -6,7 +6,7 @@ LOCALE_PATHS, compiled (`python scripts/messages.py`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 
@@ -32,6 +32,12 @@ def page_words() -> tuple[str, bool, Words]:
     shown = language if words or language.startswith(ENGLISH) else ENGLISH
     with override(shown):
         return shown, get_language_bidi(), words
+
+
+def translator(language: str) -> Callable[[str], str]:
+    """What says a sentence of an error in this language, or leaves it in English."""
+    words = _words(language, (LOCALE, *map(Path, settings.LOCALE_PATHS)))
+    return lambda text: str(words.get(text, text))
 
 
 @cache

@@ -5,27 +5,29 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from chat.exceptions import NotUnderstood
 from chat.wire.events import Event
 from chat.wire.words import yes_or_no
 
 
 def text_of(question: Event) -> str:
-    """The question as a person reads it, and how to answer."""
+    """The question as a person reads it, and how to answer, in the active language."""
     parts = [question["prompt"]]
     if question["kind"] == "approval":
         if question.get("tool_name"):
             arguments = json.dumps(question.get("tool_args") or {}, ensure_ascii=False, indent=2)
             parts.append(f"{question['tool_name']}\n```json\n{arguments}\n```")
-        parts.append("Please answer yes or no.")
+        parts.append(_("Please answer yes or no."))
     elif question["kind"] == "form":
         parts.append("\n".join(f"{name}: {_told_of(field)}" for name, field in _fields_of(question).items()))
-        parts.append("Please answer with a line like these for each.")
+        parts.append(_("Please answer with a line like these for each."))
     elif question["kind"] == "file":
-        parts.append("Files are given on the chat's own page. Any answer here goes on without one.")
+        parts.append(_("Files are given on the chat's own page. Any answer here goes on without one."))
     elif options := question.get("options"):
         parts.append("\n".join(f"{number}. {_label(option)}" for number, option in enumerate(options, start=1)))
-        parts.append("Please answer with a number or one of these texts.")
+        parts.append(_("Please answer with a number or one of these texts."))
     return "\n\n".join(part for part in parts if part)
 
 

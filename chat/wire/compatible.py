@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import uuid
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+
+from django.utils.translation import gettext_lazy, override
 
 from chat.wire.asked import meant, text_of
 from chat.wire.commands import Frame
@@ -34,7 +36,10 @@ _FIELDS = {
 _MESSAGE = ("id", "content", "sender", "timestamp", "agent", "status", "truncated", "url")
 _UNLOCK = ("stream_start", "message", "input_request")  # what that page's input waits for after each message
 _WELCOME = {"type": "input_request", "prompt": ""}
-_ENDS = {"stopped": "The answer was stopped.", "interrupted": "The answer was interrupted. Please ask again."}
+_ENDS = {
+    "stopped": gettext_lazy("The answer was stopped."),
+    "interrupted": gettext_lazy("The answer was interrupted. Please ask again."),
+}
 
 
 @dataclass
@@ -57,10 +62,14 @@ class _Bubble:
 class Compatible:
     """What one page of the prototype knows. Pure; one connection's."""
 
-    def __init__(self, *languages: str) -> None:
-        """`languages`: of the site and of the person, whose words for yes and no are understood, and English ones."""
+    def __init__(self, *languages: str, translate: Callable[[str], str] = str) -> None:
+        """`languages`: of the site and of the person, whose words for yes and no are understood, and English ones.
+
+        The last is spoken. `translate` says an error's sentence in it.
+        """
         self.greeting = self.agent = ""  # of the conversation's agent, once that is known
         self._languages = languages
+        self._translate = translate
         self._is_greeted = False
         self._is_locked = False  # the page's input, until it is told something
         self._is_asked = False  # the server has not said yet what becomes of the page's message
@@ -75,7 +84,8 @@ class Compatible:
 
     def tell(self, event: Event) -> list[Event]:
         """Return what the page is told instead of `event`: nothing, it, or more than it."""
-        told = list(self._tell(event))
+        with override(self._languages[-1] if self._languages else "en"):
+            told = list(self._tell(event))
         if any(each["type"] in _UNLOCK for each in told):
             self._is_locked = False
         return told
@@ -176,9 +186,9 @@ class Compatible:
         error = message.get("error")
         if error and error.get("details") and f"error {message['id']}" not in self._told:
             self._told.append(f"error {message['id']}")
-            yield self._says(error["details"])
+            yield self._says(self._translate(error["details"]))
         elif not message["content"] and message.get("status") in _ENDS:
-            yield self._says(_ENDS[message["status"]])
+            yield self._says(str(_ENDS[message["status"]]))
 
     def _is_the_greeting(self, message: dict[str, Any]) -> bool:
         """It is stored with the first message; the page has had it since it connected."""
@@ -231,7 +241,7 @@ class Compatible:
         self._is_asked = False
         of_record = f"error {event.get('message_id')}"
         if of_record not in self._told or "message_id" not in event:
-            yield self._says(event["details"])
+            yield self._says(self._translate(event["details"]))
             self._told.append(of_record)
         yield _of(event)
         if self._question:

@@ -153,14 +153,17 @@ def test_each_tab_is_a_chat_of_its_own_and_a_copied_tab_shows_the_same(tab, fron
     expect(anew.bubbles.last).to_have_text("Anew.", timeout=ANSWER_MS)
 
 
-def test_a_german_yes_is_understood_where_the_browser_or_the_site_is_german(chromium, front, server):
+def test_a_german_reads_and_answers_in_german(chromium, front, server):
     context = chromium.new_context(locale="de-DE")
     chat = Prototype(context.new_page(), front, server, agent="tools")
     order = '[[tool=ask_user args={"question":"Darf ich?","kind":"approval"} then.text="Fertig."]]'
     chat.say(order)
     chat.sees(order, "Darf ich?")
+    expect(chat.bubbles.last).to_contain_text("Bitte antworten Sie mit Ja oder Nein.")
+    chat.say("vielleicht")
+    chat.sees(order, "Darf ich?", "vielleicht", "Das war weder ja noch nein.", "Darf ich?")
     chat.say("Ja, gerne")
-    chat.sees(order, "Darf ich?", "Ja, gerne", "Fertig.")
+    expect(chat.bubbles.last).to_have_text("Fertig.", timeout=ANSWER_MS)
     context.close()
 
 

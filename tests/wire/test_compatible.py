@@ -9,6 +9,7 @@ import pytest
 
 from chat.exceptions import NotUnderstood
 from chat.wire.compatible import Compatible
+from chat.words import translator
 
 ID = str(uuid.uuid4())
 MESSAGE = {"id": ID, "content": "hi", "sender": "assistant", "timestamp": "t", "turn": ID, "status": "complete"}
@@ -178,6 +179,16 @@ def test_an_approval_in_words(said, language, approved):
     else:
         answer = profile.understand({"type": "message", "content": said})
         assert answer == {"type": "answer", "request_id": ID, "content": said, "approved": approved}
+
+
+def test_a_person_reads_in_the_language_that_is_spoken():
+    profile = Compatible("en-us", "de", translate=translator("de"))
+    [asked] = sentences(told(profile, question("approval")))
+    again = sentences(told(profile, {"type": "error", "details": "That was neither yes nor no."}))
+    end = sentences(told(Compatible("de"), record(content="", status="stopped")))
+
+    assert asked == "May I?\n\nBitte antworten Sie mit Ja oder Nein."
+    assert again == ["Das war weder ja noch nein.", asked] and end == ["Die Antwort wurde angehalten."]
 
 
 @pytest.mark.parametrize("said", ["2", "2.", "blue", "Blue"])
