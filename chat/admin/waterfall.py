@@ -1,7 +1,8 @@
 """The steps of a turn and when each happened, for the admin: model calls, tools, answers to questions. Pure.
 
 A tool's record names the moment at which it began. A message's names that of its first word: its call began before
-that, after the step before at the earliest.
+that, after the step before at the earliest. A model call that said nothing has no record: it is known by the tool that it
+called, and ended when that began.
 """
 
 from __future__ import annotations
@@ -76,10 +77,18 @@ def waterfalls(records: Iterable[Message]) -> dict[uuid.UUID, Waterfall]:
 def _of_turn(first: Message, records: list[Message]) -> Waterfall:
     begin = end = first.created
     spans: list[tuple[Message, datetime, datetime]] = []
-    for record in records:
-        start = _start(record, end)
+    ends = {0: begin}  # of the steps so far, by depth: what a tool has called begins after the tool has
+    calls = {record.id for record in records}
+    for record in sorted(records, key=lambda record: record.created):
+        before = ends.get(record.depth, begin)
+        if record.kind == Message.Kind.TOOL and record.caller_id and record.caller_id not in calls:
+            calls.add(record.caller_id)
+            spans.append((_silent_call(record), min(before, record.created), record.created))
+        start = _start(record, before)
         until = max(record.created, start + _lasted(record))
         spans.append((record, start, until))
+        ends = {depth: moment for depth, moment in ends.items() if depth <= record.depth}
+        ends |= {record.depth: max(before, until), record.depth + 1: start}
         end = max(end, until)
     whole = (end - begin) / timedelta(milliseconds=1) or 1.0
 
@@ -90,6 +99,11 @@ def _of_turn(first: Message, records: list[Message]) -> Waterfall:
         return Step(record=record, left=round(min(left, 100 - width), 2), width=round(width, 2), ms=round(ms))
 
     return Waterfall(steps=[step(*span) for span in spans], ms=round(whole))
+
+
+def _silent_call(tool: Message) -> Message:
+    """The model call that asked for this tool, as a record that leads there."""
+    return Message(id=tool.id, kind=Message.Kind.ASSISTANT, agent=tool.agent, depth=tool.depth, task=tool.task)
 
 
 def _start(record: Message, before: datetime) -> datetime:

@@ -34,8 +34,28 @@ def test_each_step_has_its_place_in_time():
     assert shown == [
         ("Analyst", 0, 30, 3000),
         ("Tool look", 30, 30, 3000),
-        ("Writing: Writer", 40, 10, 1000),
+        ("Writing: Writer", 30, 10, 1000),
         ("Answer of the user", 60, 40, 4000),
+    ]
+
+
+def test_a_sub_agent_stands_below_the_tool_that_called_it_and_a_call_without_words_above_it():
+    call, tool = uuid.uuid4(), {"kind": "tool", "tool_name": "ask", "agent": "Boss", "caller_id": uuid.uuid4()}
+    shown = bars(
+        record("user", 0),
+        record("assistant", 3, duration_ms=4000, agent="Helper", depth=1),  # stored before the tool has ended
+        record(seconds=2, duration_ms=5000, **tool),
+        record(seconds=2.5, duration_ms=500, **tool),
+        record("assistant", 8, duration_ms=2000, agent="Boss", id=call),
+        record("tool", 9, duration_ms=1000, tool_name="end", caller_id=call),
+    )
+    assert shown == [
+        ("Boss", 0, 20, 2000),
+        ("Tool ask", 20, 50, 5000),
+        ("Tool ask", 25, 5, 500),
+        ("Helper", 25, 40, 4000),
+        ("Boss", 70, 20, 2000),
+        ("Tool end", 90, 10, 1000),
     ]
 
 

@@ -40,6 +40,23 @@ test("each step has its place in the tree and in time", () => {
   assert.deepEqual([trace.rows[0].tokens, trace.rows[0].cost, trace.rows[4].status], [15, 0.5, "error"]);
 });
 
+test("a model call that said nothing is known by the tools that it called", () => {
+  const call = { message_id: "c1", agent: "Analyst", duration_ms: 1000 };
+  const { log } = play(
+    connection(),
+    RECORDS[0],
+    tool("t1", "lookup", "u1", { seq: 2, timestamp: at(2), ...call }),
+    tool("t2", "lookup", "u1", { seq: 3, timestamp: at(2.5), ...call }),
+    answer(4, "a1", "u1", { timestamp: at(5), duration_ms: 1000 }),
+  );
+  assert.deepEqual(seconds(traceOf(log, "u1", null, 0)), [
+    ["model", "Analyst", 0, 0, 2],
+    ["tool", "lookup", 0, 2, 3],
+    ["tool", "lookup", 0, 2.5, 3.5],
+    ["model", "Analyst", 0, 4, 5],
+  ]);
+});
+
 test("what is being written lasts until now, and so does an open question", () => {
   const { log } = play(connection(), RECORDS[0], status("running", "u1"), start("a9", "u1", { timestamp: at(1) }));
   const now = Date.parse(at(5));

@@ -34,13 +34,14 @@ export function traceOf(log, turnId, ask, now) {
   const start = timeOf(log.starts[turnId]) || (Number.isFinite(first) ? first : now);
   const rows = [];
   const places = placeInTasks(turn);
-  const end = walk(rows, places, { home: "", depth: 0, since: start, now });
+  const seen = new Set(Object.keys(turn.messages)); // calls that have a row: of each message, and of those below
+  const end = walk(rows, places, { home: "", depth: 0, since: start, now, seen });
   if (ask) rows.push(rowOf("question", ask, { depth: 0, start: end, end: end + Math.max(0, now - ask.askedAt) }));
   return { rows, start, end: Math.max(start + 1, ...rows.map((row) => row.end)) };
 }
 
 /** @returns {number} when the last of these steps ended: there the next begins */
-function walk(rows, places, { home, depth, since, now }) {
+function walk(rows, places, { home, depth, since, now, seen }) {
   const items = places.get(home) ?? [];
   places.delete(home); // a task that names itself as its parent ends here
   let end = since;
@@ -48,18 +49,20 @@ function walk(rows, places, { home, depth, since, now }) {
   for (const { kind, entry } of items) {
     const from = (kind === "task" && begun.get(entry.parent_id)) || end;
     const row = { task: taskRow, tool: toolRow, message: messageRow }[kind](entry, { depth, since: from, now });
+    if (kind === "tool" && entry.message_id && !seen.has(entry.message_id)) rows.push(callRow(entry, row, end));
+    seen.add(entry.message_id);
     rows.push(row);
     if (kind === "tool") begun.set(entry.id, row.start);
-    if (kind === "task") endOfTask(row, rows, places, { depth, since: from, now });
+    if (kind === "task") endOfTask(row, rows, places, { depth, since: from, now, seen });
     end = Math.max(end, row.end);
   }
   return end;
 }
 
 /** A sub-agent lasts as long as what it does. */
-function endOfTask(row, rows, places, { depth, since, now }) {
+function endOfTask(row, rows, places, { depth, since, now, seen }) {
   const at = rows.length;
-  const end = walk(rows, places, { home: row.entry.id, depth: depth + 1, since, now });
+  const end = walk(rows, places, { home: row.entry.id, depth: depth + 1, since, now, seen });
   const inner = rows.slice(at);
   row.start = inner.length ? Math.min(...inner.map(({ start }) => start)) : since;
   row.end = Math.max(row.start, end);
@@ -75,6 +78,12 @@ function toolRow(tool, { depth, since, now }) {
   const start = timeOf(tool) || since;
   const lasted = tool.status === "running" ? elapsed(tool, now) : (tool.duration_ms ?? 0);
   return rowOf("tool", tool, { depth, start, end: start + lasted });
+}
+
+/** A model call that said nothing has no record: it is known by the tool that it called, and ended when that began. */
+function callRow({ message_id, agent }, { start, depth }, since) {
+  const call = { id: message_id, agent, status: "complete", isSilent: true };
+  return rowOf("model", call, { depth, start: Math.min(since, start), end: start });
 }
 
 /** A message names the moment of its first word; its call began before, right after the step before at the earliest. */

@@ -137,6 +137,8 @@ function detailsOf({ kind, entry, after }) {
       [t("Answer"), entry.content ?? ""],
       [t("Details"), json(entry.answer)],
     ];
+  if (entry.isSilent)
+    return [begun, [t("Called"), t("It said nothing and called a tool. Its tokens count with the next answer.")]];
   const calls = [t("Called"), entry.tool_calls?.length ? tn(entry.tool_calls.length, "{n} tool", "{n} tools") : ""];
   return [begun, [t("Reasoning"), entry.reasoning], [t("Text"), entry.content], calls, usage, error];
 }
