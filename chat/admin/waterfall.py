@@ -1,8 +1,8 @@
 """The steps of a turn and when each happened, for the admin: model calls, tools, answers to questions. Pure.
 
 A tool's record names the moment at which it began. A message's names that of its first word: its call began before
-that, after the step before at the earliest. A model call that said nothing has no record: it is known by the tool that it
-called, and ended when that began.
+that, after the step before at the earliest. A model call that said nothing has no record: the tool that it called names
+it, and it ended when that began.
 """
 
 from __future__ import annotations

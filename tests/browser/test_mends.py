@@ -118,6 +118,20 @@ def test_latest_covers_no_text_on_a_narrow_window(chat):
     check(chat.page, "away from the end, 320 px")
 
 
+def test_the_field_keeps_its_room_on_a_narrow_window(chat):
+    chat.page.set_viewport_size({"width": 320, "height": 640})
+    width = "(field) => field.clientWidth"
+    chat.field.fill("x" * 17_000)
+    expect(chat.page.locator("#composer")).to_contain_text("Too long")
+    assert chat.field.evaluate(width) > 240  # a line of its own
+    chat.field.fill("")
+    before = chat.page.locator("#composer").bounding_box()
+    chat.say("[[tokens=400 tps=20]]")
+    expect(chat.stop).to_be_visible(timeout=ANSWER_MS)
+    assert chat.page.locator("#composer").bounding_box() == before  # nothing moves when an answer begins
+    assert chat.field.evaluate(width) > 120
+
+
 def test_the_skip_link_is_out_of_sight_with_large_text_until_it_is_needed(chat):
     skip = chat.page.locator(".skip")
     chat.page.evaluate("() => { document.documentElement.style.fontSize = '200%'; }")

@@ -27,8 +27,9 @@ def test_what_waits_is_edited_and_taken_back_and_the_rest_is_answered(chat):
     expect(waiting(chat, "third")).to_be_visible()
 
     waiting(chat, "second").get_by_role("button", name="Edit").first.click()
+    expect(chat.page.locator(".editor ~ .note")).to_be_hidden()  # its "Cancel" would be a second one
     chat.page.locator(".edit-field").fill('changed [[text="answer to changed"]]')
-    chat.page.locator(".editor").get_by_role("button", name="Send").click()
+    chat.page.locator(".editor").get_by_role("button", name="Save").click()
     expect(waiting(chat, "changed")).to_be_visible()
 
     chat.stop.click()

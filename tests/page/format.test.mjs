@@ -16,6 +16,15 @@ import {
 
 globalThis.document = { documentElement: { lang: "en" } };
 
+test("the time is written as the reader's region does, in the page's language", async () => {
+  const own = Object.getOwnPropertyDescriptor(globalThis, "navigator");
+  Object.defineProperty(globalThis, "navigator", { value: { languages: ["de-CH", "en-GB"] }, configurable: true });
+  const british = await import("chat/format.js?british"); // formats are made once
+  const time = british.clockTime("2026-01-02T15:04:00", new Date("2026-01-02T16:00:00"));
+  Object.defineProperty(globalThis, "navigator", own);
+  assert.equal(time, "15:04");
+});
+
 test("a duration has as many digits as it deserves", () => {
   assert.deepEqual([0, 99, 100, 5200, 9999, 42_400, 185_000].map(duration), [
     "0 ms",

@@ -1,7 +1,11 @@
 /** Times, durations and figures as people read them, in the page's language. Pure. */
 import { t, tn } from "chat/words.js";
 
-const language = () => document.documentElement.lang || undefined;
+/** The page's, as the reader's region writes it: "en" may be "en-GB". */
+const language = () => {
+  const { lang } = document.documentElement;
+  return navigator.languages.find((each) => lang && each.split("-")[0] === lang.split("-")[0]) ?? (lang || undefined);
+};
 const formats = new Map();
 
 /** Making a format is slow, using one is not. */

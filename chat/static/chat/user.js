@@ -48,7 +48,7 @@ export class UserView {
     const { status, progress } = context.state;
     const isBegun = progress?.turn === item.turn.id; // its agent is being made
     this.isQueued = item.kind === "user" && status.queued.includes(item.turn.id) && !isBegun;
-    this.note.hidden = !this.isQueued;
+    this.note.hidden = !this.isQueued || Boolean(this.editor);
     if (this.isQueued && !this.note.childElementCount)
       this.note.append(
         icon("clock"),
@@ -79,6 +79,7 @@ export class UserView {
       this.editor = null;
       this.bubble.hidden = !this.message.content;
       this.row.hidden = false;
+      this.note.hidden = !this.isQueued;
       this.pen.focus({ preventScroll: true });
     };
     const cancel = () => {
@@ -109,10 +110,10 @@ export class UserView {
       "div",
       { class: "row end" },
       button({ class: "quiet", onclick: cancel }, "", t("Cancel")),
-      button({ class: "primary", onclick: save }, "", t("Send")),
+      button({ class: "primary", onclick: save }, "", this.isQueued ? t("Save") : t("Send")),
     );
     this.editor = el("div", { class: "editor" }, field, row);
-    this.bubble.hidden = this.row.hidden = true;
+    this.bubble.hidden = this.row.hidden = this.note.hidden = true;
     this.bubble.after(this.editor);
     field.focus();
     field.setSelectionRange(field.value.length, field.value.length);
