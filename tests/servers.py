@@ -124,6 +124,15 @@ class Server:
         opener.open(f"{self.url}/", timeout=10).read()
         return {cookie.name: cookie.value or "" for cookie in jar}
 
+    def delete(self, conversation: str, cookies: dict[str, str]) -> int:
+        """Delete a conversation as its owner's page does; return the answer's status."""
+        headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
+        headers["X-CSRFToken"] = cookies["csrftoken"]
+        address = f"{self.url}/api/conversations/{conversation}"
+        request = urllib.request.Request(address, method="DELETE", headers=headers)
+        status: int = urllib.request.urlopen(request, timeout=30).status
+        return status
+
     def manage(self, *arguments: str) -> str:
         """Run a management command with this server's settings; return what it printed."""
         done = subprocess.run(

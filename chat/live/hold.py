@@ -6,9 +6,9 @@ import logging
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
-from chat.mends.locks import AWAY, patient_transaction
+from chat.mends.locks import AWAY, patient_transaction, quick_transaction
 from chat.models import ChatSession, Conversation, Message
 from chat.observer import AgentGone
 
@@ -24,6 +24,7 @@ class Hold:
     def __init__(self, conversation_id: uuid.UUID, fence: int) -> None:
         self.conversation_id = conversation_id
         self.fence = fence
+        self._row = (Conversation._meta.db_table, conversation_id)
         self._pid = os.getpid()
         self.is_gone = False  # another agent has the conversation: nothing that this one says counts any more
 
@@ -50,9 +51,20 @@ class Hold:
         in the middle: whether it has committed is not known then.
         """
         self.check()
-        row = (Conversation._meta.db_table, self.conversation_id)
+        with self._at_fence(patient_transaction(TABLES, self._row, may_go_on=self.check)) as conversation:
+            yield conversation
+
+    @contextmanager
+    def quick_transaction(self) -> Iterator[Conversation]:
+        """The same for what may be stored later as well: nobody is waited for. Raises: AgentGone, Late."""
+        self.check()
+        with self._at_fence(quick_transaction(TABLES, self._row)) as conversation:
+            yield conversation
+
+    @contextmanager
+    def _at_fence(self, transaction: AbstractContextManager[None]) -> Iterator[Conversation]:
         try:
-            with patient_transaction(TABLES, row, may_go_on=self.check):
+            with transaction:
                 yield Conversation.objects.locked(self.conversation_id, fence=self.fence)
         except Conversation.DoesNotExist:
             self.is_gone = True
@@ -65,8 +77,7 @@ class Hold:
     @contextmanager
     def last_transaction(self) -> Iterator[Conversation | None]:
         """The same when the session leaves, also one whose writes have failed; None where the fence has moved."""
-        row = (Conversation._meta.db_table, self.conversation_id)
-        with patient_transaction(TABLES, row, may_go_on=lambda: None):
+        with patient_transaction(TABLES, self._row, may_go_on=lambda: None):
             try:
                 conversation = Conversation.objects.locked(self.conversation_id, fence=self.fence)
             except Conversation.DoesNotExist:

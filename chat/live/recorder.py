@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import logging
 import threading
+import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ from chat.live.outbox import Outbox
 from chat.live.progress import Progress
 from chat.live.snapshot import Snapshot
 from chat.live.steps import Steps
+from chat.mends.locks import Late
 from chat.mends.sqlite import has_place
 from chat.mends.statements import insert
 from chat.models import Attachment, Conversation, Message
@@ -45,6 +47,7 @@ logger = logging.getLogger(__name__)
 MAX_SOURCES = 50  # of one answer
 MAX_LABEL_CHARS = 200  # of a step
 NAME_CHARS = 200  # of agents, tasks and tools: their columns have no more
+LATE_SECONDS = 1.0  # between two tries to store an answer that has begun
 SNAPSHOT_SECONDS = 1.0  # an agent that waits longer for the database to store a record is not asked
 
 
@@ -88,6 +91,7 @@ class Recorder:
         self._agent = agent
         self.storing = Storing()
         self._steps = Steps(outbox)
+        self._late_at = 0.0  # when storing what begins may be tried again (monotonic)
         self._sources: list[Mapping[str, Any]] = []  # of the next answer; guarded by the progress's lock
         # Guarded by the progress's lock:
         self._calls: dict[str, tuple[Place, bool]] = {}  # model calls without text yet: place, may_call_tools
@@ -122,13 +126,17 @@ class Recorder:
             self._outbox.reasoning(message_id, clean(text))
 
     def _opened(self, message_id: str) -> None:
-        """With its first text a model call becomes a message: its checkpoint is stored, then `stream_start` sent."""
+        """With its first text a model call becomes a message: its checkpoint is stored, then `stream_start` sent.
+
+        Where the database cannot be written, people need not wait for it: the message is in memory alone, as all is
+        that a checkpoint does not have yet, and is stored with a later word, or with its end.
+        """
         self._hold.check()
-        if message_id in self._open:
-            return
+        if (row := self._open.get(message_id)) is not None:
+            return self._store_late(row)
         place, may_call_tools = self._calls[message_id]
         row = self._row(message_id, Message.Kind.ASSISTANT, place)
-        self._store(row)
+        self._store_quickly(row)
         start = records.stream_start(row)
         with self._progress.lock:  # an abandonment closes it either after this or not at all
             self._hold.check()
@@ -311,6 +319,22 @@ class Recorder:
         with self._progress.lock:
             self._open[str(row.id)] = row
 
+    def _store_quickly(self, row: Message) -> None:
+        """Store an answer in progress, if that can be done at once."""
+        try:
+            with self._hold.quick_transaction():
+                insert(row)
+        except Late:
+            self._late_at = time.monotonic() + LATE_SECONDS
+        with self._progress.lock:
+            self._open[str(row.id)] = row
+
+    def _store_late(self, row: Message) -> None:
+        """Try again to store an answer in progress, in the thread that writes it."""
+        if row._state.adding and time.monotonic() >= self._late_at:
+            row.content, row.reasoning = self._outbox.sent(str(row.id))
+            self._store_quickly(row)
+
     def _append(self, row: Message, *then: Event, whole: storage.Stored | None = None) -> None:
         """Number and store a record, with the file that has `whole` of it, and send it, with what is told after it."""
         with self.storing:
@@ -329,9 +353,13 @@ class Recorder:
 
     def close_open(self, conversation: Conversation, status: str) -> list[Message]:
         """Make records of all that is in progress, with the text so far. Inside a transaction."""
-        for id in self._open_answers():
-            text, reasoning = self._outbox.emitted(str(id))
-            conversation.messages.filter(id=id, seq=None).update(content=text, reasoning=reasoning)
+        for row in self._open_answers():
+            text, reasoning = self._outbox.emitted(str(row.id))
+            if row._state.adding:
+                row.content, row.reasoning = text, reasoning
+                insert(row)
+            else:
+                conversation.messages.filter(id=row.id, seq=None).update(content=text, reasoning=reasoning)
         return conversation.close_open(status)
 
     def send(self, record: Message, *then: Event) -> None:
@@ -387,11 +415,11 @@ class Recorder:
 
     def checkpoints(self) -> list[tuple[uuid.UUID, str, str]]:
         """Id, text and reasoning of the open messages, as far as pages have been sent them."""
-        return [(id, *self._outbox.sent(str(id))) for id in self._open_answers()]
+        return [(row.id, *self._outbox.sent(str(row.id))) for row in self._open_answers() if not row._state.adding]
 
-    def _open_answers(self) -> list[uuid.UUID]:
+    def _open_answers(self) -> list[Message]:
         with self._progress.lock:
-            return [row.id for row in self._open.values() if row.kind == Message.Kind.ASSISTANT]
+            return [row for row in self._open.values() if row.kind == Message.Kind.ASSISTANT]
 
 
 def _file_name(part: Part) -> str:

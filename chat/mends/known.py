@@ -82,6 +82,8 @@ KEPT_CONNECTIONS = Mend(
         Needs("django.db.backends.base.base", "BaseDatabaseWrapper.close_if_unusable_or_obsolete"),
         Needs("django.db.backends.utils", "CursorWrapper._execute_with_wrappers", takes="sql params many executor"),
         Needs("django.db.backends.sqlite3.base", "DatabaseWrapper._start_transaction_under_autocommit"),
+        Needs("django.db.backends.sqlite3.base", "DatabaseWrapper.create_cursor", takes="name"),
+        Needs("django.db.backends.sqlite3.base", "SQLiteCursorWrapper.convert_query", takes="query param_names"),
     ),
     without="each piece of work opens SQLite anew, and busy writers may wait for seconds",
 )

@@ -2,6 +2,7 @@
 
     brief_transaction()     a user's command: refused after `LOCK_SECONDS`, so that a person hears of it
     patient_transaction()   an agent's write: tries again until it has all locks that it needs; nothing of it is lost
+    quick_transaction()     the same for what may be stored later as well: given up after moments
     prompt_transaction()    of a thread that comes back soon: refused as well where the database is slow
     own_connection()        of a thread that must not wait for others' connections
 
@@ -20,16 +21,21 @@ from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connection, connections, transaction
 
-from chat.mends.sqlite import lent_connection, new_connection
+from chat.mends.sqlite import in_haste, lent_connection, new_connection
 
 logger = logging.getLogger(__name__)
 
 LOCK_SECONDS = 2.0  # longest wait of a user's command for one lock
 TRY_SECONDS = 0.2  # longest wait of an agent's write in one go: then its connection is somebody else's for a while
 PAUSE_SECONDS = 0.5  # between two goes
+HASTE_SECONDS = 0.1  # longest wait for one of SQLite's three queues of what may be stored later
 
 WITH_LOCK = ("IMMEDIATE", "EXCLUSIVE")  # SQLite's ways to begin a transaction that hold its lock
 AWAY = (OperationalError, InterfaceError)  # the database is away, or somebody else has a lock for too long
+
+
+class Late(Exception):
+    """Somebody else has a lock, or the database is away: what was to be stored must wait."""
 
 
 @contextmanager
@@ -96,12 +102,8 @@ def patient_transaction(
     while True:
         may_go_on()
         try:
-            with ExitStack() as opening:
-                opening.enter_context(lent_connection())
-                _begin(opening)
-                _lock(tables, row)
-                held = opening.pop_all()
-                break
+            held = _begun(tables, row)
+            break
         except AWAY as error:
             if not is_told:
                 is_told = True
@@ -111,6 +113,27 @@ def patient_transaction(
         logger.warning("a write waited for the database for %.1f s", time.monotonic() - started)
     with held:
         yield
+
+
+@contextmanager
+def quick_transaction(tables: tuple[str, ...], row: tuple[str, uuid.UUID]) -> Iterator[None]:
+    """The same in one go, and a short one. Raises: Late, before the block begins."""
+    try:
+        with in_haste(HASTE_SECONDS):
+            held = _begun(tables, row)
+    except AWAY as error:
+        raise Late from error
+    with held:
+        yield
+
+
+def _begun(tables: tuple[str, ...], row: tuple[str, uuid.UUID]) -> ExitStack:
+    """A transaction that has all its locks. Raises: OperationalError, InterfaceError."""
+    with ExitStack() as opening:
+        opening.enter_context(lent_connection())
+        _begin(opening)
+        _lock(tables, row)
+        return opening.pop_all()
 
 
 def _lock(tables: tuple[str, ...], row: tuple[str, uuid.UUID]) -> None:

@@ -18,7 +18,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import UUID, uuid4
 
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.expressions import DatabaseDefault
 
 from chat.clock import Now
@@ -49,11 +50,12 @@ class Prepared(Generic[M]):
         """Execute it with these values, in this thread's transaction if there is one."""
         if not STATEMENTS.holds:
             return list(self._make(*values))
-        made = self._made.get(connection.vendor) or self._prepare()
+        database = _database()
+        made = self._made.get(database.vendor) or self._prepare()
         given = [values[param.number] if isinstance(param, _Place) else param for param in made.params]
-        with connection.cursor() as cursor:
+        with database.cursor() as cursor:
             cursor.execute(made.sql, [_adapted(value) for value in given])
-            return [made.row(found) for found in cursor.fetchall()]
+            return [made.row(found, database) for found in cursor.fetchall()]
 
     def first(self, *values: Any) -> M | None:
         rows = self(*values)
@@ -85,12 +87,12 @@ class _Made(Generic[M]):
         self._names = [field.attname for field in fields]
         self._converters = [(at, *made) for at, made in enumerate(map(_converters, fields)) if made[0]]
 
-    def row(self, found: Sequence[Any]) -> M:
+    def row(self, found: Sequence[Any], database: BaseDatabaseWrapper) -> M:
         values = list(found)
         for at, converters, column in self._converters:
             for convert in converters:
-                values[at] = convert(values[at], column, connection)
-        row = self._model.from_db(connection.alias, self._names, values[: len(self._names)])
+                values[at] = convert(values[at], column, database)
+        row = self._model.from_db(database.alias, self._names, values[: len(self._names)])
         for name, value in zip(self._annotations, values[len(self._names) :], strict=True):
             setattr(row, name, value)
         return row
@@ -101,6 +103,11 @@ class _Place:
 
     def __init__(self, number: int) -> None:
         self.number = number
+
+
+def _database() -> BaseDatabaseWrapper:
+    """This thread's connection itself: Django's stand-in looks for it anew at each touch, a hundred times a turn."""
+    return connections[DEFAULT_DB_ALIAS]
 
 
 def _adapted(value: Any) -> Any:
@@ -150,8 +157,9 @@ def _read_back(row: models.Model, fields: Sequence[Field], values: Sequence[Any]
 
 
 def _execute(sql: str, row: models.Model, fields: list[Field], *, is_read: bool = False) -> Sequence[Any]:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, [field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields])
+    database = _database()
+    with database.cursor() as cursor:
+        cursor.execute(sql, [field.get_db_prep_save(getattr(row, field.attname), database) for field in fields])
         return cursor.fetchone() if is_read else ()
 
 

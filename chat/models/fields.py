@@ -17,6 +17,8 @@ class Json(models.JSONField):
     """
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
+        if value in (None, "[]", "{}"):  # as most are
+            return None if value is None else [] if value == "[]" else {}
         if not isinstance(value, str) or _is_harmless(value):
             return super().from_db_value(value, expression, connection)
         try:

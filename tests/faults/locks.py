@@ -9,6 +9,7 @@ and a third person sends a message, and checks:
     the other's answer goes on: no gap between its frames is longer than a second
     what cannot be stored is refused as `busy`, with `retry_ms`, within five seconds
     where the lock is of one conversation alone, the third person is answered meanwhile
+    where others only read, for as long as they like, who deletes a conversation is answered within a second
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from pathlib import Path
 
 import psycopg
 
+from chat.wire.codes import CLOSE_NOT_FOUND
 from tests import programs
 from tests.faults.kill import SHAPES
 from tests.faults.page import Page, check_transcript
@@ -42,6 +44,8 @@ from tests.stub_llm import StubServer
 
 GAP_SECONDS = 1.0  # longest silence of somebody else's answer
 REFUSES_SECONDS = 5.0
+DELETES_SECONDS = 1.0  # a deletion beside readers
+DELETIONS = 3  # of a run
 FIRST_SECONDS = 2.0  # of a turn, in which the lock is taken
 AFTER_SECONDS = 20.0  # from the lock's end to the turn's, at the longest
 
@@ -81,6 +85,18 @@ def _emptied_log(locking: Locking, conversation: str) -> Iterator[None]:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM chat_message").fetchone()
         with _again_and_again(lambda: _run(locking.file, "PRAGMA wal_checkpoint(TRUNCATE)")):
+            yield
+        reader.execute("ROLLBACK")
+
+
+@contextlib.contextmanager
+def _read(locking: Locking, conversation: str) -> Iterator[None]:
+    """A reader, as a program is that looks for long, and copies of the file, one after the other."""
+    with closing(_connected(locking.file)) as reader, tempfile.TemporaryDirectory() as folder:
+        numbers = itertools.count()
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM chat_message").fetchone()
+        with _again_and_again(lambda: _run(locking.file, f"VACUUM INTO '{folder}/{next(numbers)}'")):
             yield
         reader.execute("ROLLBACK")
 
@@ -150,7 +166,9 @@ SQLITE: dict[str, Lock] = {
     "VACUUM": _vacuum,
     "the log is emptied beside a reader": _emptied_log,
     "backup": _backup,
+    "a reader, and VACUUM INTO": _read,
 }
+READING = ("backup", "a reader, and VACUUM INTO")
 OF_ONE = {  # these concern the turn's conversation alone
     "the conversation's row": _held("SELECT 1 FROM chat_conversation WHERE id = %s FOR UPDATE"),
     "the rows of its messages": _held("SELECT 1 FROM chat_message WHERE conversation_id = %s FOR UPDATE"),
@@ -178,6 +196,8 @@ class Summary:
     turns: int = 0
     refused: int = 0
     refused_seconds: float = 0.0  # the longest time to a refusal
+    deleted: int = 0
+    deleted_seconds: float = 0.0  # the longest deletion
     gap_seconds: float = 0.0  # the longest of somebody else's answer
     broken: list[str] = field(default_factory=list)
 
@@ -185,6 +205,7 @@ class Summary:
         return (
             f"{self.locks} locks, {self.turns} turns; longest gap of another's answer {self.gap_seconds:.2f} s; "
             f"{self.refused} messages refused, after {self.refused_seconds:.1f} s at the longest; "
+            f"{self.deleted} conversations deleted, in {self.deleted_seconds:.2f} s at the longest; "
             f"broken promises: {len(self.broken)}"
         )
 
@@ -220,6 +241,8 @@ class Locking:
             asking = asyncio.create_task(self._say(third, f"and me? {self.random.random()} [[tokens=3]]"))
             if lock in OF_ONE:
                 await asyncio.wait_for(asking, GAP_SECONDS * 3 * SLACK)
+            if lock in READING:
+                await self._delete_some()
             await asyncio.sleep(max(0.0, held + self.seconds - time.monotonic()))  # the fault's length
         freed = time.monotonic()
         await asyncio.gather(asking, *(page.settled(timeout=AFTER_SECONDS * SLACK) for page in (mine, other, third)))
@@ -249,6 +272,19 @@ class Locking:
             self.summary.refused += 1
             self.summary.refused_seconds = max(self.summary.refused_seconds, took)
             await asyncio.sleep(answer["retry_ms"] / 1000)
+
+    async def _delete_some(self) -> None:
+        """Others delete their conversations, which have been answered."""
+        for _ in range(DELETIONS):
+            page = await self._page()
+            await self._say(page, "forget me [[tokens=2]]")
+            asked = time.monotonic()
+            assert await asyncio.to_thread(self.server.delete, page.conversation, page.cookies) == 204
+            took = time.monotonic() - asked
+            assert took < DELETES_SECONDS * SLACK, f"deleted after {took:.1f} s"
+            assert await page.closed() == CLOSE_NOT_FOUND
+            self.summary.deleted += 1
+            self.summary.deleted_seconds = max(self.summary.deleted_seconds, took)
 
     async def _approve(self, page: Page) -> None:
         """Answer what the agent asks, again while that is refused."""

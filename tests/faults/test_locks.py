@@ -11,7 +11,7 @@ from tests.faults.locks import POSTGRES, SQLITE, Locking
 SECONDS = float(os.environ.get("FAULTS_LOCK_SECONDS", "6"))  # longer than a lease
 
 
-@pytest.mark.parametrize("lock", ["another writer"])
+@pytest.mark.parametrize("lock", ["another writer", "a reader, and VACUUM INTO"])
 async def test_who_locks_sqlite_interrupts_nobody(start, lock):
     assert lock in SQLITE
     locking = Locking(start(), address="", seconds=SECONDS, seed=1)

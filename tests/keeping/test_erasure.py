@@ -8,7 +8,6 @@ import random
 import sqlite3
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
@@ -232,14 +231,6 @@ def test_a_deletion_inside_of_a_request_s_transaction_waits_for_no_cleaning():
 # -- a whole server --------------------------------------------------------------------------------------------------
 
 
-def delete(server: Server, conversation: str, cookies: dict[str, str]) -> int:
-    """Delete a conversation as the page does."""
-    headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
-    headers["X-CSRFToken"] = cookies["csrftoken"]
-    address = f"{server.url}/api/conversations/{conversation}"
-    return urllib.request.urlopen(urllib.request.Request(address, method="DELETE", headers=headers)).status
-
-
 async def test_a_deleted_conversation_is_nowhere(stub, tmp_path):
     environment = {"CHAT_API_BASE": stub.url, "CHAT_API_KEY": "sk-test-key", "LOG_LEVEL": "DEBUG"}
     with programs.redis_server() as layer, Server(tmp_path, REDIS_URL=layer.url, **environment) as server:
@@ -253,7 +244,7 @@ async def test_a_deleted_conversation_is_nowhere(stub, tmp_path):
             await page.event("stream_token")
             assert SENTINEL.encode() in bytes_of(tmp_path)
 
-            assert await asyncio.to_thread(delete, server, page.conversation, cookies) == 204  # while it answers
+            assert await asyncio.to_thread(server.delete, page.conversation, cookies) == 204  # while it answers
             assert await page.closed() == 4404
             await asyncio.to_thread(stub.wait, open=0)  # the model's request is over too
 
@@ -274,7 +265,7 @@ async def test_an_agent_of_another_process_stops_for_a_deletion(stub, redis_url,
             await page.say(f'{SENTINEL} [[text="{f"{SENTINEL} " * 500}" tps=50]]')
             await page.event("stream_token")
 
-            assert await asyncio.to_thread(delete, second, page.conversation, cookies) == 204
+            assert await asyncio.to_thread(second.delete, page.conversation, cookies) == 204
             assert await page.closed() == 4404
             await asyncio.to_thread(stub.wait, open=0)  # the model's request is over too
         first.stop()

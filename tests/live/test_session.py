@@ -332,6 +332,44 @@ async def test_what_an_agent_says_while_another_program_has_the_lock_is_stored_a
     assert await Message.objects.filter(id=ANSWER, content="half and whole", seq=2).aexists()
 
 
+@pytest.fixture
+def locked():
+    """Another program has the lock of the database, until it is called."""
+    with closing(sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield lambda: other.execute("ROLLBACK")
+
+
+def begin_another(session: AgentSession) -> None:
+    session.llm_started(OTHER, PLACE, may_call_tools=False)
+    session.llm_text(OTHER, "first")
+
+
+LATER: dict[str, tuple[Callable[[AgentSession], object], str, str]] = {
+    "a later word": (lambda session: session.llm_text(OTHER, " and more"), "open", "first"),
+    "its end": (lambda session: session.llm_ended(OTHER, LlmOutcome(content="first")), "complete", "first"),
+    "a stop": (lambda session: session.abandon("stopped", "stopped"), "stopped", "first"),
+}
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="of SQLite's one lock")
+@pytest.mark.parametrize("what", LATER)
+async def test_a_first_word_waits_for_no_other_program_and_is_stored_later(session, locked, monkeypatch, what):
+    monkeypatch.setattr(recorder, "LATE_SECONDS", 0.0)
+    do, status, text = LATER[what]
+    started = time.monotonic()
+    await start_thread(lambda: begin_another(session), name="agent-test")
+    assert_within(1, since=started)
+    assert '"first"' in session.outbox.take()["raw"]
+    assert session.checkpoints() == [(uuid.UUID(ANSWER), "half", "")]  # of what has a row
+    locked()
+
+    await start_thread(lambda: do(session), name="agent-test")
+    row = await Message.objects.aget(id=OTHER)
+    assert (row.status, row.content) == (status, text)
+    assert (row.seq is None) == (status == "open")
+
+
 async def test_an_agent_that_may_not_start_tells_who_waits(session):
     def begin() -> Claim:
         id = uuid.uuid4()
