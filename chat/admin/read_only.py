@@ -139,7 +139,7 @@ class AgentFilter(admin.SimpleListFilter):
 class LiveFilter(admin.SimpleListFilter):
     """By whether a row is of something that runs now. The rows have `has_lease` and `ended`."""
 
-    title = _("live")
+    title = _("live or ended")
     parameter_name = "live"
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:

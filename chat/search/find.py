@@ -30,7 +30,8 @@ CATCH_UP_SECONDS = 0.3  # for which somebody waits; then the next question goes 
 LOCK_SECONDS = 0.2
 MAX_HITS = 20
 MAX_TITLES = 5
-KINDS = (Message.Kind.USER, Message.Kind.ASSISTANT)  # what is read; results of tools are not
+# What is read. Results of tools are not: one may be as long as a thousand messages, and nobody remembers its words.
+KINDS = (Message.Kind.USER, Message.Kind.ASSISTANT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,11 +74,16 @@ def _hits(owner: Owner, ids: Sequence[uuid.UUID], phrases: Sequence[Phrase]) -> 
     for row in messages:
         path = paths.get(row.conversation_id)
         is_current = path is None or row.turn is None or row.turn in path
-        known = hits.get((row.conversation_id, row.content))
+        text = _text_of(row)
+        known = hits.get((row.conversation_id, text))
         if known is None or (is_current and not known.is_current):
-            passage = passage_of(row.content, phrases)
-            hits[row.conversation_id, row.content] = Hit(message=row, passage=passage, is_current=is_current)
+            hits[row.conversation_id, text] = Hit(message=row, passage=passage_of(text, phrases), is_current=is_current)
     return list(hits.values())[:MAX_HITS]
+
+
+def _text_of(message: Message) -> str:
+    """What is looked through of a message: what it says, and the names of its files."""
+    return "\n".join([message.content, *(str(file.get("name", "")) for file in message.attachments)]).strip()
 
 
 def _paths(conversations: Iterable[Conversation]) -> dict[uuid.UUID, set[uuid.UUID]]:
@@ -122,11 +128,11 @@ def catch_up(owner: Owner, *, seconds: float = CATCH_UP_SECONDS) -> bool:
 def _index_next(owner: Owner, row: Conversation) -> None:
     """Put the next records of a conversation into the index. The words are made before the row is locked."""
     after = row.indexed_seq
-    records = list(row.records(after=after).only("id", "seq", "kind", "content", "created")[:BATCH])
+    records = list(row.records(after=after).only("id", "seq", "kind", "content", "attachments", "created")[:BATCH])
     entries = [
-        Entry(message=record.id, conversation=row.id, created=record.created, words=words_of(record.content))
+        Entry(message=record.id, conversation=row.id, created=record.created, words=words_of(_text_of(record)))
         for record in records
-        if record.kind in KINDS and record.content
+        if record.kind in KINDS and (record.content or record.attachments)
     ]
     try:
         with brief_transaction(seconds=LOCK_SECONDS):

@@ -58,6 +58,17 @@ def test_questions_and_answers_are_found_by_their_words_and_their_beginnings():
     assert found("flour bread") == found('"and flour"') == found("lour") == found("") == []
 
 
+def test_a_file_is_found_by_its_name_and_what_a_tool_gave_is_not():
+    conversation = new_conversation()
+    turn = say(conversation, "", attachments=[{"id": "1", "name": "Invoice 2026.pdf"}])
+    with transaction.atomic():
+        conversation.append(Message(kind="tool", tool_name="look", content="a haystack", turn=turn.id))
+
+    (hit,) = search.find(ALICE, "invoice").hits
+    assert (hit.message.id, "".join(text for text, _ in hit.passage)) == (turn.id, "Invoice 2026.pdf")
+    assert found("haystack") == []
+
+
 def test_the_newest_stand_first_and_each_has_its_passage():
     conversation = new_conversation()
     for number in range(3):
