@@ -44,7 +44,10 @@ export class Notifier {
         note.close();
       });
     } catch {
-      // Some phones allow a service worker alone to do this.
+      // Browsers of phones allow a service worker alone to do this. A switch that does nothing is switched off.
+      keep("localStorage", WANTED, null);
+      this.box.checked = false;
+      this.toasts.show(t("This browser tells of nothing while its page is hidden."));
     }
   }
 }
