@@ -131,9 +131,14 @@ def test_under_daphne_a_page_that_is_closed_has_time_to_hear_why(project):
     assert found.stdout == f"{CLOSE_SECONDS}\n", found.stderr
 
 
-def test_the_wheel_says_that_it_is_typed(project):
-    folder, _ = project
-    assert list(folder.rglob("site-packages/chat/py.typed"))
+def test_the_wheel_has_what_is_not_python(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        packed = set(archive.namelist())
+    patterns = ("static/**/*", "templates/**/*", "locale/**/*.mo", "migrations/*.py", "py.typed")
+    kept = [list((ROOT / "chat").glob(pattern)) for pattern in patterns]
+
+    assert all(kept)
+    assert {str(path.relative_to(ROOT)) for found in kept for path in found if path.is_file()} <= packed
 
 
 def test_page_and_static_files_are_served(address):
