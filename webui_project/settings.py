@@ -71,6 +71,12 @@ CHAT_AGENTS = {
         "DESCRIPTION": "Describes and draws the CSV file that you give it, or asks for one.",
         "STARTERS": ["Describe my table.", "Draw it.", "Write a report."],
     },
+    "librarian": {
+        "FACTORY": "chat.demo.librarian.librarian",
+        "NAME": "Librarian",
+        "DESCRIPTION": "Knows three books: by SQL, by search, and with its sources.",
+        "STARTERS": ["Show me the list of books", "Who is called Ishmael?"],
+    },
     "postman": {
         "FACTORY": "chat.demo.agents.postman",
         "NAME": "Postman",

@@ -121,8 +121,8 @@ class Entry:
 
     @property
     def files(self) -> list[File]:
-        parts = {part["attachment"]["id"]: part for part in self.record.parts or () if "attachment" in part}
-        return [self._file(item, parts.get(item["id"], {})) for item in self.record.attachments]
+        given = [self._file(item, {}) for item in self.record.attachments]
+        return given + [self._file(part["attachment"], part) for part in _with_files(self.record.parts)]
 
     def _file(self, item: dict[str, Any], part: dict[str, Any]) -> File:
         return File(
@@ -184,9 +184,19 @@ def _live(token: str) -> Share | None:
 
 
 def _shows(share: Share, file: Attachment) -> bool:
-    named = share.conversation.records().filter(turn=file.turn).values_list("id", "attachments")
-    holders = {id for id, items in named if any(item["id"] == str(file.id) for item in items)}
+    """Whether a record names the file that the link shows: of whatever turn, as an edited message keeps its files."""
+    named = share.conversation.records().values_list("id", "attachments", "parts")
+    wanted = str(file.id)
+    holders = {id for id, given, parts in named if wanted in _ids_of(given, parts)}
     return bool(holders) and not holders.isdisjoint(_shown_ids(share))
+
+
+def _ids_of(given: list[dict[str, Any]], parts: list[dict[str, Any]] | None) -> list[str]:
+    return [item["id"] for item in [*given, *(part["attachment"] for part in _with_files(parts))]]
+
+
+def _with_files(parts: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+    return [part for part in parts or () if "attachment" in part]
 
 
 def _shown_ids(share: Share) -> list[uuid.UUID]:

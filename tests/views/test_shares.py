@@ -86,9 +86,7 @@ def attach(row: Conversation, turn: Message, name: str, content: bytes = b"") ->
     file = Attachment.objects.store(io.BytesIO(content), owner=row.owner, name=name, conversation=row, turn=turn.id)
     kind = "image" if file.media_type == "image/png" else "file"
     part = {"kind": kind, "name": name, "alt": f"as it is: {name}", "attachment": file.description()}
-    message = Message(kind="assistant", agent="A", turn=turn.id, content=f"Image: {name}", parts=[part])
-    message.attachments = [file.description()]
-    row.append(message)
+    row.append(Message(kind="assistant", agent="A", turn=turn.id, content=f"Image: {name}", parts=[part]))
     return file
 
 
@@ -115,6 +113,19 @@ def test_the_files_of_what_is_shown_are_shown_and_no_others(client, conversation
     assert reader.get(f"/api/attachments/{image.id}").status_code == 401
     client.delete(f"/api/shares/{link['id']}")
     assert reader.get(f"{address}files/{image.id}").status_code == 404
+
+
+@pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume asynchronous")
+def test_a_file_is_reached_in_the_branch_that_has_taken_it_along(client, conversation):
+    turn = conversation.records().filter(kind="user").first()
+    file = attach(conversation, turn, "plot.png")
+    edited = say(conversation, "an edit of the first", "otherwise")
+    Message.objects.filter(id=edited.id).update(attachments=[file.description()])
+    conversation.refresh_from_db()
+    conversation.set_head(edited.id)
+    address = make(client, conversation)["url"]
+
+    assert f"files/{file.id}" in shown(address) and Client().get(f"{address}files/{file.id}").status_code == 200
 
 
 def test_pictures_are_printed_for_their_owner(client, conversation):
