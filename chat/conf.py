@@ -135,6 +135,7 @@ class Limits:
     steps: int = 500  # of all its tasks
     model_calls: int = 100
     cost: float = 1.0  # US dollars, of models whose price Langroid knows
+    seconds: float = 1800  # of one message's work, without the time in which its user is asked
     tool_seconds: float = 120  # of one asynchronous tool
     turns: int = 0  # steps of the root task, as `turns` of Langroid's `Task.run`: what there is then is the answer
 
@@ -150,6 +151,7 @@ class AgentSpec:
     group: str = ""  # heading under which it stands where people choose an agent
     avatar: str = ""  # URL of an image of this site; empty: initials
     greeting: str = ""
+    opening: str = ""  # a prompt with which the agent speaks first; its user does not see it
     starters: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     limits: Limits = Limits()
@@ -161,6 +163,7 @@ class AgentSpec:
     settings: str = ""  # dotted path of a pydantic class: what the user may set in a conversation
     show: Mapping[str, str] = field(default_factory=dict)  # how much of REASONING, TOOLS, SUB_AGENTS the page shows
     styles: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # agent's name -> AVATAR, COLOUR
+    cards: Mapping[str, str] = field(default_factory=dict)  # tool -> one of CARD_KINDS, or a template; "": none
 
 
 FEEDBACK_REASONS = {
@@ -170,6 +173,7 @@ FEEDBACK_REASONS = {
 
 SHOWN_PARTS = ("REASONING", "TOOLS", "SUB_AGENTS")
 SHOWN = ("full", "names", "nothing")
+CARD_KINDS = ("sql", "search", "code", "table", "json")
 AGENT_KEYS: dict[str, type | tuple[type, ...]] = {
     "FACTORY": str,
     "NAME": str,
@@ -177,6 +181,7 @@ AGENT_KEYS: dict[str, type | tuple[type, ...]] = {
     "GROUP": str,
     "AVATAR": str,
     "GREETING": str,
+    "OPENING": str,
     "STARTERS": (list, tuple),
     "OPTIONS": dict,
     "LIMITS": dict,
@@ -188,6 +193,7 @@ AGENT_KEYS: dict[str, type | tuple[type, ...]] = {
     "SETTINGS": str,
     "SHOW": dict,
     "STYLES": dict,
+    "CARDS": dict,
 }
 
 
@@ -205,6 +211,7 @@ def _spec(key: str, entry: Mapping[str, Any]) -> AgentSpec:
         group=entry.get("GROUP", ""),
         avatar=entry.get("AVATAR", ""),
         greeting=entry.get("GREETING", ""),
+        opening=entry.get("OPENING", ""),
         starters=tuple(entry.get("STARTERS", ())),
         options=entry.get("OPTIONS", {}),
         approve=_approve(entry.get("APPROVE", ())),
@@ -213,6 +220,7 @@ def _spec(key: str, entry: Mapping[str, Any]) -> AgentSpec:
         settings=entry.get("SETTINGS", ""),
         show=entry.get("SHOW", {}),
         styles=entry.get("STYLES", {}),
+        cards=entry.get("CARDS", {}),
         limits=Limits(**{name.lower(): value for name, value in entry.get("LIMITS", {}).items()}),
         share=entry.get("SHARE", True),
         feedback=_reasons(entry.get("FEEDBACK", True)),

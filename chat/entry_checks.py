@@ -6,7 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from chat.conf import SHOWN, SHOWN_PARTS
+from django.template import TemplateDoesNotExist, TemplateSyntaxError
+from django.template.loader import get_template
+
+from chat.conf import CARD_KINDS, SHOWN, SHOWN_PARTS
 
 Problem = tuple[str, str, str | None]  # id, sentence, hint
 
@@ -17,11 +20,12 @@ STYLE_KEYS = {"AVATAR", "COLOUR"}
 
 
 def problems(where: str, entry: Mapping[Any, Any]) -> Iterator[Problem]:
-    """The problems of APPROVE, COMMANDS, SHOW and STYLES; a value of the wrong type is told elsewhere (E004)."""
+    """The problems of APPROVE, CARDS, COMMANDS, SHOW and STYLES; a value of the wrong type is told elsewhere (E004)."""
     yield from _of_approve(f"{where}['APPROVE']", entry.get("APPROVE"))
     yield from _of_commands(f"{where}['COMMANDS']", entry.get("COMMANDS"))
     yield from _of_show(f"{where}['SHOW']", entry.get("SHOW"))
     yield from _of_styles(f"{where}['STYLES']", entry.get("STYLES"))
+    yield from _of_cards(f"{where}['CARDS']", entry.get("CARDS"))
 
 
 def _of_approve(where: str, value: Any) -> Iterator[Problem]:
@@ -63,3 +67,23 @@ def _of_styles(where: str, value: Any) -> Iterator[Problem]:
             yield "E004", f"{place} must be a dict of AVATAR and COLOUR, not {style!r}.", None
         elif not COLOUR.fullmatch(str(style.get("COLOUR", "#000000"))):
             yield "E004", f"{place}['COLOUR'] must be like #0b7285, not {style['COLOUR']!r}.", None
+
+
+def _of_cards(where: str, value: Any) -> Iterator[Problem]:
+    for name, card in value.items() if isinstance(value, Mapping) else ():
+        place = f"{where}[{name!r}]"
+        if not isinstance(name, str) or not isinstance(card, str):
+            yield "E004", f"{place} must be the kind of a card, not {card!r}.", '{"run_query": "sql"}'
+        elif card and card not in CARD_KINDS and (problem := _problem_of_template(card)):
+            hint = f"{', '.join(CARD_KINDS)}, or the name of a Django template."
+            yield "E005", f"{place} is {card!r}: {problem}", hint
+
+
+def _problem_of_template(name: str) -> str:
+    try:
+        get_template(name)
+    except TemplateDoesNotExist:
+        return "there is no such kind of card, and no such template."
+    except TemplateSyntaxError as error:
+        return f"the template cannot be read: {error}"
+    return ""

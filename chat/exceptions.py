@@ -91,6 +91,14 @@ class LimitReached(ChatError):
     sentence = "A limit of this conversation is reached."
 
 
+def too_much(what: str) -> LimitReached:
+    """A turn has taken all that its agent's entry allows (`LIMITS`)."""
+    return LimitReached(
+        f"The agent was stopped after {what}, the most that one message may take. You may ask it to go on, or ask "
+        "for less at a time."
+    )
+
+
 class Internal(ChatError):
     code = "internal"
 

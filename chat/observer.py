@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Literal, Protocol
 Status = Literal["complete", "stopped", "interrupted", "error", "rejected"]
 FinishReason = Literal["stop", "length", "tool", "filtered", "cut"]
 Basis = Literal["reported", "estimated"]
-PartKind = Literal["text", "image", "audio", "pdf", "file", "table", "json", "diff"]
+PartKind = Literal["text", "image", "audio", "pdf", "file", "table", "json", "diff", "code", "hits", "html"]
 QuestionKind = Literal["text", "choice", "approval", "file", "form"]
 
 
@@ -93,6 +93,19 @@ class LlmOutcome:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Part:
+    """Something that an agent shows beside its words."""
+
+    kind: PartKind
+    name: str = ""
+    alt: str = ""  # of an image: what it shows, for those who do not see it
+    text: str = ""  # Markdown: of a text all of it, else what stands in its place where it cannot be shown
+    fields: dict[str, Any] = field(default_factory=dict)  # by its kind: `docs/protocol.md`
+    file: BinaryIO | None = None  # all of it, to be kept as an attachment
+    file_name: str = ""  # of the attachment, where it has not the part's
+
+
+@dataclass(frozen=True, kw_only=True)
 class ToolRun:
     """A tool that starts to run. `message_id` is the model call that asked for it."""
 
@@ -101,6 +114,8 @@ class ToolRun:
     args: dict[str, Any]
     message_id: str | None
     place: Place
+    parts: tuple[Part, ...] = ()  # what its card shows of the call
+    extra: dict[str, Any] | None = None  # of the model's server, to be sent back to it with the call
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,19 +129,7 @@ class ToolOutcome:
     duration_ms: int = 0
     cause: str | None = None  # of the error, for developers
     args: dict[str, Any] | None = None  # those that it ran with, where people have changed them
-
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """Something that an agent shows beside its words."""
-
-    kind: PartKind
-    name: str = ""
-    alt: str = ""  # of an image: what it shows, for those who do not see it
-    text: str = ""  # Markdown: of a text all of it, else what stands in its place where it cannot be shown
-    fields: dict[str, Any] = field(default_factory=dict)  # by its kind: `docs/protocol.md`
-    file: BinaryIO | None = None  # all of it, to be kept as an attachment
-    file_name: str = ""  # of the attachment, where it has not the part's
+    parts: tuple[Part, ...] = ()  # what its card shows of the call and its result
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,6 +164,7 @@ class PendingCall:
     native_id: str | None = None
     fault: str | None = None
     result: str | None = None
+    extra: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,7 +257,7 @@ class Observer(Protocol):
         """Show something in its place, beside what is said. Raises: TooLarge, LimitReached, of its file."""
 
     def cite(self, sources: Sequence[Mapping[str, Any]]) -> None:
-        """Name what the next answer of the root agent stands on."""
+        """Name what the next answer of the root agent stands on. Raises: TypeError, TooLarge, LimitReached."""
 
     def progress(self, report: StepReport, tool_call_id: str | None) -> None:
         """Tell how far a tool's run, or the turn, has come. Nothing of it is kept."""

@@ -54,6 +54,8 @@ class Terminal:
             name = greeting["agent"]["name"]
             self._say(f"{name}. /file PATH adds a file, Ctrl-C stops an answer, Ctrl-D leaves.", style="dim")
             self._until("status")
+            if greeting.get("opens"):
+                self._let_open()
             while (text := self._ask("> ")) is not None:
                 if text.startswith(FILE):
                     self._given += self._take(text.removeprefix(FILE))
@@ -108,6 +110,15 @@ class Terminal:
 
     def _stop(self) -> None:
         self._loop.do(self._socket.send(type="command", command="stop"))
+
+    def _let_open(self) -> None:
+        """Let the agent speak first."""
+        with self._stoppable():
+            self._loop.do(self._socket.send(type="command", command="open"))
+            if self._until("message", "error")["type"] == "message":
+                self._until_quiet()
+        while self._question is not None:
+            self._answer(self._question)
 
     def _until(self, *types: str) -> Event:
         """Show what comes, up to an event of these types."""

@@ -40,6 +40,7 @@ urlpatterns = [
     path("api/conversations/<uuid:id>/feedback", feedback.all_of, name="feedback"),
     path("api/conversations/<uuid:id>/feedback/<uuid:message_id>", feedback.one, name="feedback-of"),
     path("api/conversations/<uuid:id>/settings", settings.settings, name="settings"),
+    path("api/agents/<str:key>/settings", settings.of_agent, name="agent-settings"),
     path("api/conversations/<uuid:id>/shares", shares.shares, name="shares"),
     path("api/shares/<uuid:share_id>", shares.one, name="share"),
     path("api/search", search.search, name="search"),

@@ -32,6 +32,7 @@ def _sibling(conversation: Conversation, owner: Owner, turn: uuid.UUID, *, conte
         follows=original.follows,
         regenerated=content is None,
         attachments=original.attachments,
+        answer=original.answer if content is None else None,
     )
     records = (message, _move_head(conversation, message.id))
     return Accepted(conversation=conversation, records=records, message=message, turn=message.id)

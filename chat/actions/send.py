@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -19,6 +20,7 @@ from chat.exceptions import Conflict, NotFound
 from chat.mends.locks import brief_transaction
 from chat.mends.statements import insert
 from chat.models import Conversation, Message
+from chat.models.message import OPENS
 from chat.owners import Owner
 
 
@@ -33,13 +35,15 @@ def accept_message(
     attachments: Sequence[str] = (),
     is_temporary: bool = False,
     locale: dict[str, str] | None = None,
+    settings: Mapping[str, Any] = MappingProxyType({}),
 ) -> Accepted:
     """Store a user's message that starts a turn, or answers an open question of kind "text".
 
     `new_agent` allows the conversation to be made if it has no row yet, with what is known of it (`_create`). The same
     `client_id` again returns the first message. Raises: NotFound, Conflict, Busy, RateLimited.
     """
-    conversation, greeting = opened(owner, id, new_agent, temporary=is_temporary, locale=locale or {})
+    fields = {"temporary": is_temporary, "locale": locale or {}, "settings": dict(settings)}
+    conversation, greeting = opened(owner, id, new_agent, **fields)
     if client_id and (known := by_client_id.first(id, client_id)):
         if known.content != content or [item["id"] for item in known.attachments] != list(attachments):
             raise Conflict("A message with this id, but another text, was accepted before.")
@@ -55,6 +59,32 @@ def accept_message(
     return Accepted(conversation=conversation, records=(*greeting, message), message=message, turn=message.id)
 
 
+@brief_transaction()
+def accept_opening(
+    owner: Owner,
+    id: uuid.UUID,
+    *,
+    new_agent: str | None,
+    is_temporary: bool = False,
+    locale: dict[str, str] | None = None,
+    settings: Mapping[str, Any] = MappingProxyType({}),
+) -> Accepted:
+    """Store a turn without a user's message, in which the agent speaks first (`OPENING`); none once there is one.
+
+    Raises: NotFound where this agent does not speak first; Busy, RateLimited.
+    """
+    fields = {"temporary": is_temporary, "locale": locale or {}, "settings": dict(settings)}
+    conversation, greeting = opened(owner, id, new_agent, **fields)
+    spec = agents().get(conversation.agent_key)
+    if spec is None or not spec.opening:
+        raise NotFound("This agent does not speak first.")
+    if conversation.messages.filter(kind=Message.Kind.USER).exists():
+        return Accepted(conversation=conversation, duplicate=True)
+    check_limits(owner, conversation)
+    turn = conversation.add_turn("", follows=None, answer=OPENS)
+    return Accepted(conversation=conversation, records=(*greeting, turn), message=turn, turn=turn.id)
+
+
 def opened(owner: Owner, id: uuid.UUID, new_agent: str | None, **fields: Any) -> tuple[Conversation, list[Message]]:
     """Return the owner's conversation, made if need be, and its first records. Raises: NotFound."""
     try:
@@ -66,9 +96,10 @@ def opened(owner: Owner, id: uuid.UUID, new_agent: str | None, **fields: Any) ->
 
 
 def _create(owner: Owner, id: uuid.UUID, agent_key: str, **fields: Any) -> tuple[Conversation, list[Message]]:
-    """Make the conversation, with the agent's greeting as a record, unless another page is faster. Raises: NotFound.
+    """Make the conversation, with the agent's greeting as a record, unless another page is faster.
 
-    `fields`: whether it is `temporary`, not to be kept; the `locale` of its page.
+    `fields`: whether it is `temporary`, not to be kept; the `locale` of its page; `settings`, values of the agent's
+    SETTINGS, checked. Raises: NotFound.
     """
     conversation = Conversation(id=id, agent_key=agent_key, **owner.fields, **fields)
     try:

@@ -68,6 +68,11 @@ class AgentContext:
     giver: Callable[[], Sequence[GivenFile]] | None = None  # the session's
 
     @property
+    def request_user(self) -> Any:
+        """The user whose conversation it is, and who has sent the message; None: an anonymous visitor."""
+        return self.user
+
+    @property
     def files(self) -> Sequence[GivenFile]:
         """The files that the user has given up to now, the oldest first; those of this turn are `is_new`.
 
@@ -120,7 +125,13 @@ class AgentContext:
             self.shower(part)
 
     def sources(self, sources: Sequence[Mapping[str, Any]]) -> None:
-        """Name what the next answer stands on, from a tool: each with `title`, and `url`, `page`, `quote` as known."""
+        """Name what the next answer stands on, from a tool or anywhere else.
+
+        Each has as much as is known of `title`, `document`, `page`, `url`, `quote` and `file`: a `Path`, bytes, or one
+        of `context.files`. The answer refers to the first as `[^1]`, or to whichever says `number`.
+
+        Raises: TypeError for what is no source; TooLarge, LimitReached; FileNotFoundError and its like of a path.
+        """
         if self.citer is not None:
             self.citer(sources)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
+import inspect
 import json
 import logging
 import threading
@@ -43,26 +45,55 @@ class _Shared:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._making: dict[str, threading.Lock] = {}  # guarded by self._lock
+        self._making: dict[str, threading.RLock] = {}  # guarded by self._lock
+        self._being_made: set[str] = set()  # a key's, under its lock
         self._made: dict[str, Any] = {}  # a key's, under its lock
+        self._closing: list[tuple[str, Callable[[Any], object]]] = []  # guarded by self._lock
+        atexit.register(self.close)
 
     def get(self, key: str, make: Callable[[], T], close: Callable[[T], object] | None) -> T:
         with self._lock:
-            making = self._making.setdefault(key, threading.Lock())
+            making = self._making.setdefault(key, threading.RLock())
         with making:  # the others that want it wait; those that want something else do not
             if key not in self._made:
-                made = self._made[key] = make()
+                self._made[key] = self._make(key, make)
                 if close is not None:
-                    atexit.register(_close, key, close, made)
+                    with self._lock:
+                        self._closing.append((key, close))
             found: T = self._made[key]
             return found
+
+    def close(self) -> None:
+        """Close all that is to be closed, the newest first: the process ends. May be called again."""
+        with self._lock:
+            closing, self._closing = self._closing, []
+        for key, close in reversed(closing):
+            with self._making[key]:
+                _close(key, close, self._made.pop(key))
+
+    def _make(self, key: str, make: Callable[[], T]) -> T:
+        """Make it, under its lock. Raises: RuntimeError, TypeError, and what `make` raises."""
+        if key in self._being_made:
+            raise RuntimeError(f"what makes {key!r} needs itself")
+        self._being_made.add(key)
+        try:
+            made = make()
+        finally:
+            self._being_made.discard(key)
+        if inspect.iscoroutine(made):
+            made.close()
+            raise TypeError(f"what makes {key!r} is a coroutine, and only one session's loop could run it")
+        return made
 
 
 def _close(key: str, close: Callable[[Any], object], made: Any) -> None:
     try:
-        close(made)
+        closing = close(made)
+        if inspect.iscoroutine(closing):
+            asyncio.run(closing)
     except Exception:
         logger.exception("what agents shared as %r could not be closed", key)
 
 
-shared = _Shared().get
+_shared = _Shared()
+shared, close_shared = _shared.get, _shared.close

@@ -22,6 +22,8 @@ def checked(spec: AgentSpec, values: Mapping[str, Any]) -> dict[str, Any]:
     """The values as JSON, with the defaults of the others. Raises: BadFrame."""
     from pydantic import ValidationError
 
+    if not spec.settings:
+        raise BadFrame("This agent has nothing to set.")
     try:
         filled: dict[str, Any] = import_string(spec.settings).model_validate(values).model_dump(mode="json")
     except ValidationError as error:

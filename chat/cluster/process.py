@@ -19,6 +19,7 @@ from typing import Any
 
 from chat.actions.delete import erase, is_used_since
 from chat.actions.listing import mark_read
+from chat.agents.state import close_shared
 from chat.cluster import announce
 from chat.cluster.connections import Connection, Connections
 from chat.cluster.lease import Lease, live_owner, register
@@ -44,6 +45,7 @@ logger = logging.getLogger(__name__)
 RETURNS_PER_SECOND = 200  # a restarted server's pages are asked to come back no faster, on average
 RETURN_SECONDS = 5.0  # a page that is loaded again is back by then
 STARTS, STARTS_SECONDS = 3, 60.0  # so many agents of a conversation may fail in this time without any turn
+CLOSE_SECONDS = 2.0  # for what agents share to be closed, when the process ends
 WARM_SECONDS = 1.0  # the agent library is imported so long after the start
 
 
@@ -111,6 +113,8 @@ class Process:
         limit = time.monotonic() + 1.0
         while self.sessions and time.monotonic() < limit:
             await asyncio.sleep(0.01)
+        with suppress(TimeoutError):  # here, because not every server's process ends by way of `atexit`
+            await asyncio.wait_for(in_thread(close_shared), CLOSE_SECONDS)
         self._lease.end()
         self._watchdog.end()
         self._repair.end()
@@ -163,6 +167,12 @@ class Process:
                 session.close(ChatSession.EndReason.GRACE)
             elif session.is_waiting:
                 self.spawn(self._leave_open(session, ChatSession.EndReason.GRACE))
+
+    def end_overdue(self) -> None:
+        """Stop turns that have taken longer than their agents' entries allow."""
+        for session in list(self.sessions.values()):
+            if session.is_overdue:
+                self._stop_here(session.conversation_id)
 
     async def _leave_open(self, session: AgentSession, reason: str) -> None:
         """End an agent that waits for an answer; its question stays open. Raises: Busy."""

@@ -52,6 +52,8 @@ class Home(Protocol):
 
     def end_unwatched(self) -> None: ...
 
+    def end_overdue(self) -> None: ...
+
     def spawn(self, work: Coroutine[Any, Any, None]) -> None: ...
 
     async def wake(self, conversation_id: uuid.UUID, turn: uuid.UUID | None = None) -> None: ...
@@ -166,6 +168,7 @@ class Repair:
             if connection.needs_repair:
                 home.spawn(connection.repair())
         home.end_unwatched()
+        home.end_overdue()
 
     def _repair(self, row: dict[str, Any], mine: uuid.UUID) -> None:
         id, home = row["id"], self._home

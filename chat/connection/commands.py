@@ -10,7 +10,8 @@ from chat.actions.accepted import Accepted
 from chat.actions.answer import accept_answer, revoke
 from chat.actions.queue import Requeued, cancel, revise
 from chat.actions.rewrite import branch, clear, edit, regenerate
-from chat.actions.send import accept_message
+from chat.actions.send import accept_message, accept_opening
+from chat.agents.values import checked
 from chat.cluster import announce
 from chat.cluster.process import this_process
 from chat.connection.opening import Opening
@@ -26,6 +27,7 @@ from chat.wire.commands import (
     Clear,
     Command,
     Edit,
+    Open,
     Regenerate,
     Reset,
     Revise,
@@ -58,11 +60,13 @@ class Commands:
     async def obey(self, command: Command) -> None:
         """Do what the user orders. Raises: ChatError; Unauthorized once the owner may not chat any more."""
         id, owner = self._id, self._owner
-        if isinstance(command, SendMessage | Edit | Regenerate | Branch | Clear | Cancel | Revise):
+        if isinstance(command, SendMessage | Open | Edit | Regenerate | Branch | Clear | Cancel | Revise):
             strangers.check_turn(owner, self._address, id)
         match command:
             case SendMessage():
                 await self._send_message(command)
+            case Open(settings=settings):
+                await self._open(settings)
             case SendAnswer():
                 await self._answer(command)
             case Stop():
@@ -97,9 +101,35 @@ class Commands:
         if not await self._do(mine.exists) and not self._may_create:
             raise NotFound
 
-    async def _send_message(self, command: SendMessage) -> None:
+    def _require_place(self) -> None:
         if this_process.is_full(self._id):
             raise Busy("The server is full. Try again in a moment.", retry_ms=5000)
+
+    async def _open(self, settings: dict[str, Any]) -> None:
+        """The agent speaks first; not again where anybody has spoken."""
+        self._require_place()
+        of_new = await self._of_new(settings)
+        accepted = await self._do(accept_opening, self._owner, self._id, **of_new)
+        self._may_create = False
+        announce.records_added(accepted.conversation, self._owner, accepted.records)
+        if accepted.turn:
+            this_process.wake_soon(self._id, accepted.turn)
+
+    async def _of_new(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """What a conversation gets that has no row yet. Raises: BadFrame for settings that do not fit its agent."""
+        agent = self._opening.agent
+        if settings and self._may_create:  # not within the transaction: it may import the author's module
+            settings = await in_thread(checked, agent, settings)
+        return {
+            "new_agent": agent.key if self._may_create else None,
+            "is_temporary": self._opening.is_temporary,
+            "locale": self._locale,
+            "settings": settings,
+        }
+
+    async def _send_message(self, command: SendMessage) -> None:
+        self._require_place()
+        of_new = await self._of_new(command.settings)
         accepted = await self._do(
             accept_message,
             self._owner,
@@ -107,9 +137,7 @@ class Commands:
             content=command.content,
             client_id=command.client_id,
             attachments=command.attachments,
-            new_agent=self._opening.agent.key if self._may_create else None,
-            is_temporary=self._opening.is_temporary,
-            locale=self._locale,
+            **of_new,
         )
         self._may_create = False
         await self._accepted(accepted)

@@ -83,6 +83,8 @@ class Opening:
         if conversation is None:
             ticket = [str(self.conversation_id), self.owner.id, self.agent.key, *([True] if self.is_temporary else [])]
             event["ticket"] = signing.dumps(ticket, salt=TICKET_SALT)
+            if self.agent.opening:
+                event["opens"] = True
         if self.owner.is_vouched_for and self.owner.user_id is None:
             event["access"] = access_of(self.owner)
         return event

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from chat.markdown.escaping import fenced, inert, plain
+from chat.markdown.notes import numbers_in
 from chat.models import Attachment, Conversation, Message
 from chat.wire.values import iso, json_text, text_or_none, visible
 
@@ -43,6 +44,8 @@ def to_markdown(conversation: Conversation) -> Iterator[str]:
     title = plain(" ".join(visible(conversation.title).split())) or "Conversation"
     yield f"# {title}\n\n{plain(conversation.agent_name)}, {conversation.created:%Y-%m-%d %H:%M} UTC\n"
     for record in _transcript(conversation):
+        if record.is_opening:
+            continue
         parts = _tool(record) if record.kind == Message.Kind.TOOL else _message(record)
         yield "".join(f"\n{part}\n" for part in parts)
 
@@ -87,13 +90,32 @@ def _message(record: Message) -> Iterator[str]:
     speaker = plain(visible(record.agent) or "Assistant") if is_markdown else record.get_kind_display()
     yield f"## {speaker}{_outcome(record)}"
     if record.content:
-        yield inert(record.content) if is_markdown else plain(record.content)
+        yield inert(record.content, marks=_marks(record)) if is_markdown else plain(record.content)
+    yield from _sources(record)
     for item in record.attachments:
         yield f"*{plain(item['name'])}* ({plain(item['type'])}, {item['size']} bytes)"
     if record.answer:
         yield fenced(json_text(record.answer), "json")
     if record.error:
         yield f"*{plain(str(record.error.get('details', '')))}*"
+
+
+def _marks(record: Message) -> str:
+    """What makes the marks of an answer with sources its own in the file."""
+    return f"{record.seq}-" if record.cited else ""
+
+
+def _sources(record: Message) -> Iterator[str]:
+    """What an answer stands on: as the notes of its marks, in order."""
+    marked = numbers_in(record.content)
+    for at, source in enumerate(record.cited, 1):
+        number = source.get("number", at)
+        named = source.get("title") or source.get("document") or (source.get("attachment") or {}).get("name", "")
+        page = f", page {source['page']}" if source.get("page") else ""
+        url = f" <{source['url']}>" if str(source.get("url", "")).startswith(("http://", "https://")) else ""
+        quote = f": “{' '.join(str(source['quote']).split())}”" if source.get("quote") else ""
+        said = f"{plain(str(named) + page)}{inert(url)}{plain(quote)}".strip()
+        yield f"[^{_marks(record)}{number}]: {said}" if number in marked else f"{number}. {said}"
 
 
 def _tool(record: Message) -> Iterator[str]:

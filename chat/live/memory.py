@@ -31,7 +31,7 @@ class Memory:
         """Store the state with its turn, if it has changed. Inside a transaction that holds the conversation."""
         try:
             text = encode(self.state.data)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:  # what is in it was changed since
             return logger.error("conversation %s: its state is not stored: %s", self._conversation_id, error)
         if turn is not None and text != self._stored:
             Message.objects.filter(id=turn).update(state=json.loads(text))

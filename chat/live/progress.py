@@ -46,6 +46,9 @@ class Progress:
         self.question_ends: float | None = None  # when its time is over (monotonic)
         self.is_stopping = False
         self.is_closing = False
+        self.is_overdue = False  # the stop is not its user's: the turn has taken too long
+        self._worked_seconds = 0.0  # of the turn that runs
+        self._works_since: float | None = None  # (monotonic); None: it waits for its user, or nothing runs
         self.tally = Tally()
 
     @property
@@ -81,10 +84,28 @@ class Progress:
             status = self.status()
         self._outbox.emit(status, *more)
 
+    def begin(self, turn: uuid.UUID) -> None:
+        """A turn begins. Inside the lock."""
+        self.queued = [id for id in self.queued if id != turn]
+        self.turn, self.state, self.tally = turn, Conversation.State.RUNNING, Tally()
+        self.is_stopping = self.is_overdue = False
+        self._worked_seconds, self._works_since = 0.0, time.monotonic()
+
     def move(self, state: str) -> None:
         """Be in another state, unless a stop is on its way. Inside the lock."""
-        if not self.is_stopping:
-            self.state = state
+        if self.is_stopping:
+            return
+        self._worked_seconds, self._works_since = self.worked_seconds, None
+        if state == Conversation.State.RUNNING:
+            self._works_since = time.monotonic()
+        self.state = state
+
+    @property
+    def worked_seconds(self) -> float:
+        """For how long the turn has run, without the time in which its user was asked."""
+        with self.lock:
+            since = self._works_since
+            return self._worked_seconds + (0.0 if since is None else time.monotonic() - since)
 
     def over(self) -> None:
         """Nothing runs and nothing waits any more."""

@@ -16,15 +16,16 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any
+from typing import Any, BinaryIO
 
 from django.utils import timezone
 
 from chat.actions.limits import check_files
 from chat.agents.langroid.holdback import HoldBack
-from chat.conf import conf
-from chat.exceptions import Busy, ChatError
+from chat.conf import Limits, conf
+from chat.exceptions import Busy, ChatError, new_incident, too_much
 from chat.files import storage
+from chat.files.given import GivenFile
 from chat.files.names import safe_name
 from chat.files.storage import Stored
 from chat.live.hold import Hold
@@ -38,13 +39,15 @@ from chat.mends.sqlite import has_place
 from chat.mends.statements import insert
 from chat.models import Attachment, Conversation, Message
 from chat.observer import Failure, LlmOutcome, Part, Place, Status, StepReport, TaskRun, ToolOutcome, ToolRun, Usage
+from chat.parts.cited import MAX_SOURCES, file_of, numbered, source_of
 from chat.wire import records
 from chat.wire.events import Error, Event, StepProgress, TaskEnd, TaskStart, error_event
+from chat.wire.frames import encode, size_of
 from chat.wire.values import clean, clean_json, text_or_none, visible
 
 logger = logging.getLogger(__name__)
 
-MAX_SOURCES = 50  # of one answer
+MAX_EXTRA_BYTES = 64 * 1024  # of what a model's server wants back with a call
 MAX_LABEL_CHARS = 200  # of a step
 NAME_CHARS = 200  # of agents, tasks and tools: their columns have no more
 LATE_SECONDS = 1.0  # between two tries to store an answer that has begun
@@ -81,8 +84,11 @@ class Storing:
 class Recorder:
     """The half of the `Observer` that is told what the agent does. In the agent's threads, unless it says otherwise."""
 
-    def __init__(self, hold: Hold, progress: Progress, outbox: Outbox, memory: Memory, *, agent: str) -> None:
-        """`agent`: the root agent's name."""
+    def __init__(
+        self, hold: Hold, progress: Progress, outbox: Outbox, memory: Memory, *, agent: str, limits: Limits
+    ) -> None:
+        """`agent`: the root agent's name; `limits`: what a turn may take."""
+        self._limits = limits
         self._memory = memory
         self.shows_causes = False  # whoever talks to the agent may see what its exceptions say
         self._hold = hold
@@ -163,7 +169,7 @@ class Recorder:
         row.usage, tally.unshown = _usage_of(tally.unshown), Usage()
         row.error = self._error_of(outcome.failure)
         row.tool_calls = list(outcome.tool_calls)
-        row.sources = clean_json([*self._taken_sources(row), *outcome.sources])
+        row.sources = numbered([*self._taken_sources(row), *map(source_of, outcome.sources)])
         self._append(row, *([_error_frame(outcome.failure, message_id)] if outcome.failure else []))
         if row.depth == 0:
             tally.is_answered, tally.answer = True, content or tally.answer
@@ -182,6 +188,8 @@ class Recorder:
         row = self._row(run.id, Message.Kind.TOOL, run.place)
         row.tool_name, row.tool_args = visible(clean(run.name))[:NAME_CHARS], clean_json(run.args)
         row.caller_id = uuid.UUID(run.message_id) if run.message_id else None
+        row.parts = [_part(part, None) for part in run.parts] or None
+        row.extra = clean_json(run.extra) if run.extra and size_of(encode(run.extra)) <= MAX_EXTRA_BYTES else None
         self._store(row)
         self._outbox.emit(row.call_event())
 
@@ -197,14 +205,16 @@ class Recorder:
             row.tool_args = clean_json(outcome.args)
         result = clean(outcome.result)
         row.content = result[: conf.MAX_TOOL_RESULT_CHARS]
-        if len(result) == len(row.content):
-            return self._append(row)
-        row.whole_chars, whole = len(result), _written(result, name=f"{row.tool_name}.txt")
+        whole, name = None, f"{row.tool_name}.txt"
+        if len(result) > len(row.content):
+            row.whole_chars, whole = len(result), _written(io.BytesIO(result.encode()), name=name)
+        card = [(part, _written(part.file, name=_file_name(part)) if part.file else None) for part in outcome.parts]
         try:
-            self._append(row, whole=whole)
+            self._append(row, whole=whole, card=card)
         except BaseException:
-            if whole:
-                storage.remove(whole.path)
+            for stored in (whole, *(stored for _, stored in card)):
+                if stored:
+                    storage.remove(stored.path)
             raise
 
     def task_started(self, task: TaskRun) -> None:
@@ -229,16 +239,46 @@ class Recorder:
     def turn_failed(self, failure: Failure) -> None:
         self._hold.check()
         self._progress.tally.failed = failure
-        place = Place(agent=self._agent)
-        row = self._row(str(uuid.uuid4()), Message.Kind.ASSISTANT, place)
-        row.status, row.error = Message.Status.ERROR, self._error_of(failure)
+        row = self.failed_row(failure)
         self._append(row, _error_frame(failure, str(row.id)))
         self._progress.tally.is_answered = True
 
+    def failed_row(self, failure: Failure) -> Message:
+        """The record of a turn's failure, to be stored."""
+        row = self._row(str(uuid.uuid4()), Message.Kind.ASSISTANT, Place(agent=self._agent))
+        row.status, row.error = Message.Status.ERROR, self._error_of(failure)
+        return row
+
+    def overdue(self) -> Failure:
+        """The turn has taken longer than its agent's entry allows."""
+        error = too_much(f"{self._limits.seconds:g} seconds")
+        incident = new_incident()
+        logger.info("conversation %s: a turn was ended by its time, %s", self._hold.conversation_id, incident)
+        return Failure(code=error.code, details=error.details, incident=incident)
+
     def cite(self, sources: Sequence[Mapping[str, Any]]) -> None:
         self._hold.check()
+        cited = [source_of(source) | self._file_of_source(source) for source in sources[:MAX_SOURCES]]
         with self._progress.lock:
-            self._sources = [*self._sources, *sources][:MAX_SOURCES]
+            self._sources = [*self._sources, *cited][:MAX_SOURCES]
+
+    def _file_of_source(self, source: Mapping[str, Any]) -> dict[str, Any]:
+        """Keep the file of a source. Raises: TooLarge, LimitReached, and what its path does."""
+        match file_of(source):
+            case None:
+                return {}
+            case GivenFile() as given:
+                known = {"id": given.id, "name": given.name, "type": given.type, "size": given.size_bytes}
+                return {"attachment": known}
+            case (file, name):
+                stored = storage.write(file, name=safe_name(name))
+        try:
+            with self.storing, self._hold.transaction() as conversation:
+                turn = self._progress.turn or self._progress.next_turn
+                return {"attachment": self._attach(conversation, stored, safe_name(name), turn).description()}
+        except BaseException:
+            storage.remove(stored.path)
+            raise
 
     def _taken_sources(self, row: Message) -> list[Mapping[str, Any]]:
         """What was cited goes with the first text of the root agent."""
@@ -296,6 +336,18 @@ class Recorder:
         check_files(conversation.owner, stored.size_bytes)
         return Attachment.objects.add(stored, owner=conversation.owner, name=name, conversation=conversation, turn=turn)
 
+    def _attached_if_allowed(
+        self, conversation: Conversation, stored: Stored | None, part: Part, row: Message
+    ) -> Attachment | None:
+        """The file of a tool's card; None where there is none, or no room for it: the tool has run all the same."""
+        if stored is None:
+            return None
+        try:
+            return self._attach(conversation, stored, _file_name(part), row.turn)
+        except ChatError:
+            storage.remove(stored.path)
+            return None
+
     # -- records ----------------------------------------------------------------------------------------------------
 
     def _row(self, id: str, kind: str, place: Place) -> Message:
@@ -335,10 +387,19 @@ class Recorder:
             row.content, row.reasoning = self._outbox.sent(str(row.id))
             self._store_quickly(row)
 
-    def _append(self, row: Message, *then: Event, whole: storage.Stored | None = None) -> None:
-        """Number and store a record, with the file that has `whole` of it, and send it, with what is told after it."""
+    def _append(
+        self, row: Message, *then: Event, whole: Stored | None = None, card: Sequence[tuple[Part, Stored | None]] = ()
+    ) -> None:
+        """Number and store a record, with the file that has `whole` of it, and send it, with what is told after it.
+
+        `card`: what a tool's card shows, with the files of it.
+        """
         with self.storing:
             with self._hold.transaction() as conversation:
+                if card:
+                    row.parts = [
+                        _part(part, self._attached_if_allowed(conversation, stored, part, row)) for part, stored in card
+                    ]
                 if whole:
                     row.whole_id = Attachment.objects.add(
                         whole,
@@ -446,12 +507,12 @@ def _task_end(start: TaskStart, *, status: str, usage: dict[str, Any] | None = N
     return event
 
 
-def _written(text: str, *, name: str) -> storage.Stored | None:
-    """Keep a long text in a file; None where that cannot be done. The turn goes on without it."""
+def _written(file: BinaryIO, *, name: str) -> Stored | None:
+    """Keep a file of a tool's result; None where that cannot be done. The turn goes on without it."""
     try:
-        return storage.write(io.BytesIO(text.encode()), name=name)
+        return storage.write(file, name=name)
     except Exception:  # too large, a full disk, or whatever the storage raises
-        logger.exception("the whole of a long result could not be kept")
+        logger.exception("a file of a tool's result could not be kept")
         return None
 
 

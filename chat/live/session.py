@@ -28,7 +28,7 @@ from typing import Any
 from django.db import connections
 
 from chat.agents.langroid import loops
-from chat.conf import AgentSpec, agents, conf
+from chat.conf import AgentSpec, Limits, agents, conf
 from chat.exceptions import AgentUnavailable, ChatError, new_incident
 from chat.files.given import GivenFile
 from chat.live.claims import Claim
@@ -115,7 +115,9 @@ class AgentSession:
         self._memory = Memory(conversation.id)
         self._suggestions = Suggestions(self.spec.suggestions if self.spec else "")
         self._settings = conversation.settings
-        self._recorder = Recorder(self._hold, self._progress, self.outbox, self._memory, agent=name)
+        limits = self.spec.limits if self.spec else Limits()
+        self._seconds = limits.seconds
+        self._recorder = Recorder(self._hold, self._progress, self.outbox, self._memory, agent=name, limits=limits)
         if claimed.resumed:
             self._recorder.go_on(claimed.resumed.open)
         self._questions = Questions(self._hold, self._progress, halted=lambda: self.halted)
@@ -129,6 +131,7 @@ class AgentSession:
             self.outbox,
             self.record,
             agent=name,
+            opening=self.spec.opening if self.spec else "",
             first=claimed.queued[0],
             resumed=claimed.resumed,
             give_way=lambda: self.close(ChatSession.EndReason.REPLACED),
@@ -183,6 +186,13 @@ class AgentSession:
         return not self.record.turns and self._reason == ChatSession.EndReason.FAILED
 
     @property
+    def is_overdue(self) -> bool:
+        """True when the turn that runs has taken longer than the agent's entry allows, and is not being stopped."""
+        progress = self._progress
+        is_stopped = progress.is_stopping or progress.turn is None
+        return not is_stopped and 0 < self._seconds <= progress.worked_seconds
+
+    @property
     def turn(self) -> uuid.UUID | None:
         return self._progress.turn
 
@@ -224,11 +234,15 @@ class AgentSession:
         return self._recorder.checkpoints()
 
     def stop(self) -> uuid.UUID | None:
-        """Ask the running turn to end; return it, None when nothing runs. Does not wait."""
+        """Ask the running turn to end; return it, None when nothing runs. Does not wait.
+
+        One that is overdue ends with a record that says so.
+        """
         progress = self._progress
         with progress.lock:
             if progress.turn is None or self.is_gone:
                 return None
+            progress.is_overdue = progress.is_overdue or self.is_overdue
             progress.is_stopping = True
             progress.state = Conversation.State.STOPPING
             turn = progress.turn
@@ -270,6 +284,9 @@ class AgentSession:
                     with self._progress.lock:
                         self._hold.is_gone = True
                     records = self._recorder.close_open(conversation, status)
+                    if turn and self._progress.is_overdue:
+                        records.append(self._recorder.failed_row(self._recorder.overdue()))
+                        conversation.append(records[-1])
                     conversation.raise_fence(None)
                     self.record.end(reason)
                 self.close(reason)
@@ -346,7 +363,7 @@ class AgentSession:
             return self._refuse(error)
         from chat.agents.langroid import turns as callbacks
 
-        callbacks.run(task, self, request, limits=spec.limits, approve=spec.approve)
+        callbacks.run(task, self, request, limits=spec.limits, approve=spec.approve, cards=spec.cards)
 
     def _prepare(self) -> tuple[AgentSpec, Any, Any]:
         """Make the agent, with the memory of its conversation. Raises: whatever a factory may raise."""
@@ -362,7 +379,7 @@ class AgentSession:
             raise AgentUnavailable("The agent of this conversation is not configured any more.")
         records = self._turns.history()
         task = factories.build(self.spec, self._context(self.spec, records))
-        history.install(task, records)
+        history.install(task, records, opening=self.spec.opening)
         return self.spec, task, factories.request_of(task)
 
     def _context(self, spec: AgentSpec, records: list[Message]) -> Any:
@@ -421,7 +438,10 @@ class AgentSession:
         logger.error("conversation %s: agent died, incident %s", self.conversation_id, incident, exc_info=error)
         if self.is_gone:
             return
-        failure = Failure(code="internal", details=ChatError.sentence, incident=incident)
+        from chat.agents.provider.failures import cause_of
+
+        cause = cause_of(error)
+        failure = Failure(code="internal", details=ChatError.sentence, incident=incident, cause=cause)
         try:
             if self.turn is None:
                 return self._turns.fail_waiting(failure)
@@ -512,6 +532,7 @@ class AgentSession:
 
         self.show(part, here(self, self.record.agent_key if self.spec is None else self.spec.name))
 
+    @off_loop
     def cite(self, sources: Sequence[Mapping[str, Any]]) -> None:
         self._recorder.cite(sources)
 

@@ -48,11 +48,14 @@ class Turns:
         record: ChatSession,
         *,
         agent: str,
+        opening: str,
         first: Message,
         resumed: Resumption | None = None,
         give_way: Callable[[], None],
     ) -> None:
-        """`agent`: the root agent's name; `first`: the turn it was started for; `resumed`: how it goes on.
+        """`agent`: the root agent's name; `opening`: the prompt with which it speaks first.
+
+        `first`: the turn it was started for; `resumed`: how it goes on.
 
         `give_way`: end the session, whose agent remembers another transcript.
         """
@@ -60,7 +63,7 @@ class Turns:
         self._memory, self._suggestions, self._outbox = memory, suggestions, outbox
         self._said = ""  # what the user has said to begin the turn
         self._record = record
-        self._agent = agent
+        self._agent, self._opening = agent, opening
         self._first = first
         self._resumed = resumed
         self._give_way = give_way
@@ -173,10 +176,8 @@ class Turns:
         message, progress = waiting[0], self._progress
         self._said = message.content
         with progress.lock:
-            progress.queued = [id for id in progress.queued if id != message.id]
-            progress.turn, progress.state = message.id, Conversation.State.RUNNING
+            progress.begin(message.id)
             progress.works = self._agent
-            progress.is_stopping, progress.tally = False, Tally()
             self._questions.drop_late()
         self._recorder.end_steps()  # those of the agent's making
         progress.emit()
@@ -184,12 +185,13 @@ class Turns:
         resumed, self._resumed = self._resumed, None
         self._questions.give(resumed)
         files = self._files_of(message)
+        content = self._opening if message.is_opening else message.content
         if resumed is None or not resumed.pending:
-            return UserText(turn=str(message.id), content=message.content, files=files)
+            return UserText(turn=str(message.id), content=content, files=files)
         with connected():
             step = Message.objects.filter(id=resumed.pending[0].message_id).first()
         said, pending = step.content if step else "", resumed.pending
-        return UserText(turn=str(message.id), content=message.content, files=files, pending=pending, said=said)
+        return UserText(turn=str(message.id), content=content, files=files, pending=pending, said=said)
 
     def _files_of(self, message: Message) -> Sequence[GivenFile]:
         if message.attachments:
@@ -204,6 +206,8 @@ class Turns:
         if turn is None:
             return
         closed: list[Message] = []
+        if progress.is_overdue:
+            self._recorder.turn_failed(self._recorder.overdue())
         is_good = not (progress.is_stopping or progress.is_closing or tally.failed)
         suggestions = self._suggestions.after(self._said, tally.answer) if is_good else []
         with self._recorder.storing:

@@ -30,7 +30,8 @@ _PIECE = re.compile(
     r"|(?P<link><(?:https?://|mailto:)[^\s<>`|]{1,2000}>)"
     r"|(?P<ticks>`+)"
     r"|(?P<tag><(?=[A-Za-z/!?]))"
-    r"|(?P<picture>!(?=\[))",
+    r"|(?P<picture>!(?=\[))"
+    r"|(?P<mark>\[\^(?=\d))",
     re.I,
 )
 _blocks = MarkdownIt("commonmark", {"html": False})  # nothing that is left of HTML begins a block
@@ -55,8 +56,11 @@ def fenced(text: str, language: str = "") -> str:
     return f"{fence}{language}\n{text.rstrip()}\n{fence}"
 
 
-def inert(text: str) -> str:
-    """Return an answer without HTML and pictures, and with its last block of code closed: it may end in the middle."""
+def inert(text: str, *, marks: str = "") -> str:
+    """Return an answer without HTML and pictures, and with its last block of code closed: it may end in the middle.
+
+    `marks` is put before the numbers of its footnotes' marks, which are those of many answers in one file.
+    """
     text = text.rstrip().replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\ufffd")
     text, rest = text[:MAX_CHARS], text[MAX_CHARS:]
     lines = text.split("\n")
@@ -64,7 +68,7 @@ def inert(text: str) -> str:
     is_code = [False] * len(lines)
     for start, end in (token.map or (0, 0) for token in fences):
         is_code[start:end] = [True] * (end - start)
-    shown = [line if is_code[number] else "".join(_inert_pieces(line)) for number, line in enumerate(lines)]
+    shown = [line if is_code[number] else "".join(_inert_pieces(line, marks)) for number, line in enumerate(lines)]
     shown += [fence.markup for fence in fences[-1:] if _is_open(fence, lines)]
     return "\n".join(shown) + (f"\n\n{fenced(rest)}" if rest else "")
 
@@ -86,7 +90,7 @@ def _is_open(fence: Token, lines: list[str]) -> bool:
     return not fence.level and end == len(lines) and not is_closing
 
 
-def _inert_pieces(line: str) -> Iterator[str]:
+def _inert_pieces(line: str, marks: str) -> Iterator[str]:
     """Yield a line of prose in pieces, each as it is or escaped.
 
     Code stays code where it begins and ends in one line. All other ticks are escaped: with what they pair depends on
@@ -107,6 +111,8 @@ def _inert_pieces(line: str) -> Iterator[str]:
                 yield "&lt;"
             case "picture":
                 yield "\\!"
+            case "mark":
+                yield f"[^{marks}"
             case _:
                 yield piece[0]
     yield line[at:]

@@ -1,6 +1,6 @@
 """Footnotes, and quotations that warn. Pure; made for `blocks.py`.
 
-    text[^1]            a mark in the text
+    text[^1]            a mark in the text; [^1, 2] and [^1-3] are several
     [^1]: words         the note, where it stands: models write them at the end
     > [!WARNING]        a callout, as on GitHub, with a title of its own after that if there is one
 
@@ -22,10 +22,13 @@ from markdown_it.token import Token
 
 NAMED = "named_notes"  # in markdown-it's env: the names of notes, which their marks in other blocks need
 CALLOUTS = ("note", "tip", "important", "warning", "caution", "info", "danger")
+MAX_RANGE = 20  # marks that "[^1-20]" stands for
 INDENT = 4  # of what belongs to a note beyond its first paragraph
 
 _NOTE = re.compile(r"\[\^([^\s\[\]]{1,40})\]:[ \t]*")
 _MARK = re.compile(r"\[\^([^\s\[\]]{1,40})\](?!:)")
+_MARKS = re.compile(r"\[\^(\d{1,3}(?:[ \t]*[,;–-][ \t]*\^?\d{1,3}){1,20})\](?!:)")  # several in one
+_RANGE = re.compile(r"(\d+)(?:[ \t]*[–-][ \t]*\^?(\d+))?")
 _CALLOUT = re.compile(rf"\[!({'|'.join(CALLOUTS)})\][ \t]*([^\n]{{0,200}})(?:\n|\Z)", re.IGNORECASE)
 
 
@@ -66,6 +69,11 @@ def _note_rule(state: StateBlock, start_line: int, end_line: int, silent: bool) 
 
 
 def _mark_rule(state: StateInline, silent: bool) -> bool:
+    if several := _MARKS.match(state.src, state.pos, state.posMax):
+        for number in [] if silent else _numbers(several[1]):
+            state.push("note_mark", "sup", 0).content = str(number)
+        state.pos = several.end()
+        return True
     mark = _MARK.match(state.src, state.pos, state.posMax)
     if mark is None or not (mark[1].isdecimal() or mark[1] in state.env.get(NAMED, ())):
         return False
@@ -73,6 +81,22 @@ def _mark_rule(state: StateInline, silent: bool) -> bool:
         state.push("note_mark", "sup", 0).content = mark[1]
     state.pos = mark.end()
     return True
+
+
+def numbers_in(text: str) -> list[int]:
+    """The numbers of the marks of a text, each once, in order."""
+    found = [number for marks in _MARKS.findall(text) for number in _numbers(marks)]
+    found += [int(name) for name in _MARK.findall(text) if name.isdecimal() and len(name) <= 3]
+    return sorted(set(found))
+
+
+def _numbers(marks: str) -> list[int]:
+    """The numbers of "1, 2" and of "1-3"."""
+    found: list[int] = []
+    for first, last in _RANGE.findall(marks):
+        end = int(last or first)
+        found += range(int(first), end + 1) if int(first) <= end < int(first) + MAX_RANGE else [int(first), end]
+    return found
 
 
 def _render_label(self: Any, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from typing import Any
 
 from django.db import models
 from django.db.models import Q
@@ -20,6 +21,7 @@ from chat.wire.events import Event, ToolCall
 from chat.wire.frames import encode, shorten
 
 LONG_CHARS = 16_000  # a text from here on may be cut in some frame
+OPENS = {"opening": True}  # `answer` of a turn without a user's message: the agent speaks first
 OPEN_TURN = Q(kind="user", request_id=None, ended=None)  # of messages: turns that have not ended
 
 
@@ -59,7 +61,7 @@ class Message(models.Model):
     begun = models.DateTimeField(null=True, blank=True)  # when an agent took the turn
     ended = models.DateTimeField(null=True, blank=True)
     request_id = models.UUIDField(null=True, blank=True)  # of the question that it answers
-    answer = Json(null=True, blank=True)  # choice, approved, tool_args, always; of a head: dropped
+    answer = Json(null=True, blank=True)  # choice, approved, tool_args, always; of a head: dropped; OPENS
 
     # where in the tree of agents
     agent = models.CharField(max_length=200, blank=True, default="")
@@ -75,12 +77,13 @@ class Message(models.Model):
     tool_calls = Json(default=list, blank=True)
     sources = Json(default=list, blank=True)
     attachments = Json(default=list, blank=True)
-    parts = Json(null=True, blank=True)  # what an agent shows beside its words; then `content` tells of it
+    parts = Json(null=True, blank=True)  # what an agent shows beside its words; of a tool: its card
 
     # a tool's run
     tool_name = models.CharField(max_length=200, blank=True, default="")
     tool_args = Json(null=True, blank=True)
     caller_id = models.UUIDField(null=True, blank=True)  # the model call that asked for it
+    extra = Json(null=True, blank=True)  # of the model's server, to be sent back to it with the call
     whole_chars = models.PositiveIntegerField(null=True, blank=True)  # of a result that `content` only begins
     whole_id = models.UUIDField(null=True, blank=True)  # of the attachment that has all of it
     model_chars = models.PositiveIntegerField(null=True, blank=True)  # the model was given no more of `content`
@@ -140,6 +143,16 @@ class Message(models.Model):
         """True for the root agent's own text."""
         return self.kind == self.Kind.ASSISTANT and self.depth == 0 and not self.parts
 
+    @property
+    def cited(self) -> list[dict[str, Any]]:
+        """The sources that can be read as such."""
+        return [source for source in self.sources if isinstance(source, dict)]
+
+    @property
+    def is_opening(self) -> bool:
+        """True for the turn in which the agent speaks first: nobody has written this message."""
+        return self.kind == self.Kind.USER and self.answer == OPENS
+
     def as_answer(self) -> Answer:
         """The answer to a question as the agent gets it."""
         return Answer(content=self.content, attachments=tuple(self.attachments), **(self.answer or {}))
@@ -169,5 +182,5 @@ class Message(models.Model):
 # What may change when the checkpoint of something in progress becomes a record.
 OUTCOME = (
     *("seq", "status", "content", "reasoning", "finish_reason", "duration_ms", "usage", "error"),
-    *("tool_calls", "sources", "whole_chars", "whole_id", "model_chars", "tool_args"),
+    *("tool_calls", "sources", "whole_chars", "whole_id", "model_chars", "tool_args", "parts"),
 )

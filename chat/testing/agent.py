@@ -124,6 +124,11 @@ class AgentUnderTest:
         self.begin(text, **fields)
         return self.rest()
 
+    def open(self) -> Reply:
+        """Let the agent speak first, as its `OPENING` has it, and wait until it has. Raises: Refused."""
+        self._do(self._opened())
+        return self.rest()
+
     def begin(self, text: str, **fields: Any) -> None:
         """Send a message, and go on as soon as it is accepted. Raises: Refused."""
         self._do(self._send(type="message", content=text, **self._given(fields)))
@@ -316,6 +321,21 @@ class AgentUnderTest:
             raise Refused(f"{told['error']}: {told['details']}")
         self._asked_at, self._turn = self._events.index(told), told["turn"]
 
+    async def _opened(self) -> None:
+        """Let the agent speak first. Raises: Refused."""
+        await self._command("open")
+
+        def told() -> Event | None:
+            news = self._events[self._asked_at :]
+            return next((each for each in news if each["type"] == "error" or _is_opening(each)), None)
+
+        await self._until(told)
+        event = told()
+        assert event is not None
+        if event["type"] == "error":
+            raise Refused(f"{event['error']}: {event['details']}")
+        self._asked_at, self._turn = self._events.index(event), event["message"]["turn"]
+
     async def _settled(self) -> None:
         """Wait until the agent, that has been told something, waits for its user."""
 
@@ -374,3 +394,7 @@ def _as_script(script: Script) -> Callable[[Any], Any]:
         return Said(step.text, step.reasoning, step.calls, step.hangs)
 
     return answer
+
+
+def _is_opening(event: Event) -> bool:
+    return event["type"] == "message" and bool(event["message"].get("opening"))

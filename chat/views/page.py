@@ -130,6 +130,7 @@ def _public(agent: AgentSpec) -> dict[str, Any]:
         "group": agent.group,
         "avatar": agent.avatar,
         "greeting": agent.greeting,
+        "opens": bool(agent.opening),
         "starters": list(agent.starters),
         "share": may_share(agent),
         "feedback": agent.feedback,

@@ -111,6 +111,20 @@ class Entry:
         return bool(self.record.parts) and all(part["kind"] in FILE_KINDS for part in self.record.parts)
 
     @property
+    def sources(self) -> list[dict[str, Any]]:
+        """What an answer stands on; only pages of the web are links, as files are their owner's."""
+        return [
+            {
+                "number": source.get("number", at),
+                "name": source.get("title") or source.get("document") or source.get("url", ""),
+                "page": source.get("page", ""),
+                "quote": source.get("quote", ""),
+                "url": url if (url := str(source.get("url", ""))).startswith(("http://", "https://")) else "",
+            }
+            for at, source in enumerate(self.record.cited, 1)
+        ]
+
+    @property
     def details(self) -> list[tuple[str, str]]:
         """What a tool got and gave, where that is to be shown."""
         if not (self.is_tool and self.with_tools):

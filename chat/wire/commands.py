@@ -23,6 +23,14 @@ class SendMessage:
     content: str
     client_id: str | None = None
     attachments: tuple[str, ...] = ()
+    settings: dict[str, Any] = field(default_factory=dict)  # of a conversation that it begins
+
+
+@dataclass(frozen=True, kw_only=True)
+class Open:
+    """Let the agent of a new conversation speak first."""
+
+    settings: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +104,7 @@ class Ping:
     pass
 
 
-Order = Stop | Regenerate | Edit | Branch | Cancel | Revise | Clear | Reset | Revoke
+Order = Open | Stop | Regenerate | Edit | Branch | Cancel | Revise | Clear | Reset | Revoke
 Command = SendMessage | SendAnswer | Order | Ack | Sync | Ping
 
 
@@ -141,7 +149,12 @@ def parse(frame: Frame, *, max_chars: int) -> Command:
         case "message":
             attachments = _texts(frame, "attachments")
             content = _content(frame, max_chars, required=not attachments)
-            return SendMessage(content=content, client_id=_client_id(frame), attachments=attachments)
+            return SendMessage(
+                content=content,
+                client_id=_client_id(frame),
+                attachments=attachments,
+                settings=_object(frame, "settings"),
+            )
         case "answer":
             return _parse_answer(frame, max_chars)
         case "command":
@@ -159,6 +172,8 @@ def parse(frame: Frame, *, max_chars: int) -> Command:
 
 def _parse_command(frame: Frame, max_chars: int) -> Command:
     match frame.get("command"):
+        case "open":
+            return Open(settings=_object(frame, "settings"))
         case "stop":
             return Stop()
         case "regenerate":
@@ -243,6 +258,13 @@ def _texts(frame: Frame, name: str) -> tuple[str, ...]:
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
         raise BadFrame(f"{name} is a list of ids.")
     return tuple(values)
+
+
+def _object(frame: Frame, name: str) -> dict[str, Any]:
+    value = frame.get(name) or {}
+    if not isinstance(value, dict) or is_deeper(value, MAX_ANSWER_DEPTH):
+        raise BadFrame(f"{name} is an object, nested {MAX_ANSWER_DEPTH} levels deep at most.")
+    return value
 
 
 def _text(frame: Frame, name: str) -> str:

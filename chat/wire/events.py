@@ -52,6 +52,7 @@ class MessageBody(Placed):
     # a user's
     follows: NotRequired[str | None]
     client_id: NotRequired[str | None]
+    opening: NotRequired[bool]  # nobody has written it: the agent speaks first
     regenerated: NotRequired[bool]
     request_id: NotRequired[str]
     answer: NotRequired[dict[str, Any]]
@@ -87,6 +88,7 @@ class ToolResult(Placed):
     model_chars: NotRequired[int]  # of it, or of what is stored, the model was given no more
     truncated: NotRequired[bool]
     url: NotRequired[str]
+    parts: NotRequired[list[dict[str, Any]]]  # of the tool's card
 
 
 class Head(TypedDict):
@@ -129,6 +131,7 @@ class Connection(TypedDict):
     type: Literal["connection"]
     status: Literal["connected"]
     session_id: str
+    opens: NotRequired[bool]  # the agent speaks first, once it is told `open`
     ticket: NotRequired[str]
     access: NotRequired[str]
     protocol: int
@@ -191,6 +194,7 @@ class ToolCall(Placed):
     tool_name: str
     tool_args: dict[str, Any]
     timestamp: str
+    parts: NotRequired[list[dict[str, Any]]]  # of the tool's card, as far as the call alone tells
 
 
 class StepProgress(TypedDict):

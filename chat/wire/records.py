@@ -36,6 +36,8 @@ def call(row: Any) -> ToolCall:
         depth=row.depth,
         timestamp=iso(row.created),
     )
+    if row.parts:
+        event["parts"] = [_part(part) for part in row.parts]
     return _with_task(event, row)
 
 
@@ -92,6 +94,8 @@ def _tool_result(row: Any) -> ToolResult:
         event["truncated"] = True
     if row.model_chars is not None:
         event["model_chars"] = row.model_chars
+    if row.parts:
+        event["parts"] = [_part(part) for part in row.parts]
     return _with_task(event, row)
 
 
@@ -116,7 +120,7 @@ def _body(row: Any) -> MessageBody:
         body["error"] = row.error
         body["tool_calls"] = row.tool_calls
         body["attachments"] = [attachment(item) for item in row.attachments]
-        body["sources"] = row.sources
+        body["sources"] = [_part(source) if isinstance(source, Mapping) else source for source in row.sources]
         if row.parts:
             body["parts"] = [_part(part) for part in row.parts]
         return body
@@ -125,6 +129,8 @@ def _body(row: Any) -> MessageBody:
     body["attachments"] = [attachment(item) for item in row.attachments]
     if row.regenerated:
         body["regenerated"] = True
+    if row.is_opening:
+        body["opening"] = True
     if row.request_id:
         body["request_id"] = str(row.request_id)
         body["answer"] = row.answer or {}

@@ -42,6 +42,8 @@ class Home:
 
     def end_unwatched(self): ...
 
+    def end_overdue(self): ...
+
 
 @pytest.fixture
 def home(consumer):

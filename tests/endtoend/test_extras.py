@@ -77,6 +77,15 @@ async def test_a_pattern(server, stub, pattern):
     await walk(server, stub, pattern)
 
 
+async def test_what_is_cited_comes_with_the_answer(server):
+    async with Client(server.ws_url, agent="documents") as page:
+        await page.say("giraffe sleep " + EXTRACT.format('text="Two hours [^1]"'))
+        await page.idle(timeout=60)
+
+        ((source,),) = [message["sources"] for message in page.messages() if message["sources"]]
+        assert source["number"] == 1 and source["title"] and source["quote"]
+
+
 async def test_two_sessions_have_the_same_documents(server):
     async with (
         Client(server.ws_url, cookies=server.visitor(), agent="talk") as alice,

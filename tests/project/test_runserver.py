@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import itertools
 import os
 import signal
@@ -232,3 +234,49 @@ async def test_pages_are_told_before_the_server_ends(tmp_path, kind, tell, numbe
             assert page.of("bye")
         assert server.wait(3 * SLACK) == 0
         assert "Traceback" not in server.log
+
+
+POET = """
+import langroid as lr
+
+def script(messages):
+    return " ".join(["WORD", *(message.content for message in messages if message.role.value == "user")])
+
+def poet(context):
+    return lr.ChatAgent(lr.ChatAgentConfig(llm=context.llm(mock=script)))
+"""
+
+
+async def test_an_author_s_changed_code_answers_next_in_the_same_conversation(tmp_path):
+    code = tmp_path / "poet.py"
+    code.write_text(POET.replace("WORD", "old"))
+    settings = 'from webui_project.settings import *\nCHAT_AGENTS = {"poet": {"FACTORY": "poet.poet"}}\n'
+    (tmp_path / "poet_settings.py").write_text(settings)
+    own = {"PYTHONPATH": str(tmp_path), "CHAT_MOCK_MODEL": "1"}
+    with Server(tmp_path, kind="reloader", settings="poet_settings", **own) as server:
+        page = Client(server.ws_url, cookies=server.visitor())
+        await page.connect()
+        await page.say("one")
+        await page.idle()
+        assert page.answer() == "old one"
+
+        code.write_text(POET.replace("WORD", "new"))
+        for later in itertools.count(5, 5):  # the reloader looks once a second, and first notes what there is
+            os.utime(code, (time.time() + later,) * 2)
+            with contextlib.suppress(TimeoutError):
+                assert await page.closed(timeout=3) == 4012
+                break
+        await _reconnected(page)
+        await page.say("two")
+        await page.idle()
+        assert page.answer() == "new one two"
+        await page.close()
+
+
+async def _reconnected(page: Client) -> None:
+    while True:
+        try:
+            await page.reconnect()
+            return
+        except OSError:  # it is on its way
+            await asyncio.sleep(0.2)

@@ -33,13 +33,14 @@ OPEN_TO_ALL = {
     "embed-launcher",
     "embed-tickets",
     "shared",
+    "shared-file",
     "socket",
     "health",
     "page",
     "healthz",
     "readyz",
 }
-NEW = {"attachments"}  # makes something of one's own: tests/views/test_uploads.py
+NEW = {"attachments", "agent-settings"}  # something of one's own to be: test_uploads.py, tests/agents/test_opening.py
 CALLS = {  # method and body, where it is not a plain GET
     "conversation": [("get", None)],
     "conversations": [("get", None)],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from chat.conf import Limits
-from chat.exceptions import LimitReached
+from chat.exceptions import too_much
 
 
 class Budget:
@@ -50,7 +50,4 @@ class Budget:
 
 def _check(used: float, limit: float, what: str) -> None:
     if limit and used >= limit:
-        raise LimitReached(
-            f"The agent was stopped after {what}, the most that one message may take. You may ask it to go on, or ask "
-            "for less at a time."
-        )
+        raise too_much(what)

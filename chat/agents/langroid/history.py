@@ -38,6 +38,7 @@ class Call:
     name: str
     args: dict[str, Any]
     result: str
+    extra: dict[str, Any] | None = None  # what the model's server wants back with it
 
 
 @dataclass
@@ -55,25 +56,25 @@ class _Step:
         return sorted(self.calls, key=lambda call: place.get(call.id, len(place)))
 
 
-def install(task: Task, records: Iterable[Message]) -> None:
+def install(task: Task, records: Iterable[Message], *, opening: str = "") -> None:
     """Replace the message history of the root agent by what `records` say, in their order.
 
     Only what happened at depth 0 counts; sub-agents start empty. Answers to questions are not messages: they are in the
     results of the tools that asked. Nor is what an agent showed beside its words. A turn that failed or was stopped
     keeps its user message and the text that there was. The history ends without open tool calls: the next user message
-    is a plain one.
+    is a plain one. `opening`: what a turn was about in which the agent spoke first.
     """
     agent = task.agent
     messages: list[LLMMessage] = []
     step: _Step | None = None
     for record in records:
-        if record.depth or record.request_id or record.parts:
+        if record.depth or record.request_id or (record.parts and record.kind == "assistant"):
             continue
         match record.kind:
             case "user":
                 messages += _written(agent, step)
                 step = None
-                text, files = attached.said(agent, record.content, record.given)
+                text, files = attached.said(agent, opening if record.is_opening else record.content, record.given)
                 messages.append(LLMMessage(role=Role.USER, content=text, files=files))
             case "assistant":
                 messages += _written(agent, step)
@@ -120,7 +121,7 @@ def _call(record: Message) -> Call:
     error = (record.error or {}).get("details")
     shown = record.content if record.model_chars is None else given(record.content, record.model_chars)
     text = result_text(shown, error, record.status)
-    return Call(str(record.id), record.tool_name, record.tool_args or {}, text)
+    return Call(str(record.id), record.tool_name, record.tool_args or {}, text, record.extra)
 
 
 def _written(agent: ChatAgent, step: _Step | None) -> list[LLMMessage]:
@@ -143,7 +144,7 @@ def calling(agent: ChatAgent, content: str, calls: Sequence[Call]) -> LLMMessage
 
 def _native(call: Call) -> OpenAIToolCall:
     function = LLMFunctionCall(name=call.name, arguments=call.args or None)
-    return OpenAIToolCall(id=call.id, type="function", function=function)
+    return OpenAIToolCall(id=call.id, type="function", function=function, extra_content=call.extra)
 
 
 def _replace(agent: ChatAgent, messages: list[LLMMessage]) -> None:

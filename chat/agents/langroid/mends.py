@@ -355,6 +355,16 @@ ENCODINGS = Mend(
     without="the first import of Langroid may wait for a download",
 )
 
+CITATIONS = Mend(
+    name="sources of answers from documents",
+    place="chat/agents/langroid/citations.py",
+    packages=PACKAGES,
+    needs=(
+        Needs("langroid.agent.special.doc_chat_agent", "DocChatAgent.get_summary_answer", takes="question passages"),
+    ),
+    without="answers of DocChatAgent have no sources",
+)
+
 MENDS = (
     *(WATCH, PRIVATE, REQUESTS, TOO_LONG, CALLS, LOOPS, PASSES, KILLS, KEYS, COLOURS, LOGS, RETRIES),
     *(
@@ -375,5 +385,6 @@ MENDS = (
         MOCK_MODEL,
         DOTENV,
         ENCODINGS,
+        CITATIONS,
     ),
 )

@@ -32,7 +32,7 @@ from langroid.language_models.base import (
 from langroid.language_models.openai_gpt import OpenAIGPT
 from pydantic import ValidationError
 
-from chat.agents.langroid import mends
+from chat.agents.langroid import citations, mends
 from chat.agents.langroid.holdback import HoldBack, without_tool_calls
 from chat.agents.langroid.scope import NothingSaid, Scope, ToolCall, TurnStopped, Watch, override, own_span
 from chat.agents.langroid.signals import Signals
@@ -348,7 +348,8 @@ class ModelCall:
             self._tell(self._signals.rest())
         content = _signals(self._now, self._agent).without(outcome.content)
         self._now.span.said = content or self._now.span.said
-        outcome = replace(outcome, content=content, usage=usage, duration_ms=duration_ms)
+        sources = citations.cited(self._now, content)
+        outcome = replace(outcome, content=content, usage=usage, duration_ms=duration_ms, sources=sources)
         self._now.observer.llm_ended(self.id, outcome)
 
     def _usage(self) -> Usage | None:
@@ -375,18 +376,19 @@ class ModelCall:
         response = self.response
         assert response is not None
         if response.oai_tool_calls:
-            calls = [self._native(call.function, call.id) for call in response.oai_tool_calls if call.function]
+            native = [call for call in response.oai_tool_calls if call.function]
+            calls = [self._native(call.function, call.id, call.extra_content) for call in native]
             return response.content, calls
         if response.function_call:
             return response.content, [self._native(response.function_call, None)]
         reader = _Reader(self._agent, self.id)
         return reader.read(response.content), reader.calls
 
-    def _native(self, function: LLMFunctionCall, id: str | None) -> ToolCall:
+    def _native(self, function: Any, id: str | None, extra: dict[str, Any] | None = None) -> ToolCall:
         came = self.watch.answer.calls() if self.watch.answer else ()
         if faulty := next((call for call in came if call.fault and call.id == id), None):
             return ToolCall(faulty.name, faulty.args, self.id, id, fault=faulty.fault)
-        return ToolCall(function.name, _arguments(function), self.id, id)
+        return ToolCall(function.name, _arguments(function), self.id, id, extra=extra)
 
 
 def _signals(now: Scope, agent: ChatAgent) -> Signals:

@@ -33,6 +33,7 @@ def pending_calls(span: Span) -> tuple[PendingCall, ...]:
             native_id=call.native_id,
             fault=call.fault,
             result=call.result if call.is_over else None,
+            extra=call.extra,
         )
         for call in calls
     )
@@ -52,13 +53,14 @@ def resume(now: Scope, task: Task, message: UserText) -> ChatDocument:
             call.message_id,
             call.native_id,
             fault=call.fault,
+            extra=call.extra,
             id=call.id,
             is_over=call.result is not None,
             result=call.result or "",
         )
         for call in message.pending
     ]
-    said = calling(agent, message.said, [Call(c.native_id or c.id, c.name, c.args, "") for c in span.calls])
+    said = calling(agent, message.said, [Call(c.native_id or c.id, c.name, c.args, "", c.extra) for c in span.calls])
     agent.message_history.append(said)
     agent.oai_tool_calls = list(said.tool_calls or [])
     agent.oai_tool_id2call.update({call.id: call for call in agent.oai_tool_calls if call.id})

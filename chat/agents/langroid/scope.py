@@ -21,11 +21,13 @@ from langroid import Task
 from langroid.agent.base import Agent
 from langroid.agent.chat_document import ChatDocument
 from langroid.agent.tool_message import ToolMessage
+from langroid.mytypes import Document
 from langroid.utils.object_registry import ObjectRegistry
 
 from chat.agents.langroid.budget import Budget
 from chat.agents.langroid.mends import WATCH
 from chat.agents.provider.answer import Answer
+from chat.markdown.notes import numbers_in
 from chat.mends.mend import Mend
 from chat.observer import AgentGone, Failure, LlmOutcome, Observer, Place, Status, Stopped, TaskRun, Usage
 
@@ -71,6 +73,7 @@ class ToolCall:
     message_id: str
     native_id: str | None = None
     fault: str | None = None  # why it must not run: it came incomplete
+    extra: dict[str, Any] | None = None  # what the model's server wants back with it: Gemini's thought signature
     is_edited: bool = False  # people have changed its arguments
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     is_run: bool = False
@@ -79,6 +82,7 @@ class ToolCall:
     whole: str | None = None  # a longer one, of which the model is given only the beginning
     model_chars: int | None = None  # of that
     error: str | None = None  # that the tool has told, beside its result
+    value: Any = None  # what the tool gave back, before it became a text
 
     def is_for(self, tool: ToolMessage) -> bool:
         if tool.id:
@@ -151,8 +155,10 @@ class Run:
     task: Task
     budget: Budget
     approve: Mapping[str, str] = field(default_factory=dict)  # tools that ask first, with the permission to agree
+    cards: Mapping[str, str] = field(default_factory=dict)  # tools with a card of their own (`parts/cards.py`)
     is_users_turn: bool = True
     has_hung_up: bool = False
+    cited: dict[int, dict[str, Any]] = field(default_factory=dict)  # by its newest answer from documents, in this turn
     refused: int = 0  # calls of the turn that could not run: of tools that do not exist, with arguments that do not fit
     failed: tuple[BaseException, Failure, int] | None = None  # the newest failed model call, with its depth
     objects: set[str] = field(default_factory=set)  # what Langroid registered meanwhile
@@ -200,6 +206,7 @@ class Run:
                 _agents_of_tools[key] = value
             ObjectRegistry.remove(key)
         self.objects.clear()
+        self.cited.clear()
         self.refused = 0
 
     def forget_all(self) -> None:
@@ -234,6 +241,7 @@ class Scope:
     span: Span
     tool: str | None = None  # id of the tool call inside which we are, in this span
     watch: Watch = field(default_factory=Watch)  # of the model call inside which we are
+    passages: tuple[Document, ...] = ()  # that the model is to answer from
 
     @property
     def observer(self) -> Observer:
@@ -253,10 +261,11 @@ class Scope:
         return "interrupted" if self.observer.closing else "stopped"
 
     def say(self, agent: Agent, text: str) -> None:
-        """Report a message that no model call has made."""
+        """Report a message that no model call has made; what a sub-agent cites in it was found in this turn."""
         self.span.latest, self.span.spoken, self.span.said = str(uuid.uuid4()), self.span.spoken + 1, text
         self.observer.llm_started(self.span.latest, self.span.place(agent), may_call_tools=False)
-        self.observer.llm_ended(self.span.latest, LlmOutcome(content=text, finish_reason="stop"))
+        sources = tuple(self.run.cited[number] for number in numbers_in(text) if number in self.run.cited)
+        self.observer.llm_ended(self.span.latest, LlmOutcome(content=text, finish_reason="stop", sources=sources))
 
     @contextmanager
     def moved(self, **changes: Any) -> Iterator[Scope]:

@@ -26,6 +26,13 @@ def shown(now: Scope, result: Any) -> Any:
     return result
 
 
+def value_of(result: Any) -> Any:
+    """What a tool gave back, which Langroid has made a text of."""
+    if not isinstance(result, ChatDocument):
+        return result
+    return result.content if result.content_any is None else result.content_any
+
+
 def _show(now: Scope, thing: Any) -> Part | None:
     """Show a thing that is worth it, in the place of the tool that runs."""
     try:

@@ -26,7 +26,8 @@ from chat.agents.langroid.scope import Scope, ToolCall, TurnStopped, Watch, is_c
 from chat.agents.langroid.signals import Signals
 from chat.agents.provider import failures
 from chat.exceptions import LimitReached
-from chat.observer import AgentGone, Status, ToolOutcome, ToolRun
+from chat.observer import AgentGone, Part, Status, ToolOutcome, ToolRun
+from chat.parts import cards, tables
 
 NO_SUCH_TOOL = "There is no such tool."
 REWIND = "rewind_tool"  # takes its own call out of the history
@@ -99,7 +100,9 @@ def _unasked(now: Scope, agent: Agent, tool: ToolMessage, result: Any) -> Any:
 
 def _told(now: Scope, agent: Agent, tool: ToolMessage, call: ToolCall, result: Any) -> Any:
     """What the task gets of a tool's result. Nothing at all would end its turn, which few tasks mean."""
-    bounded = tool_results.bounded(agent, tool, shown_results.shown(now, result))
+    call.value = shown_results.value_of(result)
+    is_in_card = bool(cards.card_of(now.run.cards, call.name)) and tables.table_of(call.value) is not None
+    bounded = tool_results.bounded(agent, tool, result if is_in_card else shown_results.shown(now, result))
     result, call.whole, call.model_chars = bounded.result, bounded.whole, bounded.chars
     call.result = _text_of(result)
     if MCP_NAME in dir(type(tool)) and call.result.startswith(MCP_ERROR):
@@ -279,7 +282,16 @@ def _not_run(now: Scope, agent: Agent, call: ToolCall, *, status: Status, error:
 def _started(now: Scope, agent: Agent, call: ToolCall) -> None:
     now.span.latest = call.id
     place = now.span.place(agent)
-    run = ToolRun(id=call.id, name=call.name, args=call.args, message_id=call.message_id, place=place)
+    parts = cards.of_call(cards.card_of(now.run.cards, call.name), call.args)
+    run = ToolRun(
+        id=call.id,
+        name=call.name,
+        args=call.args,
+        message_id=call.message_id,
+        place=place,
+        parts=parts,
+        extra=call.extra,
+    )
     now.observer.tool_started(run)
 
 
@@ -298,11 +310,20 @@ def _ended(
         duration_ms=duration_ms,
         args=call.args if call.is_edited else None,
         cause=cause,
+        parts=_card(now, call, shown, has_run=status == "complete" and not error),
     )
-    call.whole = None
+    call.whole = call.value = None
     call.result = result_text(call.result, error, status)
     call.is_over = True
     now.observer.tool_ended(call.id, outcome)
+
+
+def _card(now: Scope, call: ToolCall, text: str, *, has_run: bool) -> tuple[Part, ...]:
+    """What the card shows of a call that has ended."""
+    card = cards.card_of(now.run.cards, call.name)
+    if not has_run:
+        return cards.of_call(card, call.args)
+    return cards.of_result(card, call.name, call.args, value=call.value, text=text)
 
 
 def _sentence(now: Scope, error: BaseException, call: ToolCall) -> str:

@@ -65,7 +65,7 @@ from chat.observer import AgentGone, Observer, Question, Status
 Speak = Callable[..., ChatDocument | None]  # what is overridden, of Langroid
 SpeakLater = Callable[..., Awaitable[ChatDocument | None]]
 
-NO_LIMITS = Limits(steps=0, model_calls=0, cost=0)
+NO_LIMITS = Limits(steps=0, model_calls=0, cost=0, seconds=0)
 NO_ANSWER = "(The user gave no answer.)"
 REPEATED = "The agent repeated itself, so its turn was ended."
 NO_RESULT = "(The agent ended without an answer.)"
@@ -78,13 +78,14 @@ def run(
     *,
     limits: Limits = NO_LIMITS,
     approve: Mapping[str, str] = MappingProxyType({}),
+    cards: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Run the root task until `observer.next_message()` returns None. Blocks; call in the agent's thread.
 
-    `approve`: the tools that ask before they run, with the permission that agreeing takes, or "".
+    `approve`: the tools that ask before they run, with the permission that agreeing takes, or "". `cards`: of tools.
     What the agent leaves in Langroid's registry is removed in every case. Raises: AgentGone, as the observer does.
     """
-    this = Run(observer, request, task, Budget(limits), approve)
+    this = Run(observer, request, task, Budget(limits), approve, cards)
     observer.on_stop(this.abort)
     root = Span(task.agent, task.name, task)
     observer.on_ask(lambda: pending_calls(root))

@@ -48,6 +48,12 @@ export function makeActions(page) {
     if (command(name, fields)) store.dispatch({ type: "page/expects-turn" });
   }
 
+  /** What was set before the first message goes with it. */
+  function newSettings() {
+    const { conversation, newSettings: values } = store.state;
+    return values && !conversation.stored ? { settings: values } : {};
+  }
+
   return {
     flush,
     /** @param {object[]} files  that the server has */
@@ -56,7 +62,7 @@ export function makeActions(page) {
       const ids = files.map(({ id }) => id);
       const given = ids.length ? { content: text, attachments: ids } : { content: text };
       const frame = question ? answerFrame(newId(), question.request_id, given) : messageFrame(newId(), text, ids);
-      send(frame, files);
+      send({ ...frame, ...newSettings() }, files);
       page.showEnd();
     },
     answer(requestId, answer) {
@@ -75,8 +81,11 @@ export function makeActions(page) {
     },
     /** @returns {Promise<object|null>} what can be set for the agent; null: it cannot be had, and people are told */
     async settings() {
+      const { conversation, newSettings: values } = store.state;
       try {
-        return await page.api.settings(store.state.conversation.id);
+        if (conversation.stored) return await page.api.settings(conversation.id);
+        const found = await page.api.settingsOf(conversation.agent.key);
+        return { ...found, values: values ?? found.values };
       } catch (error) {
         toasts.show(error.details || String(error.message));
         return null;
@@ -84,13 +93,19 @@ export function makeActions(page) {
     },
     /** @returns {Promise<string>} why the values were refused; empty: they are set */
     async changeSettings(values) {
+      const { conversation } = store.state;
       try {
-        await page.api.changeSettings(store.state.conversation.id, values);
+        if (conversation.stored) await page.api.changeSettings(conversation.id, values);
+        else {
+          await page.api.checkSettings(conversation.agent.key, values);
+          store.dispatch({ type: "page/settings", values });
+        }
         return "";
       } catch (error) {
         return error.details || String(error.message);
       }
     },
+    letOpen: () => command("open", newSettings()),
     revoke: (tool) => command("revoke", { tool_name: tool }),
     stop: () => connection.send(commandFrame("stop")),
     giveFeedback: (message, given) =>

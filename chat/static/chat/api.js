@@ -118,6 +118,15 @@ export class Api {
     return this.#ask("PUT", `conversations/${conversation}/settings`, { body: values });
   }
 
+  /** What a new conversation with this agent can begin with. @returns {Promise<{schema: object, values: object}>} */
+  settingsOf(agent) {
+    return this.#ask("GET", `agents/${encodeURIComponent(agent)}/settings`);
+  }
+
+  checkSettings(agent, values) {
+    return this.#ask("PUT", `agents/${encodeURIComponent(agent)}/settings`, { body: values });
+  }
+
   /** @param {{title?: string, pinned?: boolean, archived?: boolean, folder?: string}} changes @returns {Promise<object>} */
   change(conversation, changes) {
     return this.#ask("PATCH", `conversations/${conversation}`, { body: changes });

@@ -1,5 +1,6 @@
 /** What the page adds to an answer's HTML, and what it does: the buttons of code, the way from a mark to its note and back. */
 import { button, el, setAttribute } from "chat/dom.js";
+import { openSource } from "chat/sources.js";
 import { t } from "chat/words.js";
 
 export const ADDED_HERE = "data-ui-"; // attributes with this prefix are the page's, not the server's
@@ -41,7 +42,7 @@ const ACTIONS = {
   "wrap-code": (control) => toggle(control, "wrap", "lines"),
   "number-code": (control) => toggle(control, "lines", "wrap"), // a wrapped line would have the numbers of two
   "save-code": (control) => save(codeOf(control), control.closest("figcaption").firstChild?.textContent ?? ""),
-  "to-note": (control) => goTo(control, ".footnote > sup > button"),
+  "to-note": (control) => openSource(control) || goTo(control, ".footnote > sup > button"),
   "to-mark": (control) => goTo(control, ".footnote-mark > button"),
 };
 

@@ -43,6 +43,11 @@ export const EFFECTS = [
     run: ({ flush }) => flush(),
   },
   {
+    name: "let the agent speak first, where people have chosen it",
+    when: ({ event, state }) => Boolean(event.opens && (state.isSole || state.isChosen) && !state.pending.length),
+    run: ({ actions }) => actions.letOpen(),
+  },
+  {
     name: "keep what waits",
     when: (change) =>
       !isLost(change.state) &&

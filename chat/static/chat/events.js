@@ -25,6 +25,7 @@
  * @property {any[]} [attachments]
  * @property {string|null} [follows]  a user's: the turn before
  * @property {string|null} [client_id]
+ * @property {boolean} [opening]  a user's that nobody has written: the agent speaks first
  * @property {boolean} [regenerated]
  * @property {string} [request_id]
  * @property {object} [answer]
@@ -63,6 +64,7 @@
  * @property {number} [model_chars]  the model was given no more characters of it
  * @property {boolean} [truncated]
  * @property {string} [url]
+ * @property {any[]} [parts]  of the tool's card
  */
 
 /**
@@ -104,6 +106,7 @@
  * @property {"connection"} type
  * @property {"connected"} status
  * @property {string} session_id  the conversation
+ * @property {boolean} [opens]  the agent speaks first, once it is told `open`
  * @property {string} [ticket]  until it has a row
  * @property {string} [access]  for HTTP requests of a page in another site's frame
  * @property {number} protocol
@@ -177,6 +180,7 @@
  * @property {string} tool_name
  * @property {object} tool_args
  * @property {string} timestamp
+ * @property {any[]} [parts]  of the tool's card, as far as the call alone tells
  */
 
 /**

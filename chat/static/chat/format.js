@@ -107,6 +107,12 @@ export function visible(text) {
   return text.replace(UNSEEN, (found) => `‹U+${found.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}›`);
 }
 
+/** @returns {URL|null} the address of a page of the web that may be a link; null for all else */
+export function webAddress(text) {
+  const url = typeof text === "string" ? URL.parse(text) : null;
+  return url && ["http:", "https:"].includes(url.protocol) ? url : null;
+}
+
 /** JSON to read, in which what is not seen is escaped, as JSON does it. */
 export function jsonText(value, indent = 2) {
   const escape = (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;

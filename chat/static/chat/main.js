@@ -48,6 +48,8 @@ const store = new Store(
     ticket: stored.ticket,
     title: config.title,
     newAgent: wished.agent || config.agent,
+    isSole: agents.length === 1,
+    isChosen: Boolean(wished.agent),
     pending: stored.items,
     now: Date.now(),
   }),

@@ -25,6 +25,9 @@
  * @property {boolean} replayed  the page has all records up to there
  * @property {boolean} newTemporary  a new conversation is not to be kept
  * @property {string} newAgent  key of the agent that a new conversation gets
+ * @property {object|null} newSettings  what was set for it before its first message
+ * @property {boolean} isSole  there is no other agent
+ * @property {boolean} isChosen  people have chosen this one for the new conversation
  * @property {boolean} answers  the composer answers the open question; Esc leaves that
  * @property {boolean} expectsTurn  an edit or regenerate is on its way: the next head is its turn
  * @property {Record<string, true>} own  what was sent from this page, by its id or its turn's: such a turn starts at the top
@@ -51,6 +54,8 @@ export function initialState({
   title = "",
   newAgent = "",
   newTemporary = false,
+  isSole = false,
+  isChosen = false,
   pending = [],
   now = 0,
 } = {}) {
@@ -68,6 +73,9 @@ export function initialState({
     },
     newAgent,
     newTemporary,
+    newSettings: null,
+    isSole,
+    isChosen,
     limits: {},
     status: IDLE,
     ask: null,
@@ -217,6 +225,8 @@ const handlers = {
     chats: state.chats,
     unkept: state.unkept,
     newAgent: state.newAgent,
+    isSole: state.isSole,
+    isChosen: state.isChosen && !state.conversation.stored,
     own: state.own,
   }),
 
@@ -247,7 +257,8 @@ const handlers = {
   "page/feedback": (state, { id, feedback }) =>
     id === state.conversation.id ? { ...state, feedback: { ...state.feedback, ...feedback } } : state,
 
-  "page/agent": (state, { key }) => ({ ...state, newAgent: key }),
+  "page/agent": (state, { key }) => ({ ...state, newAgent: key, isChosen: true }),
+  "page/settings": (state, { values }) => ({ ...state, newSettings: values }),
   "page/answers": (state, { answers }) => ({ ...state, answers }),
   "page/expects-turn": (state) => ({ ...state, expectsTurn: true, notice: null }),
 

@@ -64,7 +64,8 @@ export class TurnView {
 
 /** What a turn shows, from top to bottom. */
 function itemsOf(turn, { isWorking, request }, context) {
-  const user = turn.user ? [{ kind: "user", key: turn.user.client_id || turn.id, message: turn.user }] : [];
+  const user =
+    turn.user && !turn.user.opening ? [{ kind: "user", key: turn.user.client_id || turn.id, message: turn.user }] : [];
   const segments = turn.segments.map((segment) => ({ ...segment, isBusy: false }));
   const isUnanswered = isAbandoned(turn, isWorking, context);
   if ((isWorking && segments.at(-1)?.kind !== "reply") || isUnanswered)

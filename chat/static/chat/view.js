@@ -58,7 +58,7 @@ export class View {
       allowed: conversation.allowed,
       suggestions: conversation.suggestions,
       commands: spec?.commands ?? NONE,
-      hasSettings: Boolean(spec?.has_settings) && conversation.stored,
+      hasSettings: Boolean(spec?.has_settings && conversation.agent),
       isClosed: [NOT_FOUND, FORBIDDEN].includes(link.code),
     });
   }

@@ -60,10 +60,12 @@ export class Welcome {
   #starters(agent) {
     const root = find("starters");
     const starters = agent?.starters ?? [];
-    root.hidden = !starters.length;
+    root.hidden = !starters.length && !agent?.opens;
     if (agent === this.startersOf) return;
     this.startersOf = agent;
+    const begin = t("Let {agent} begin", { agent: agent?.name ?? "" });
     root.replaceChildren(
+      ...(agent?.opens ? [button({ class: "starter", onclick: () => this.actions.letOpen() }, "", begin)] : []),
       ...starters.map((text) =>
         button({ class: "starter", dir: "auto", onclick: () => this.actions.useStarter(text) }, "", text),
       ),

@@ -60,6 +60,7 @@ def records_of(recorder: Recorder) -> list[Message]:
                 outcome, run = recorder.outcomes[id], recorder.runs[id]
                 message = Message(id=uuid.UUID(id), kind="tool", content=outcome.result, status=outcome.status)
                 message.tool_name, message.tool_args, message.depth = run.name, run.args, run.place.depth
+                message.extra = run.extra
                 message.caller_id = uuid.UUID(run.message_id)
                 message.error = {"details": outcome.error} if outcome.error else None
                 records.append(message)
@@ -209,6 +210,28 @@ def test_results_stand_in_the_order_of_the_calls():
         {**call, "id": second, "content": "2"},
         {**call, "id": first, "content": "1"},
     )[-1] == ("user", "Result from square: 1\n\nResult from square: 2")
+
+
+def test_what_a_server_wants_back_with_a_call_is_given_back_by_a_rebuilt_agent_too(stub):
+    class Calculate(ToolMessage):
+        request: str = "calculate"
+        purpose: str = "To calculate."
+        expression: str = ""
+
+        def handle(self) -> str:
+            return "2"
+
+    def calls_sent() -> list[Any]:
+        return [call for message in stub.last()["messages"] for call in message.get("tool_calls", [])]
+
+    with chatting(task_of(agent_on(stub, tools=[Calculate]))) as chat:
+        chat.say('[[replay="Gemini: a signature with the call, stop" then.text="two"]]')
+        lived = calls_sent()
+        task = task_of(agent_on(stub, tools=[Calculate]))
+        history.install(task, records_of(chat.recorder))
+    with chatting(task) as chat:
+        chat.say("and now? [[tokens=2]]")
+    assert [call["extra_content"] for call in calls_sent()] == [call["extra_content"] for call in lived] != []
 
 
 def test_no_records_leave_the_agent_as_it_was_made():

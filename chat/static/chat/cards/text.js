@@ -5,6 +5,7 @@ import { Cut, Fold, isLong } from "chat/folds.js";
 import { duration } from "chat/format.js";
 import { Blocks } from "chat/html.js";
 import { parts } from "chat/registries.js";
+import { nameMarks, sourceList } from "chat/sources.js";
 import { showOf } from "chat/disclosure.js";
 import { t } from "chat/words.js";
 
@@ -91,6 +92,7 @@ class TextPart {
     const failure = !writing && error && failureCard(error, this.message, context.actions);
     const origin = !writing && sources?.length && sourceList(sources);
     if (!mark && !failure && !origin) return;
+    if (origin) nameMarks(this.prose, sources);
     this.foot = el("div", { class: "text-foot" }, origin || null, mark || null, failure || null);
     this.root.append(this.foot);
   }
@@ -121,24 +123,6 @@ function failureCard(error, { turn }, actions) {
       ),
     ),
   );
-}
-
-function sourceList(sources) {
-  const entry = ({ title, url, name, page, quote }, at) => {
-    const named = title || name || url || t("Source {n}", { n: at + 1 });
-    const text = page ? t("{name}, page {page}", { name: named, page }) : named;
-    const isLink = typeof url === "string" && /^https?:\/\//i.test(url);
-    const label = [el("b", {}, String(at + 1)), el("bdi", {}, text)];
-    return el(
-      "li",
-      {},
-      isLink
-        ? el("a", { class: "source", href: url, rel: "noopener noreferrer nofollow", target: "_blank" }, ...label)
-        : el("span", { class: "source" }, ...label),
-      quote && el("q", { class: "source-quote", dir: "auto" }, quote),
-    );
-  };
-  return el("ol", { class: "sources", "aria-label": t("Sources") }, ...sources.map(entry));
 }
 
 parts.register("text", TextPart);

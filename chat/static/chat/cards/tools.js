@@ -4,7 +4,7 @@ import { linked } from "chat/files.js";
 import { Fold, stateMark } from "chat/folds.js";
 import { counted, duration, jsonText, oneLine } from "chat/format.js";
 import { StepBar } from "chat/stepbar.js";
-import { ANY_TOOL, parts, tools as registry } from "chat/registries.js";
+import { ANY_TOOL, parts, shown, tools as registry } from "chat/registries.js";
 import { notShown, showOf } from "chat/disclosure.js";
 import { t } from "chat/words.js";
 
@@ -69,9 +69,18 @@ class ToolCard {
     setText(this.args, isFull ? oneLine(tool.tool_args) : "");
     if (!isRunning)
       setText(this.time, tool.duration_ms === null || tool.duration_ms === undefined ? "" : duration(tool.duration_ms));
-    this.fold.suggest(tool.status === "error");
-    this.fold.body.replaceChildren(...(isFull ? toolDetails(tool, context.actions) : [notShown()]));
+    this.fold.suggest(tool.status === "error" || (isFull && Boolean(tool.parts?.length)));
+    this.fold.body.replaceChildren(...(isFull ? toolBody(tool, context.actions) : [notShown()]));
   }
+}
+
+/** What its card shows of a tool (`CARDS`), with arguments and result as texts below it, folded; or these alone. */
+function toolBody(tool, actions) {
+  if (!tool.parts?.length) return toolDetails(tool, actions);
+  const failed = tool.error ? [labelled(t("Error"), longText(tool.error, "error"), actions, tool.error)] : [];
+  const texts = new Fold("tool-texts", el("span", {}, t("Arguments and result")));
+  texts.body.append(...toolDetails({ ...tool, error: null }, actions));
+  return [...tool.parts.map((part) => shown.of(part.kind)(part)), ...failed, texts.root];
 }
 
 function toolDetails(tool, actions) {
