@@ -155,7 +155,22 @@ class ChatConsumer(LeanConsumer):
         self.conversation_id, self.is_html = opening.conversation_id, opening.is_html
         locale = locale_of(self.scope, options)
         self._commands = Commands(opening, address=self.address, locale=locale, tell=self._tell)
-        self._check_room()
+        if this_process.is_full(self.conversation_id):
+            raise Refused(CLOSE_FULL, Busy("The server is full. Try again in a moment.", retry_ms=5000))
+        try:
+            with strangers.opening(self.owner, self.address):
+                feed = await self._join(is_compatible=is_compatible)
+        except RateLimited as error:
+            raise Refused(CLOSE_RATE, error) from None
+        await self._greet_page(feed)
+        self.hear()  # not before `connection` is sent
+
+    async def identify(self, browser_session: str) -> Owner:
+        """Find out who connects. Raises: Refused."""
+        return await identify(self.scope, self.address, browser_session)
+
+    async def _join(self, *, is_compatible: bool) -> Feed:
+        """Accept the socket, and become one of this process's connections."""
         await self._accept()
         self._groups = frozenset({group_of(self.conversation_id)} | (set() if is_compatible else {self.owner.group}))
         self.groups_left = set(self._groups)
@@ -170,23 +185,11 @@ class ChatConsumer(LeanConsumer):
             tell=self._profile.tell if self._profile else None,
         )
         if self._profile:
-            self._profile.greeting, self._profile.agent = opening.agent.greeting, opening.agent.name
+            agent = self.opening.agent
+            self._profile.greeting, self._profile.agent = agent.greeting, agent.name
         self.feed = feed  # the process may dismiss this connection at any await
         this_process.connections.join(self)
-        await self._greet_page(feed)
-        self.hear()  # not before `connection` is sent
-
-    async def identify(self, browser_session: str) -> Owner:
-        """Find out who connects. Raises: Refused."""
-        return await identify(self.scope, self.address, browser_session)
-
-    def _check_room(self) -> None:
-        if this_process.is_full(self.conversation_id):
-            raise Refused(CLOSE_FULL, Busy("The server is full. Try again in a moment.", retry_ms=5000))
-        try:
-            strangers.check_socket(self.owner, self.address)
-        except RateLimited as error:
-            raise Refused(CLOSE_RATE, error) from None
+        return feed
 
     async def _greet_page(self, feed: Feed) -> None:
         """Send `connection` and what the page lacks, and see to what nobody has seen to."""

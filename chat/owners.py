@@ -24,6 +24,7 @@ from chat.conf import conf
 
 COOKIE = "chat_visitor"
 COOKIE_SECONDS = 365 * 24 * 3600
+RENEW_SECONDS = 24 * 3600  # of age, at which a visitor who comes gets the cookie anew
 ACCESS = "Chat"  # the scheme of the `Authorization` header of a page that has no cookie
 ACCESS_SALT = "chat.embed.access"
 ACCESS_SECONDS = 24 * 3600  # as long as a page may be open without a new connection
@@ -116,6 +117,15 @@ def new_visitor() -> tuple[Owner, str]:
     return Owner(visitor=_digest(key)), signing.TimestampSigner(salt=COOKIE).sign(key)
 
 
+def renewed(cookies: Mapping[str, str]) -> str | None:
+    """A visitor's cookie with the date and the SECRET_KEY of today; None for one of today, and for a bad one.
+
+    Who comes back loses no conversations to the cookie's end, nor to a SECRET_KEY that is no fallback any more.
+    """
+    key, is_new = _key_of(cookies), _key_of(cookies, seconds=RENEW_SECONDS)
+    return signing.TimestampSigner(salt=COOKIE).sign(key) if key and not is_new else None
+
+
 def visitor_of_session(browser_session: str) -> Owner:
     """The anonymous owner that a page of the prototype names; whoever knows the id is that owner."""
     return Owner(visitor=_digest(f"session {browser_session}"))
@@ -197,11 +207,17 @@ def _signed_in(user: Any, session: Any) -> Owner:
 def _visitor(cookies: Mapping[str, str]) -> Owner | None:
     if not conf.ALLOW_ANONYMOUS:
         return None
+    key = _key_of(cookies)
+    return Owner(visitor=_digest(key)) if key else None
+
+
+def _key_of(cookies: Mapping[str, str], *, seconds: int | None = None) -> str | None:
+    """A visitor's key, from a cookie that is not older than so many seconds."""
     try:
-        key = signing.TimestampSigner(salt=COOKIE).unsign(cookies.get(cookie_name(), ""), max_age=COOKIE_SECONDS)
+        signer = signing.TimestampSigner(salt=COOKIE)
+        return signer.unsign(cookies.get(cookie_name(), ""), max_age=COOKIE_SECONDS if seconds is None else seconds)
     except signing.BadSignature:
         return None
-    return Owner(visitor=_digest(key))
 
 
 def _digest(key: str) -> str:

@@ -496,6 +496,18 @@ async def test_sockets_of_one_address_can_be_limited(settings):
     await page.disconnect()
 
 
+async def test_sockets_that_open_at_once_are_limited_too(settings):
+    settings.CHAT_MAX_SOCKETS_PER_IP = 2
+    pages = [Page(client="203.0.113.5") for _ in range(8)]
+    types = [first["type"] for first in await asyncio.gather(*(page.open() for page in pages))]
+    assert sorted(types) == ["connection"] * 2 + ["error"] * 6
+    for page in pages:
+        await page.disconnect()
+    late = Page(client="203.0.113.5")
+    assert (await late.open())["type"] == "connection", "those that have left count no more"
+    await late.disconnect()
+
+
 async def test_sockets_without_a_cookie_are_new_visitors_and_few_of_one_address_are_taken_in(settings):
     settings.CHAT_VISITORS_PER_MINUTE = 3
     pages = [Page(client=f"2001:db8:1:2::{number}") for number in range(4)]

@@ -126,9 +126,11 @@ class Process:
         self.record, self._is_ending = None, False
 
     async def _interrupt(self, session: AgentSession) -> bool:
-        """Close what runs; False when the database cannot be written now, and whoever claims it closes it."""
+        """Close what runs, but for a question; False when the database cannot be written now: who claims it does so."""
+        reason = ChatSession.EndReason.SHUTDOWN
         try:
-            await beside_loop(session.abandon, ChatSession.EndReason.SHUTDOWN, Message.Status.INTERRUPTED)
+            if not (session.is_waiting and await beside_loop(session.park, reason)):
+                await beside_loop(session.abandon, reason, Message.Status.INTERRUPTED)
         except (Busy, *AWAY):
             logger.warning("conversation %s: its turn is left to who claims it", session.conversation_id)
             return False

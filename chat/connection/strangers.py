@@ -10,6 +10,8 @@ import threading
 import time
 import uuid
 from collections import Counter, defaultdict, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from chat.cluster.process import this_process
 from chat.conf import conf
@@ -65,6 +67,7 @@ class Strangers:
         self._new = _PerMinute()
         self._turns = _PerMinute()
         self._unnamed: Counter[str] = Counter()  # sockets of embedded pages without their ticket yet; on the event loop
+        self._opening: Counter[str] = Counter()  # sockets that are not connections yet; on the event loop
         self._asked_from: dict[uuid.UUID, str] = {}  # conversations with turns of visitors; on the event loop
 
     def check_new(self, address: str | None) -> None:
@@ -72,11 +75,20 @@ class Strangers:
         if not self._new.takes(address, conf.VISITORS_PER_MINUTE):
             raise RateLimited("Too many new visitors from this address.", retry_ms=30_000)
 
-    def check_socket(self, owner: Owner, address: str | None) -> None:
-        """A connection opens. On the event loop. Raises: RateLimited."""
+    @contextmanager
+    def opening(self, owner: Owner, address: str | None) -> Iterator[None]:
+        """A connection opens, and counts until it is one. On the event loop. Raises: RateLimited."""
         most = conf.MAX_SOCKETS_PER_IP
-        if is_stranger(owner) and address and most and this_process.connections.count_from(address) >= most:
+        if not is_stranger(owner) or address is None or not most:
+            yield
+            return
+        if this_process.connections.count_from(address) + self._opening[address] >= most:
             raise RateLimited("Too many connections from this address.")
+        self._opening[address] += 1
+        try:
+            yield
+        finally:
+            self._opening -= Counter([address])
 
     def let_wait(self, address: str | None) -> None:
         """A socket waits for its ticket until `waited`. On the event loop. Raises: RateLimited, and it does not."""
@@ -110,6 +122,7 @@ class Strangers:
         self._turns.forget()
         self._asked_from.clear()
         self._unnamed.clear()
+        self._opening.clear()
 
     def _running(self, address: str, *, besides: uuid.UUID) -> int:
         sessions = this_process.sessions

@@ -1,7 +1,8 @@
 """What a server process does with the conversations that it owns, and with what a dead owner has left.
 
 At most one live process owns a conversation. A turn that an owner has begun is never run again: what is open when the
-owner dies becomes a record, `interrupted`. Leases and fences: `models.py`.
+owner dies becomes a record, `interrupted`, but where it asks its user: the question stays (`waiting.py`). Leases and
+fences: `models.py`.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def _take_over(conversation: Conversation, process: ServerProcess, resumed: Resu
     """Close what a dead owner has left, or an agent of ours that is still leaving; return the new records."""
     reasons = ChatSession.EndReason
     reason = reasons.REPLACED if conversation.owner_process_id == process.id else reasons.LOST
-    closed = _close(conversation, resumed)
+    closed = [] if conversation.is_still_asked else _close(conversation, resumed)
     conversation.release(reason)
     return tuple(closed)
 
@@ -121,7 +122,7 @@ def _free(ids: list[uuid.UUID]) -> set[uuid.UUID]:
 
 
 def close_orphan(id: uuid.UUID) -> tuple[Message, ...]:
-    """Close what a dead owner left open, without starting an agent; return the new records."""
+    """Close what a dead owner left open, but for a question, without starting an agent; return the new records."""
     owned = Conversation.objects.exclude(owner_process=None).filter(id=id)
     owner = owned.values_list("owner_process", flat=True).first()
     if owner is None or ServerProcess.is_alive(owner):
@@ -130,7 +131,7 @@ def close_orphan(id: uuid.UUID) -> tuple[Message, ...]:
         conversation = owned.select_for_update().first()
         if conversation is None or ServerProcess.is_alive(conversation.owner_process_id):
             return ()
-        closed = conversation.close_open(Message.Status.INTERRUPTED)
+        closed = [] if conversation.is_still_asked else conversation.close_open(Message.Status.INTERRUPTED)
         conversation.release(ChatSession.EndReason.LOST)
         return tuple(closed)
 

@@ -158,7 +158,12 @@ class Conversation(models.Model):
     @property
     def is_left(self) -> bool:
         """True if a turn has asked its user, and its agent has gone meanwhile."""
-        return self.question is not None and self.owner_process_id is None
+        return self.question is not None and (self.owner_process_id is None or self.is_orphan)
+
+    @property
+    def is_still_asked(self) -> bool:
+        """True while a question is open whose user has neither gone on nor stopped: an answer may come yet."""
+        return self.question is not None and self.stop_turn is None and not self.queued
 
     @property
     def is_orphan(self) -> bool:

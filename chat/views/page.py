@@ -25,7 +25,7 @@ from chat.conf import AgentSpec, agents, conf, default_agent
 from chat.connection.strangers import strangers
 from chat.exceptions import RateLimited
 from chat.models import Conversation
-from chat.owners import Owner, new_visitor, owner_of_request, remember
+from chat.owners import Owner, new_visitor, owner_of_request, remember, renewed
 from chat.views.csp import new_nonce, protect
 from chat.views.sign_in import TAKEN
 from chat.wire.values import visible
@@ -61,6 +61,8 @@ def page(request: HttpRequest, conversation_id: UUID | None = None) -> HttpRespo
     response = render_page(request, context)
     if owner is None:
         remember(response, new_visitor()[1])
+    elif cookie := renewed(request.COOKIES):
+        remember(response, cookie)
     return protect(response, nonce)
 
 

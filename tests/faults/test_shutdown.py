@@ -117,6 +117,27 @@ async def test_a_page_returns_by_itself_to_the_restarted_server(start):
     await page.close()
 
 
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
+async def test_a_question_is_asked_again_by_the_restarted_server_and_its_answer_counts(start, signum):
+    server = start(CHAT_DRAIN_SECONDS="0")
+    page = Client(server.ws_url, cookies=await asyncio.to_thread(server.visitor), agent="tools")
+    await page.connect()
+    await page.say("[[tool=ask_user then.text=Thanks.]]")
+    await page.event("input_request", after=0)
+    server.signal(signum)
+    await asyncio.to_thread(server.wait)
+    await asyncio.to_thread(server.start, migrate=False)
+    mark = len(page.events)
+    await page.reconnect()
+    asked = await page.event("input_request", after=mark)
+    assert page.status["state"] == "waiting"
+    await page.send(type="answer", request_id=asked["request_id"], approved=True)
+    await page.until(lambda: page.messages() and page.messages()[-1]["content"] == "Thanks.")
+    [result] = page.of("tool_result")
+    assert (result["status"], result["result"]) == ("complete", "Approved|True|None")
+    await page.close()
+
+
 async def test_a_server_that_drains_takes_no_new_page(start):
     server = start(CHAT_DRAIN_SECONDS="2")
     (page,) = await open_pages(server, LONG)

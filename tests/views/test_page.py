@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 from uuid import uuid4
@@ -15,6 +16,7 @@ from django.urls import reverse
 
 from chat.assets import module_names, style_names
 from chat.models import Conversation
+from chat.owners import owner_of_cookies
 
 pytestmark = pytest.mark.django_db
 ROOT = Path(__file__).parents[2]
@@ -203,6 +205,20 @@ def test_a_visitor_s_cookie_ends(client, open_site, monkeypatch):
     client.get("/")
     monkeypatch.setattr("chat.owners.COOKIE_SECONDS", -1)
     assert "chat_visitor" in client.get("/").cookies
+
+
+def test_a_visitor_who_comes_back_keeps_the_conversations_beyond_the_cookie_s_year(client, open_site, monkeypatch):
+    client.get("/")
+    now, year = time.time(), 365 * 24 * 3600
+    owners = []
+    for days in (200, 400, 600):
+        monkeypatch.setattr(time, "time", lambda days=days: now + days * 24 * 3600)
+        cookie = client.get("/").cookies["chat_visitor"]
+        assert cookie["max-age"] == year and cookie["httponly"]
+        owners.append(owner_of_cookies({"chat_visitor": cookie.value}))
+    assert owners[0] and owners == owners[:1] * 3
+    monkeypatch.setattr(time, "time", lambda: now + 600 * 24 * 3600 + 3600)
+    assert "chat_visitor" not in client.get("/").cookies
 
 
 def test_few_cookies_are_given_to_one_address(client, open_site, settings):

@@ -225,7 +225,7 @@ function lastActivity(parts) {
   if (!last) return "";
   if (last.kind === "task") return last.activity || last.task.name;
   if (last.kind === "tools") return last.tools.at(-1).tool_name;
-  const text = last.message.content || last.message.blocks.at(-1)?.replace(/<[^>]*>/g, "") || last.message.reasoning;
+  const text = last.message.content || last.message.blocks.at(-1)?.replace(/<[^<>]*>/g, "") || last.message.reasoning;
   return text.trim().split("\n").at(-1).slice(0, 160);
 }
 
