@@ -11,6 +11,7 @@ import pytest
 from chat import exceptions
 from chat.conf import SETTINGS
 from chat.wire import codes, events
+from tests.pictures import FOLDER, PICTURES
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
@@ -115,6 +116,12 @@ def test_each_close_code_is_described():
 
 def subclasses(cls: type) -> set[type]:
     return {cls}.union(*(subclasses(child) for child in cls.__subclasses__()))
+
+
+def test_each_picture_is_taken_by_the_command_and_shown():
+    taken = {f"{name}.png" for name in PICTURES}
+    assert taken == {path.name for path in FOLDER.iterdir()}
+    assert taken == set(re.findall(r"\]\(docs/pictures/([^)]+)\)", read("README.md")))
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
