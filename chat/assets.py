@@ -1,7 +1,7 @@
 """The page's ES modules and style sheets: which there are, in which order, and all of them in one file each.
 
 While developing, the browser loads them one by one, as they are. For production `collectstatic` makes one file of the
-modules and one of the sheets, where the project asks for it:
+modules and one of the sheets, without comments and white space, where the project asks for it:
 
     STATICFILES_FINDERS = [
         "django.contrib.staticfiles.finders.FileSystemFinder",
@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import rjsmin
 from django.conf import settings
 from django.contrib.staticfiles.finders import BaseFinder
 from django.core.files.base import ContentFile
@@ -31,6 +32,8 @@ SCRIPT, SHEET = "chat/bundle.js", "chat/bundle.css"
 # The forms in which our modules import and export. Others have no place in them: a test says so.
 IMPORT = re.compile(r'^import (?:\{([^}]*)\}|\* as (\w+)) from "(chat/[\w./-]+)";\n', re.M)
 EXPORT = re.compile(r"^export ((?:async )?function|const|class) (\w+)", re.M)
+COMMENT = re.compile(r"/\*.*?\*/", re.S)
+BLANK = re.compile(r"""("[^"]*")|\s*([{};,])\s*|\s+""")
 DOC_COMMENT = re.compile(r"^[ \t]*/\*\*.*?\*/\n", re.M | re.S)
 
 
@@ -78,7 +81,15 @@ def is_bundled() -> bool:
 
 
 def bundled_script() -> str:
-    """Return all modules in one: each is a function that returns what it exports."""
+    """Return all modules in one: each is a function that returns what it exports.
+
+    Names stay as they are: so nothing of what a module does can change, and errors can be read.
+    """
+    return str(rjsmin.jsmin(joined_script()))
+
+
+def joined_script() -> str:
+    """Return the modules in one as they are written."""
     return "const modules = {};\n" + "".join(_as_function(name, text_of(name)) for name in module_names())
 
 
@@ -95,6 +106,11 @@ def _as_constant(found: re.Match[str]) -> str:
 
 def bundled_sheet() -> str:
     """Return all style sheets in one."""
+    return BLANK.sub(lambda found: found[1] or found[2] or " ", COMMENT.sub("", joined_sheet()))
+
+
+def joined_sheet() -> str:
+    """Return the style sheets in one as they are written."""
     return "".join(map(text_of, style_names()))
 
 

@@ -33,6 +33,6 @@ export class Waiting {
     const ms = performance.now() - this.#since;
     if (ms < PATIENCE_MS) return;
     this.text.hidden = false;
-    setText(this.seconds, ` · ${ms < 60_000 ? `${Math.round(ms / 1000)} s` : duration(ms)}`);
+    setText(this.seconds, ` · ${ms < 60_000 ? t("{n} s", { n: Math.round(ms / 1000) }) : duration(ms)}`);
   }
 }
