@@ -306,7 +306,7 @@ def history(arguments: argparse.Namespace) -> Result:
 
 
 def page(arguments: argparse.Namespace) -> Result:
-    """A browser with a long conversation: until it stands there, and the page's long tasks while an answer comes."""
+    """A browser's first visit; then a long conversation: until it is seen, and long tasks while an answer comes."""
     from benchmarks import page as browser  # needs Playwright
 
     shape = {"loaded": arguments.loaded, "tokens": arguments.tokens, "tps": arguments.tps, "trace": arguments.trace}
@@ -316,7 +316,11 @@ def page(arguments: argparse.Namespace) -> Result:
         conversation, cookies = browser.store(server, arguments.turns)
         browser.bundle(server)
         found: Result = processes.run("page", url=server.url, conversation=conversation, cookies=cookies, **shape)
-    rows = [("", "value"), ("opened after", f"{found['open_seconds']:.2f} s")]
+    first = found["first_visit"]
+    rows = [("", "value"), ("first visit, usable after the HTML", f"{first['usable_ms']:.0f} ms")]
+    rows += [("requests of it", str(first["requests"]))]
+    rows += [("own code, and later", f"{first['code_bytes'] / 1000:.1f} + {first['later_bytes'] / 1000:.1f} kB")]
+    rows += [("opened after", f"{found['open_seconds']:.2f} s")]
     rows += [("turns on the page", str(found["turns"])), ("elements", str(found["nodes"]))]
     rows += [("answer / ideal", f"{found['answer_seconds'] / found['ideal_seconds']:.2f}")]
     rows += [("tasks over 50 ms", f"{len(found['long_tasks'])}, longest {max(found['long_tasks'], default=0)} ms")]

@@ -1,7 +1,8 @@
 """The page's ES modules and style sheets: which there are, in which order, and all of them in one file each.
 
 While developing, the browser loads them one by one, as they are. For production `collectstatic` makes one file of the
-modules and one of the sheets, without comments and white space, where the project asks for it:
+modules that the page begins with, one of those that it loads later, and one of the sheets, without comments and white
+space, where the project asks for it:
 
     STATICFILES_FINDERS = [
         "django.contrib.staticfiles.finders.FileSystemFinder",
@@ -26,8 +27,10 @@ from django.core.files.storage import InMemoryStorage, Storage
 
 STATIC = Path(__file__).resolve().parent / "static"
 MAIN = "chat/main.js"
-ADDED = ("chat/cards/*.js", "chat/slots/*.js")  # each of them registers what it adds (`chat/registries.js`)
-SCRIPT, SHEET = "chat/bundle.js", "chat/bundle.css"
+# Each of them registers what it adds (`chat/registries.js`).
+ADDED = ("chat/cards/*.js", "chat/slots/*.js")
+ADDED_LATER = "chat/later/*.js"
+SCRIPT, LATER_SCRIPT, SHEET = "chat/bundle.js", "chat/bundle_later.js", "chat/bundle.css"
 
 # The forms in which our modules import and export. Others have no place in them: a test says so.
 IMPORT = re.compile(r'^import (?:\{([^}]*)\}|\* as (\w+)) from "(chat/[\w./-]+)";\n', re.M)
@@ -54,13 +57,35 @@ def style_names() -> tuple[str, ...]:
 @cache
 def script_names() -> tuple[str, ...]:
     """Return the names of the modules that the page starts, in order: what adds to it, then the page."""
-    added = (path.relative_to(STATIC).as_posix() for pattern in ADDED for path in STATIC.glob(pattern))
-    return (*sorted(added), MAIN)
+    return (*_names_in(*ADDED), MAIN)
+
+
+@cache
+def later_script_names() -> tuple[str, ...]:
+    """Return the names of the modules that the page starts when it is at rest (`chat/later.js`)."""
+    return _names_in(ADDED_LATER)
+
+
+def _names_in(*patterns: str) -> tuple[str, ...]:
+    return tuple(sorted(path.relative_to(STATIC).as_posix() for pattern in patterns for path in STATIC.glob(pattern)))
 
 
 @cache
 def module_names() -> tuple[str, ...]:
-    """Return the names of the modules that the page runs, such as "chat/dom.js": each after those that it imports."""
+    """Return the names of the modules that the page begins with, such as "chat/dom.js": each after those that it
+    imports.
+    """
+    return _with_imports(script_names())
+
+
+@cache
+def later_module_names() -> tuple[str, ...]:
+    """Return the names of those that it loads later."""
+    known = module_names()
+    return tuple(name for name in _with_imports(later_script_names()) if name not in known)
+
+
+def _with_imports(starts: Iterable[str]) -> tuple[str, ...]:
     names: dict[str, None] = {}
 
     def visit(name: str) -> None:
@@ -70,7 +95,7 @@ def module_names() -> tuple[str, ...]:
             visit(imported)
         names[name] = None
 
-    for name in script_names():
+    for name in starts:
         visit(name)
     return tuple(names)
 
@@ -80,17 +105,26 @@ def is_bundled() -> bool:
     return not settings.DEBUG and f"{__name__}.{BundleFinder.__name__}" in settings.STATICFILES_FINDERS
 
 
-def bundled_script() -> str:
-    """Return all modules in one: each is a function that returns what it exports.
-
-    Names stay as they are: so nothing of what a module does can change, and errors can be read.
-    """
-    return str(rjsmin.jsmin(joined_script()))
-
-
 def joined_script() -> str:
-    """Return the modules in one as they are written."""
-    return "const modules = {};\n" + "".join(_as_function(name, text_of(name)) for name in module_names())
+    """Return the modules in one: each is a function that returns what it exports."""
+    return "export const modules = {};\n" + _as_functions(module_names())
+
+
+def joined_later_script() -> str:
+    """Return the modules that the page loads later in one."""
+    return f'import {{ modules }} from "{SCRIPT}";\n' + _as_functions(later_module_names())
+
+
+def without_blanks(script: str) -> str:
+    """Take the comments and the white space out of a script.
+
+    Names stay as they are: so nothing of what it does can change, and errors can be read.
+    """
+    return str(rjsmin.jsmin(script))
+
+
+def _as_functions(names: Iterable[str]) -> str:
+    return "".join(_as_function(name, text_of(name)) for name in names)
 
 
 def _as_function(name: str, text: str) -> str:
@@ -121,7 +155,8 @@ class BundleFinder(BaseFinder):
         self.storage = InMemoryStorage()
 
     def list(self, ignore_patterns: Iterable[str] | None) -> Iterator[tuple[str, Storage]]:
-        for name, text in ((SCRIPT, bundled_script()), (SHEET, bundled_sheet())):
+        texts = {SCRIPT: without_blanks(joined_script()), LATER_SCRIPT: without_blanks(joined_later_script())}
+        for name, text in {**texts, SHEET: bundled_sheet()}.items():
             self.storage.delete(name)
             yield self.storage.save(name, ContentFile(text.encode())), self.storage
 

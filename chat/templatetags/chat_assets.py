@@ -50,18 +50,25 @@ def chat_logo() -> str:
 
 @register.simple_tag
 def chat_scripts(nonce: str) -> SafeString:
-    """Print the scripts that start the page, in the order in which they run; before them the import map, and a preload
-    for each module: without it the browser finds one only when another imports it.
+    """Print the scripts that start the page, in the order in which they run; before them the import map, the names of
+    those that come later, and a preload for each module: without it the browser finds one only when another imports it.
     """
-    start = '<script type="module" src="{}"></script>'
+    modules, starts = assets.module_names(), assets.script_names()
+    later_modules, later = assets.later_module_names(), assets.later_script_names()
     if assets.is_bundled():
-        return _each(start, [assets.SCRIPT])
-    preloads = _each('<link rel="modulepreload" href="{}">', assets.module_names())
-    return format_html("{}\n{}\n{}", _import_map(nonce), preloads, _each(start, assets.script_names()))
+        modules = starts = (assets.SCRIPT,)
+        later_modules = later = (assets.LATER_SCRIPT,)
+    elements = (
+        _import_map(nonce, (*modules, *later_modules)),
+        format_html('<meta name="chat-later" content="{}">', " ".join(later)),
+        _each('<link rel="modulepreload" href="{}">', modules),
+        _each('<script type="module" src="{}"></script>', starts),
+    )
+    return format_html_join("\n", "{}", ((element,) for element in elements))
 
 
-def _import_map(nonce: str) -> SafeString:
-    text = json.dumps({"imports": {name: static(name) for name in assets.module_names()}})
+def _import_map(nonce: str, names: Iterable[str]) -> SafeString:
+    text = json.dumps({"imports": {name: static(name) for name in names}})
     # "<" as an escape, so that no address can end the script element.
     return format_html(
         '<script type="importmap" nonce="{}">{}</script>', nonce, mark_safe(text.replace("<", "\\u003c"))

@@ -14,7 +14,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from chat.assets import module_names, style_names
+from chat.assets import later_module_names, module_names, style_names
 from chat.models import Conversation
 from chat.owners import owner_of_cookies
 
@@ -112,16 +112,16 @@ def test_only_the_import_map_is_inline_and_it_has_the_nonce_of_this_answer(clien
     assert inline["nonce"] not in second["Content-Security-Policy"]
 
 
-def test_the_import_map_and_the_preloads_name_every_module(client, developed_site):
+def test_the_import_map_names_every_module_and_the_preloads_those_that_the_page_begins_with(client, developed_site):
     page = Elements(client.get("/").content.decode())
     imports = json.loads(page.scripts[0])["imports"]
     assert (
         set(imports)
-        == set(module_names())
+        == {*module_names(), *later_module_names()}
         == {path.relative_to(STATIC).as_posix() for path in MODULES if has_code(path)} - {"chat/print.js"}
     )
     preloads = [link["href"] for link in page.all("link") if link["rel"] == "modulepreload"]
-    assert sorted(preloads) == sorted(imports.values())
+    assert sorted(preloads) == sorted(imports[name] for name in module_names())
 
 
 def test_cards_and_slots_are_loaded_without_being_named_anywhere_and_before_the_page(client, developed_site):
@@ -133,8 +133,18 @@ def test_cards_and_slots_are_loaded_without_being_named_anywhere_and_before_the_
         assert not re.search(r'from "chat/(cards|slots)/', path.read_text()), path
 
 
+def test_what_comes_later_is_named_apart_and_nothing_begins_with_it(client, developed_site):
+    [meta] = [
+        meta for meta in Elements(client.get("/").content.decode()).all("meta") if meta.get("name") == "chat-later"
+    ]
+    later = [path.relative_to(STATIC).as_posix() for path in MODULES if path.parent.name == "later"]
+    assert meta["content"].split() == later
+    for name in module_names():
+        assert 'from "chat/later/' not in (STATIC / name).read_text(), name
+
+
 def test_no_module_imports_one_that_imports_it():
-    names = module_names()  # each after its imports: with a circle that cannot be
+    names = (*module_names(), *later_module_names())  # each after its imports: with a circle that cannot be
     for at, name in enumerate(names):
         text = (STATIC / name).read_text()
         assert set(re.findall(r'from "([^"]+)";$', text, re.M)) <= set(names[:at]), name

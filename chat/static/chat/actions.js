@@ -79,6 +79,7 @@ export function makeActions(page) {
       store.dispatch({ type: "page/retry", id });
       flush();
     },
+    showSettings: () => page.dialogs.with("settings", (settings) => settings.open()),
     /** @returns {Promise<object|null>} what can be set for the agent; null: it cannot be had, and people are told */
     async settings() {
       const { conversation, newSettings: values } = store.state;
@@ -112,6 +113,7 @@ export function makeActions(page) {
       judge(message, given, () => api.giveFeedback(store.state.conversation.id, message, given)),
     withdrawFeedback: (message) =>
       judge(message, undefined, () => api.withdrawFeedback(store.state.conversation.id, message)),
+    askWhy: (judged) => page.dialogs.with("feedback", (form) => form.open(judged)),
     revise: (turn, content) => command("revise", { turn, content }),
     /** Taken back: the text is the composer's again, where that is empty. */
     cancelQueued(message) {
@@ -129,7 +131,7 @@ export function makeActions(page) {
         announcer.say(t("Copied"));
       } else toasts.show(t("The browser does not allow copying here."));
     },
-    showTrace: (turn) => page.view.trace.open(turn, store.state, store.now()),
+    showTrace: (turn) => page.dialogs.with("trace", (panel) => panel.open(turn)),
     tell: (text) => toasts.show(text),
     focusField() {
       store.dispatch({ type: "page/answers", answers: true });

@@ -1,6 +1,7 @@
-/** The card of an open question of the agent. What it asks with is a form of `chat/cards/`, by its kind. */
+/** The card of an open question of the agent. What it asks with is a form of `chat/later/`, by its kind. */
 import { el, icon, newDomId, setText } from "chat/dom.js";
 import { duration } from "chat/format.js";
+import { withEntry } from "chat/later.js";
 import { asks } from "chat/registries.js";
 import { kindOf } from "chat/state.js";
 import { t } from "chat/words.js";
@@ -12,8 +13,15 @@ export class AskCard {
   }
 
   /** @param {{request: object}} item  the `input_request`; always the same one */
-  update({ request }, { now, actions, state }) {
-    if (!this.clock) this.#build(request, actions);
+  update({ request }, context) {
+    this.context = context;
+    if (this.clock) this.#look(request);
+    else if (!this.isAsked) withEntry(asks, kindOf(request), (form) => this.#build(form, request));
+    this.isAsked = true;
+  }
+
+  #look(request) {
+    const { now, state } = this.context;
     setText(this.clock, request.timeout ? remaining(request, now) : "");
     const given = state.pending.find(({ frame }) => frame.request_id === request.request_id);
     const isOnItsWay = given !== undefined && given.state !== "failed";
@@ -23,8 +31,8 @@ export class AskCard {
     this.failure.hidden = !failure;
   }
 
-  #build(request, actions) {
-    const { icon: symbol, title, form } = asks.of(kindOf(request));
+  #build({ icon: symbol, title, form }, request) {
+    const { actions } = this.context;
     this.clock = el("bdi", { class: "ask-clock" });
     this.failure = el("p", { class: "ask-problem", role: "alert", dir: "auto", hidden: true });
     this.root.append(
@@ -33,6 +41,7 @@ export class AskCard {
       form(request, (answer) => actions.answer(request.request_id, answer), actions),
       this.failure,
     );
+    this.#look(request);
   }
 }
 

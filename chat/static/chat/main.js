@@ -2,7 +2,6 @@
 import { makeActions } from "chat/actions.js";
 import { Announcer } from "chat/announce.js";
 import { Api, CsrfToken, whyNot } from "chat/api.js";
-import { ChatMenu } from "chat/chatmenu.js";
 import { Composer } from "chat/composer.js";
 import { Connection } from "chat/connection.js";
 import { Conversations } from "chat/conversations.js";
@@ -10,15 +9,13 @@ import { act } from "chat/decorations.js";
 import { follow } from "chat/effects.js";
 import { Embed } from "chat/embed.js";
 import { fetchFiles } from "chat/files.js";
-import { Jump } from "chat/jump.js";
 import { bindKeys } from "chat/keys.js";
+import { Dialogs, loadAtRest } from "chat/later.js";
 import { Notifier } from "chat/notify.js";
 import * as outbox from "chat/outbox.js";
 import { ticketFrame } from "chat/protocol.js";
-import { Router, wishOf } from "chat/router.js";
+import { Router, seqOf, wishOf } from "chat/router.js";
 import { Follower } from "chat/scroll.js";
-import { Search } from "chat/search.js";
-import { ShareDialog } from "chat/share.js";
 import { Sidebar } from "chat/sidebar.js";
 import { initialState, isBusy } from "chat/state.js";
 import { hasUnkept, onTrouble, tryCookies } from "chat/storage.js";
@@ -101,6 +98,7 @@ const showEnd = () => requestAnimationFrame(() => requestAnimationFrame(() => pa
 const token = new CsrfToken(config);
 const page = {
   config,
+  agents,
   store,
   connection,
   outbox,
@@ -139,21 +137,17 @@ page.view = new View({
     },
   },
 });
-page.chatMenu = new ChatMenu({
-  actions: {
-    rename: (chat) => page.sidebar.rename(chat),
-    pin: (chat) => page.sidebar.pin(chat),
-    archive: (chat) => page.sidebar.archive([chat.id], !chat.archived),
-    folder: (chat) => page.sidebar.moveTo([chat.id], chat.folder ?? ""),
-    select: (chat) => page.sidebar.selection.begin(chat.id),
-    share: (chat) => page.share.open(chat),
-    delete: (chat) => page.sidebar.remove([chat.id]),
+page.dialogs = new Dialogs(page);
+page.menu = {
+  open(anchor, chat) {
+    this.anchor = anchor;
+    page.dialogs.with("menu", (menu) => menu.open(anchor, chat));
   },
-  mayShare: ({ agent, temporary }) => !temporary && (agents.find(({ key }) => key === agent)?.share ?? false),
-  api: page.api.root,
-  addressOf: (id) => page.router.addressOf(id),
-});
-page.share = new ShareDialog(page);
+  /** Where the focus was before. */
+  focusAnchor() {
+    this.anchor?.focus();
+  },
+};
 page.sidebar = new Sidebar({
   open: (id) => page.conversations.go(id),
   openNew: actions.openNew,
@@ -161,7 +155,7 @@ page.sidebar = new Sidebar({
   show: (view) => page.conversations.show(view),
   remove: (id) => page.conversations.remove(id),
   more: () => page.conversations.loadMore(),
-  menu: page.chatMenu,
+  menu: page.menu,
   toasts: page.toasts,
   page: config.page,
 });
@@ -169,8 +163,7 @@ page.follower = new Follower(find("scroller"), find("column"), find("turns"), (f
   store.dispatch({ type: "page/follows", follows }),
 );
 
-page.jump = new Jump(page);
-page.search = new Search(page);
+const search = () => page.dialogs.with("search", (dialog) => dialog.open());
 
 // ---- What happens ----
 
@@ -190,9 +183,10 @@ addEventListener("pagehide", () => page.conversations.leave(store.state.conversa
 find("chat-more")?.addEventListener("click", ({ currentTarget }) => {
   const { id, title, agent, temporary } = store.state.conversation;
   const listed = store.state.chats.items.find((chat) => chat.id === id);
-  page.chatMenu.open(currentTarget, { ...listed, id, title, agent: agent?.key, temporary });
+  page.menu.open(currentTarget, { ...listed, id, title, agent: agent?.key, temporary });
 });
 find("menu").addEventListener("beforetoggle", () => find("sign-in")?.setAttribute("href", signInHere()));
+find("search-open").addEventListener("click", search);
 find("latest").addEventListener("click", () => page.follower.toEnd({ smooth: true }));
 find("earlier").addEventListener("click", () => page.conversations.loadEarlier());
 find("scroller").addEventListener(
@@ -221,7 +215,7 @@ bindKeys({
   stop: () => page.composer.isStoppable && actions.stop(),
   leaveAnswer: actions.leaveAnswer,
   openNew: actions.openNew,
-  search: () => page.search.open(),
+  search,
 });
 
 const { conversation, pending } = store.state;
@@ -236,5 +230,6 @@ if (embed) embed.bind(actions.openNew);
 else page.conversations.load();
 if (Number(config.taken)) page.toasts.show(t("The conversations from before you signed in are yours now."));
 if (isMouse && !embed) page.composer.focus();
-const seq = Jump.seqOf(location.hash);
-if (seq && conversation.id) page.jump.to(conversation.id, seq);
+const seq = seqOf(location.hash);
+if (seq && conversation.id) page.dialogs.with("jump", (jump) => jump.to(conversation.id, seq));
+loadAtRest();

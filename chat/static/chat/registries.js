@@ -1,6 +1,7 @@
 /**
- * What can be added to the page without a change to the rest of it: one file in `chat/cards/` or `chat/slots/`, which
- * registers here what it shows. The page loads every file of these folders before it starts.
+ * What can be added to the page without a change to the rest of it: one file in `chat/cards/`, `chat/slots/` or
+ * `chat/later/`, which registers here what it shows. The page loads every file of the first two folders before it starts,
+ * and those of the third when it has started (`later.js`).
  *
  * A component is a class with a `root` element and `update(item, context)`; `context` is in `turns.js`.
  */
@@ -16,6 +17,10 @@ class Registry {
   register(kind, entry) {
     if (this.#entries.has(kind)) throw new Error(`two cards for “${kind}”`);
     this.#entries.set(kind, entry);
+  }
+
+  has(kind) {
+    return this.#entries.has(kind);
   }
 
   of(kind) {
@@ -44,6 +49,9 @@ export const tools = new Registry(ANY_TOOL);
  * @property {(request: object, answer: (fields: object) => void, actions: object) => Element} form
  */
 export const asks = new Registry("text");
+
+/** The page's dialogs, by name: classes that are made with the page, when they are first opened (`later.js`). */
+export const dialogs = new Registry("");
 
 /**
  * What stands in the composer beside field and buttons: components made with the composer, in each slot in the order of

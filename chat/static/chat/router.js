@@ -15,6 +15,9 @@ export function wishOf(search, agents) {
   return { agent, text: wish.get("q") ?? "" };
 }
 
+/** The message that an address names: `/c/ID/#r12`. @returns {number|null} */
+export const seqOf = (hash) => Number(/^#r(\d+)$/.exec(hash)?.[1] ?? 0) || null;
+
 export class Router {
   /**
    * @param {string} page  address of the chat page, with a slash at its end

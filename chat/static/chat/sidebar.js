@@ -20,7 +20,7 @@ export class Sidebar {
    * @param {(id: string) => void} options.remove  for good
    * @param {() => void} options.more
    * @param {(view: string) => void} options.show  "", "archived" or "folder:NAME"
-   * @param {import("chat/chatmenu.js").ChatMenu} options.menu
+   * @param {{open: (anchor: Element, chat: object) => void, focusAnchor: () => void}} options.menu
    * @param {import("chat/toasts.js").Toasts} options.toasts
    * @param {string} options.page
    */

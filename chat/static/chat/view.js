@@ -4,7 +4,6 @@ import { setAttribute, setText } from "chat/dom.js";
 import { counted } from "chat/format.js";
 import { FORBIDDEN, NOT_FOUND } from "chat/protocol.js";
 import { isBusy, questionOf, shownLog } from "chat/state.js";
-import { TracePanel } from "chat/tracepanel.js";
 import { greetingOf, pathOf } from "chat/transcript.js";
 import { TurnList, shownPending } from "chat/turnlist.js";
 import { Welcome } from "chat/welcome.js";
@@ -28,7 +27,7 @@ export class View {
     this.turns = new TurnList(find("turns"));
     this.bar = new Bar(config);
     this.banner = new Banner(actions, config);
-    this.trace = new TracePanel();
+    this.trace = null; // the panel, once it has been opened
     this.welcome = new Welcome(agents, actions);
   }
 
@@ -42,7 +41,7 @@ export class View {
     const spec = this.byKey.get(conversation.agent?.key ?? state.newAgent);
     const canAct = isOpen && !isBusy(state);
     this.turns.update({ state, actions: this.actions, now, agents: this.#styled(spec), byKey: this.byKey, canAct });
-    this.trace.update(state, now);
+    this.trace?.update(state, now);
     this.bar.update(state, { now, agent, isEmpty });
     this.banner.update(state, now);
     this.welcome.update(state, { isEmpty, hasGreeting: greetingOf(log) !== null });

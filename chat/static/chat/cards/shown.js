@@ -1,7 +1,8 @@
-/** What an agent shows beside its words: pictures, sound, files. Tables, JSON and diffs have files of their own. */
+/** What an agent shows beside its words: pictures, sound, files. Tables, JSON and diffs have files in `chat/later/`. */
 import { caption } from "chat/captions.js";
 import { el, icon } from "chat/dom.js";
 import { linked, loaded } from "chat/files.js";
+import { withEntry } from "chat/later.js";
 import { parts, shown } from "chat/registries.js";
 
 class ShownPart {
@@ -14,7 +15,13 @@ class ShownPart {
     const isSame = JSON.stringify(message.parts) === JSON.stringify(this.message?.parts);
     this.message = message;
     if (isSame) return; // a record that comes again must not fold up what was unfolded
-    this.root.replaceChildren(...message.parts.map((part) => shown.of(part.kind)(part)));
+    this.root.replaceChildren();
+    for (const part of message.parts) this.#show(part);
+  }
+
+  #show(part) {
+    const place = this.root.appendChild(el("div"));
+    withEntry(shown, part.kind, (make) => place.replaceWith(make(part)));
   }
 }
 

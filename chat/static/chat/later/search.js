@@ -1,6 +1,7 @@
 /** The search over all conversations: a dialog that answers as one types, and goes to the message that was found. */
 import { el, icon, setText } from "chat/dom.js";
 import { clockTime, counted } from "chat/format.js";
+import { dialogs } from "chat/registries.js";
 import { t } from "chat/words.js";
 
 const PAUSE_MS = 120; // after a key, before the server is asked
@@ -9,7 +10,7 @@ const RECENT = 6;
 
 const find = (id) => document.getElementById(id);
 
-export class Search {
+class Search {
   /** @param {object} page  the parts of the page, by name (main.js) */
   constructor(page) {
     this.page = page;
@@ -18,7 +19,6 @@ export class Search {
     this.results = find("search-results");
     this.note = find("search-note");
     this.asked = 0; // counts the questions: a late answer to an older one is not shown
-    find("search-open").addEventListener("click", () => this.open());
     find("search-close").addEventListener("click", () => this.dialog.close());
     this.dialog.addEventListener("click", ({ target }) => target === this.dialog && this.dialog.close());
     this.dialog.addEventListener("close", () => this.#stop());
@@ -96,7 +96,7 @@ export class Search {
       ...passage.map(([piece, isHit]) => (isHit ? el("mark", {}, piece) : piece)),
     );
     const old = current ? null : el("span", { class: "found-old" }, icon("again"), t("Earlier version"));
-    const go = () => this.page.jump.to(conversation, seq);
+    const go = () => this.page.dialogs.with("jump", (jump) => jump.to(conversation, seq));
     return this.#link(`${this.page.router.addressOf(conversation)}#r${seq}`, go, title, timestamp, text, old);
   }
 
@@ -144,3 +144,5 @@ function noteOf(query, count, { complete, hasIndex }) {
   if (!hasIndex) return `${found} ${t("Only titles are searched: this server's database has no index of words.")}`;
   return complete ? found : `${found} ${t("Older conversations are still being read…")}`;
 }
+
+dialogs.register("search", Search);

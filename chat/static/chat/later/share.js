@@ -2,11 +2,12 @@
 import { copyText, showCopied } from "chat/copy.js";
 import { button, el, setText } from "chat/dom.js";
 import { clockTime } from "chat/format.js";
+import { dialogs } from "chat/registries.js";
 import { t, tn } from "chat/words.js";
 
 const find = (id) => document.getElementById(id);
 
-export class ShareDialog {
+class ShareDialog {
   /** @param {object} page  the parts of the page, by name (main.js) */
   constructor(page) {
     this.page = page;
@@ -19,7 +20,7 @@ export class ShareDialog {
       this.#make();
     });
     find("share-close").addEventListener("click", () => this.dialog.close());
-    this.dialog.addEventListener("close", () => this.page.chatMenu.focusAnchor());
+    this.dialog.addEventListener("close", () => this.page.menu.focusAnchor());
   }
 
   /** @param {{id: string}} chat */
@@ -95,3 +96,5 @@ export class ShareDialog {
     }
   }
 }
+
+dialogs.register("share", ShareDialog);

@@ -1,27 +1,22 @@
 /** The menu of one conversation: at its entry in the list, and in the bar above the one that is shown. */
 import { setText } from "chat/dom.js";
+import { dialogs } from "chat/registries.js";
 import { t } from "chat/words.js";
 
-export class ChatMenu {
-  /**
-   * @param {object} options
-   * @param {Record<string, (chat: object) => void>} options.actions  by the `data-action` of the items
-   * @param {(chat: object) => boolean} options.mayShare
-   * @param {string} options.api  address of the API, with a slash at its end
-   * @param {(id: string) => string} options.addressOf
-   */
-  constructor({ actions, mayShare, api, addressOf }) {
-    Object.assign(this, { actions, mayShare, api, addressOf });
+class ChatMenu {
+  /** @param {object} page  the parts of the page, by name (main.js) */
+  constructor(page) {
+    this.page = page;
     this.root = document.querySelector("#chat-menu");
     this.root.addEventListener("click", ({ target }) => {
       const item = target.closest(".menu-item");
       if (!item) return;
       this.root.hidePopover();
-      this.actions[item.dataset.action]?.(this.chat);
+      this.#do(item.dataset.action);
     });
     this.root.addEventListener("toggle", ({ newState }) => {
       this.anchor?.setAttribute("aria-expanded", String(newState === "open"));
-      if (newState === "closed" && this.root.contains(document.activeElement)) this.focusAnchor();
+      if (newState === "closed" && this.root.contains(document.activeElement)) this.anchor.focus();
     });
   }
 
@@ -30,23 +25,38 @@ export class ChatMenu {
     Object.assign(this, { anchor, chat });
     anchor.closest("dialog, .sidebar, .bar").append(this.root); // what is outside of an open dialog is inert
     for (const link of this.root.querySelectorAll("[data-format]"))
-      link.href = `${this.api}conversations/${chat.id}/export?format=${link.dataset.format}`;
-    this.root.querySelector("#chat-print").href = `${this.addressOf(chat.id)}print/`;
+      link.href = `${this.page.api.root}conversations/${chat.id}/export?format=${link.dataset.format}`;
+    this.root.querySelector("#chat-print").href = `${this.page.router.addressOf(chat.id)}print/`;
     const name = (action, text) => setText(this.root.querySelector(`[data-action=${action}] span`), text);
     name("pin", chat.pinned ? t("Take the pin off") : t("Pin"));
     name("archive", chat.archived ? t("Take out of the archive") : t("Archive"));
     for (const action of ["pin", "archive", "folder"])
       this.root.querySelector(`[data-action=${action}]`).hidden = Boolean(chat.temporary);
     this.root.querySelector("[data-action=select]").hidden = anchor.closest(".bar") !== null;
-    this.root.querySelector("[data-action=share]").hidden = !this.mayShare(chat);
+    this.root.querySelector("[data-action=share]").hidden = !this.#mayShare(chat);
     this.root.showPopover();
     this.#place();
     this.root.querySelector(".menu-item:not([hidden])").focus();
   }
 
-  /** Where the focus was before. */
-  focusAnchor() {
-    this.anchor?.focus();
+  #do(action) {
+    const { sidebar, dialogs: others } = this.page;
+    const { chat } = this;
+    const ids = [chat.id];
+    const actions = {
+      rename: () => sidebar.rename(chat),
+      pin: () => sidebar.pin(chat),
+      archive: () => sidebar.archive(ids, !chat.archived),
+      folder: () => sidebar.moveTo(ids, chat.folder ?? ""),
+      select: () => sidebar.selection.begin(chat.id),
+      share: () => others.with("share", (share) => share.open(chat)),
+      delete: () => sidebar.remove(ids),
+    };
+    actions[action]?.();
+  }
+
+  #mayShare({ agent, temporary }) {
+    return !temporary && (this.page.agents.find(({ key }) => key === agent)?.share ?? false);
   }
 
   #place() {
@@ -58,3 +68,5 @@ export class ChatMenu {
     this.root.style.top = `${Math.max(8, bottom + height + 8 > innerHeight ? top - height - 4 : bottom + 4)}px`;
   }
 }
+
+dialogs.register("menu", ChatMenu);

@@ -1,4 +1,5 @@
 /** Going to one message, wherever it is: in another conversation, far above, in a version that was left. */
+import { dialogs } from "chat/registries.js";
 import { shownLog } from "chat/state.js";
 import { newestTipOf } from "chat/transcript.js";
 
@@ -7,17 +8,12 @@ const PAGE = 200; // records that are loaded at once on the way up
 
 const isThere = (state, id) => state.conversation.id === id && state.replayed && state.link.phase === "open";
 
-export class Jump {
+class Jump {
   /** @param {object} page  the parts of the page, by name (main.js) */
   constructor(page) {
     this.page = page;
     this.waits = []; // {when, then}: until the state is so
     page.store.subscribe(({ state }) => this.#look(state));
-  }
-
-  /** The message that an address names: `/c/ID/#r12`. @returns {number|null} */
-  static seqOf(hash) {
-    return Number(/^#r(\d+)$/.exec(hash)?.[1] ?? 0) || null;
   }
 
   /** @param {string} conversation  its id @param {number} seq  of the message's record */
@@ -62,3 +58,5 @@ export class Jump {
     for (const { then } of done) then();
   }
 }
+
+dialogs.register("jump", Jump);

@@ -2,6 +2,7 @@
 import { KeyedList, el, icon, iconButton, setAttribute, setText } from "chat/dom.js";
 import { TOOL_STATES, stateMark } from "chat/folds.js";
 import { duration, jsonText, money, tokenCount, visible } from "chat/format.js";
+import { dialogs } from "chat/registries.js";
 import { shownLog } from "chat/state.js";
 import { KINDS, traceOf } from "chat/trace.js";
 import { t, tn } from "chat/words.js";
@@ -9,8 +10,11 @@ import { t, tn } from "chat/words.js";
 const ICONS = { model: "chat", tool: "tool", task: "user", question: "question" };
 const STATES = { ...TOOL_STATES, open: TOOL_STATES.running };
 
-export class TracePanel {
-  constructor() {
+class TracePanel {
+  /** @param {object} page  the parts of the page, by name (main.js) */
+  constructor({ view, store }) {
+    this.store = store;
+    view.trace = this;
     this.total = el("p", { class: "trace-total" });
     this.list = el("ol", { class: "trace-rows" });
     this.rows = new KeyedList(this.list, () => new RowView());
@@ -31,10 +35,10 @@ export class TracePanel {
   }
 
   /** @param {string} turn  its id */
-  open(turn, state, now) {
+  open(turn) {
     this.turn = turn;
     this.root.showModal();
-    this.update(state, now);
+    this.update(this.store.state, this.store.now());
   }
 
   update(state, now) {
@@ -150,3 +154,5 @@ function detail(label, text) {
     : el("pre", { class: "plain", dir: "auto", tabindex: "0" }, visible(text.slice(0, 20_000)));
   return el("div", { class: "trace-detail" }, el("h3", {}, label), value);
 }
+
+dialogs.register("trace", TracePanel);
