@@ -158,6 +158,13 @@ suite("connecting again", () => {
     assert.equal(state.pending[0].state, "queued");
     assert.equal(state.chats.items.length, 1);
   });
+
+  test("what stood on the page is read when it goes to another conversation, and no more than that", () => {
+    const chat = { type: "conversation", id: "c", title: "C", updated: "2026-01-01", newest_seq: 3, read_seq: 0 };
+    const here = { ...connection(), session_id: "c" };
+    const state = play(here, chat, user(1, "u1"), answer(2, "a1", "u1"), { type: "page/open", id: "" });
+    assert.deepEqual([state.chats.items[0].read_seq, state.chats.items[0].newest_seq], [2, 3]);
+  });
 });
 
 suite("questions", () => {

@@ -12,17 +12,24 @@ const codeButton = (action, label, symbol, attributes = {}) =>
     symbol,
   );
 
+function codeButtons() {
+  const copy = codeButton("copy-code", t("Copy code"), "copy", { title: null });
+  copy.append(el("span", {}, t("Copy")));
+  return [
+    codeButton("number-code", t("Line numbers"), "lines", { "aria-pressed": "false" }),
+    codeButton("wrap-code", t("Wrap lines"), "wrap", { "aria-pressed": "false" }),
+    codeButton("save-code", t("Download code"), "download"),
+    copy,
+  ];
+}
+
+let ofCode = null; // made once: each block of code has copies
+
 /** @param {DocumentFragment} fragment  of the server's HTML */
 export function decorate(fragment) {
   for (const caption of fragment.querySelectorAll("figure.code > figcaption")) {
-    const copy = codeButton("copy-code", t("Copy code"), "copy", { title: null });
-    copy.append(el("span", {}, t("Copy")));
-    caption.append(
-      codeButton("number-code", t("Line numbers"), "lines", { "aria-pressed": "false" }),
-      codeButton("wrap-code", t("Wrap lines"), "wrap", { "aria-pressed": "false" }),
-      codeButton("save-code", t("Download code"), "download"),
-      copy,
-    );
+    ofCode ??= codeButtons();
+    caption.append(...ofCode.map((button) => button.cloneNode(true)));
   }
   for (const mark of fragment.querySelectorAll("sup.footnote-mark"))
     replaceText(mark, "to-note", t("Note {n}", { n: mark.textContent }));

@@ -70,6 +70,7 @@ const connection = new Connection({
   },
   onLink: (link) => store.dispatch({ type: "page/link", link }),
 });
+connection.open(); // while the page is put together, which hears of nothing before
 
 // ---- Drawing: at most once a frame, however many events came ----
 
@@ -225,7 +226,6 @@ page.composer.open(
 );
 if (wished.text) page.composer.setText(wished.text);
 draw();
-connection.open();
 if (embed) embed.bind(actions.openNew);
 else page.conversations.load();
 if (Number(config.taken)) page.toasts.show(t("The conversations from before you signed in are yours now."));

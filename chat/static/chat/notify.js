@@ -16,7 +16,8 @@ export class Notifier {
   }
 
   get isWanted() {
-    return globalThis.Notification?.permission === "granted" && kept("localStorage", WANTED) === "on";
+    // Kept first: to ask for the permission the page stands still until another process answers.
+    return kept("localStorage", WANTED) === "on" && globalThis.Notification?.permission === "granted";
   }
 
   /** @param {import("chat/state.js").State} before @param {import("chat/state.js").State} state */

@@ -139,6 +139,14 @@ function withChat(chats, item) {
   return { ...chats, folders, items: isIn(chats.view, now) ? [now, ...others].sort(byPlace) : others };
 }
 
+/** What stood on the page is read. The server says so too, but maybe before the next socket can hear it. */
+const withRead = ({ chats, conversation, log }) => ({
+  ...chats,
+  items: chats.items.map((chat) =>
+    chat.id === conversation.id ? { ...chat, read_seq: Math.max(chat.read_seq, log.newest) } : chat,
+  ),
+});
+
 /** @type {Record<string, (state: State, event: object, now: number) => State>} */
 const handlers = {
   connection(state, event) {
@@ -222,7 +230,7 @@ const handlers = {
 
   "page/open": (state, event, now) => ({
     ...initialState({ newTemporary: state.newTemporary && !event.id, ...event, now }),
-    chats: state.chats,
+    chats: withRead(state),
     unkept: state.unkept,
     newAgent: state.newAgent,
     isSole: state.isSole,
