@@ -76,6 +76,9 @@ CHAT_AGENTS = {
         "NAME": "Librarian",
         "DESCRIPTION": "Knows three books: by SQL, by search, and with its sources.",
         "STARTERS": ["Show me the list of books", "Who is called Ishmael?"],
+        "OPENING": "Welcome the user to the library, in one sentence.",
+        "CARDS": {"query_books": "sql", "find_books": "search"},
+        "LIMITS": {"MODEL_CALLS": 20, "SECONDS": 300},
     },
     "postman": {
         "FACTORY": "chat.demo.agents.postman",

@@ -135,6 +135,8 @@ class Entry:
 
     @property
     def files(self) -> list[File]:
+        if self.is_tool and not self.with_tools:
+            return []
         given = [self._file(item, {}) for item in self.record.attachments]
         return given + [self._file(part["attachment"], part) for part in _with_files(self.record.parts)]
 
@@ -199,7 +201,10 @@ def _live(token: str) -> Share | None:
 
 def _shows(share: Share, file: Attachment) -> bool:
     """Whether a record names the file that the link shows: of whatever turn, as an edited message keeps its files."""
-    named = share.conversation.records().values_list("id", "attachments", "parts")
+    records = share.conversation.records()
+    if not share.with_tools:
+        records = records.exclude(kind=Message.Kind.TOOL)  # what a tool's card shows
+    named = records.values_list("id", "attachments", "parts")
     wanted = str(file.id)
     holders = {id for id, given, parts in named if wanted in _ids_of(given, parts)}
     return bool(holders) and not holders.isdisjoint(_shown_ids(share))

@@ -9,9 +9,10 @@ from chat.testing import call
 
 def test_its_books_are_a_table_and_its_hits_are_sources(chat_agent):
     librarian = chat_agent("librarian")
-    assert "Welcome to the library" in librarian.say("hello").text
+    assert librarian.open().text.startswith("Welcome to the library")
     listed = librarian.say("Show me the list of books")
     assert listed.tools[0].args["query"].startswith("SELECT title") and listed.tools[0].error is None
+    assert [part["kind"] for part in listed.parts] == ["code", "table"]  # its card
     found = librarian.say("Who is called Ishmael?")
     assert [source["title"] for source in found.sources] == ["Moby-Dick"] and "[^1]" in found.text
 

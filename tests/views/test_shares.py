@@ -128,6 +128,21 @@ def test_a_file_is_reached_in_the_branch_that_has_taken_it_along(client, convers
     assert f"files/{file.id}" in shown(address) and Client().get(f"{address}files/{file.id}").status_code == 200
 
 
+@pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume asynchronous")
+@pytest.mark.parametrize("with_tools", [False, True])
+def test_the_file_of_a_tool_s_card_is_shown_with_the_tools_alone(client, conversation, with_tools):
+    turn = conversation.records().filter(kind="user").first()
+    rows = Attachment.objects.store(
+        io.BytesIO(b"a,b"), owner=conversation.owner, name="rows.csv", conversation=conversation, turn=turn.id
+    )
+    part = {"kind": "table", "name": "rows", "columns": [], "rows": [], "attachment": rows.description()}
+    conversation.append(Message(kind="tool", turn=turn.id, tool_name="query", content="result-8", parts=[part]))
+    address = make(client, conversation, with_tools=with_tools)["url"]
+
+    assert (str(rows.id) in shown(address)) is with_tools
+    assert Client().get(f"{address}files/{rows.id}").status_code == (200 if with_tools else 404)
+
+
 def test_pictures_are_printed_for_their_owner(client, conversation):
     image = attach(conversation, conversation.records().filter(kind="user").first(), "plot.png")
     assert f'<img src="/api/attachments/{image.id}"' in client.get(f"/c/{conversation.id}/print/").content.decode()
