@@ -28,11 +28,12 @@ from tests import programs
 from tests.client import Event
 from tests.faults.page import Page, check_transcript
 from tests.faults.store import Store
+from tests.pace import SLACK
 from tests.servers import Server
 from tests.stub_llm import StubServer
 
 BACK_SECONDS = 5.0  # from the server's first answer to a page that has everything
-KEPT_AFTER_SECONDS = 1.0  # text shown longer than this before the kill is kept
+KEPT_AFTER_SECONDS = 1.0 * SLACK  # text shown longer than this before the kill is kept
 LONGEST_TURN_SECONDS = 2.5
 
 # What a turn does: the agent, and its order to the model. All of them take one to three seconds.
@@ -134,7 +135,7 @@ class Killing:
     async def _answer_question(self, page: Page, mark: int) -> None:
         """A turn that had not begun when the server died may ask now: then it is answered."""
         event = await page.wait(
-            lambda event: event["type"] == "input_request" or _says_idle(event), after=mark, timeout=30
+            lambda event: event["type"] == "input_request" or says_idle(event), after=mark, timeout=30
         )
         if event["type"] == "input_request":
             await page.send(type="answer", request_id=event["request_id"], approved=True, message_id=f"a{mark}")
@@ -167,7 +168,7 @@ class Killing:
             assert runs == 1 or message.get("request_id") or answers[message["turn"]] != "complete"
 
 
-def _says_idle(event: Event) -> bool:
+def says_idle(event: Event) -> bool:
     return event["type"] == "status" and event["state"] == "idle"
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.client import Event
-from tests.faults.kill import Killing, main
+from tests.faults.kill import Killing, main, says_idle
 from tests.faults.page import Page
 from tests.web import get, headers_of
 
@@ -96,7 +96,7 @@ class KillingFiles(Killing):
 
     async def _answer_question(self, page: Page, mark: int) -> None:
         event = await page.wait(
-            lambda event: event["type"] == "input_request" or event.get("state") == "idle", after=mark, timeout=30
+            lambda event: event["type"] == "input_request" or says_idle(event), after=mark, timeout=30
         )
         if event["type"] == "input_request":
             values = {"title": "Sea", "lines": 2}
