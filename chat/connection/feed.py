@@ -188,6 +188,8 @@ class Feed:
             await self._finish_stream(event["message"], position)  # closed by another process than its writer's
         self._cursor.note(event)
         await self.send(event, frame)
+        if event["type"] == "status" and _is_idle(event) and self._cursor.positions:
+            self._cursor.is_behind = True  # something is open that nobody writes
 
     def _drop(self) -> None:
         """The window is full: what comes now is dropped, and the ack that opens it begins a catch-up."""
@@ -276,6 +278,8 @@ class Feed:
 
     async def _send_open(self, snapshot: Snapshot) -> bool:
         """Send what runs; False when the window closed on the way."""
+        if _is_idle(snapshot.status) and not snapshot.streams:
+            await self._end_lost()
         await self._send_status(snapshot)
         for event in (*snapshot.tasks, *snapshot.calls, *snapshot.steps):
             if not self.is_open:
@@ -288,6 +292,16 @@ class Feed:
         if snapshot.question:
             await self._send_once(snapshot.question)
         return True
+
+    async def _end_lost(self) -> None:
+        """Nothing runs, and all records were sent: what is open yet has none, and nobody writes it any more.
+
+        It was in memory alone, as the database was locked, when its process died or lost the conversation.
+        """
+        for id in list(self._cursor.positions):
+            end = StreamEnd(type="stream_end", message_id=id)
+            self._cursor.note(end)
+            await self.send(end)
 
     async def _send_once(self, event: Event) -> None:
         """Send what is open, unless this connection has been told since its `connection`."""

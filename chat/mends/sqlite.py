@@ -88,9 +88,11 @@ class _Writer:
 
     def __call__(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
         """A wrapper of Django's for each statement."""
-        if self._has_turn or not sql.startswith(WRITES):
-            return execute(sql, params, many, context)
+        if self._has_turn or context["connection"].in_atomic_block or not sql.startswith(WRITES):
+            return execute(sql, params, many, context)  # who is in a transaction has SQLite's lock: it waits for nobody
         self._has_turn = _writing.take(_at_most(self._turn_seconds))  # without it SQLite's own lock decides
+        if not self._has_turn and _is_in_haste():
+            raise OperationalError("others write")
         try:
             with _busy_for(context["connection"].connection):
                 return execute(sql, params, many, context)
@@ -118,6 +120,10 @@ def in_haste(seconds: float) -> Iterator[None]:
         yield
     finally:
         _haste.seconds = None
+
+
+def _is_in_haste() -> bool:
+    return getattr(_haste, "seconds", None) is not None
 
 
 def _at_most(seconds: float) -> float:

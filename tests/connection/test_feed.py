@@ -262,3 +262,22 @@ async def test_a_message_that_began_with_its_checkpoint_has_all_its_text_before_
 
     assert [frame["type"] for frame in frames] == ["status", "stream_start", "stream_token", "stream_end", "message"]
     assert frames[1]["content"] + frames[2]["token"] == "half and whole"
+
+
+@pytest.mark.django_db(transaction=True)  # of the threads that read
+@pytest.mark.parametrize("is_told", [True, False], ids=["live", "by the database"])
+async def test_a_message_that_was_never_stored_ends_when_nothing_runs_any_more(is_told):
+    """Its process had it in memory alone, and died or lost the conversation."""
+    frames: list[dict[str, Any]] = []
+    known = Known()
+    feed = feed_into(frames, known)
+    await know(feed, known, snapshot_of(view_of(str(uuid.uuid4()), "half", 1)))
+    known.snapshot, known.stored = None, Stored()
+    if is_told:
+        raw = encode({"type": "status", "state": "idle"})
+        await feed.deliver({"type": "chat.events", "conversation": str(feed.conversation_id), "raw": raw})
+    else:
+        await catch_up(feed)
+
+    assert [frame["type"] for frame in frames if "message_id" in frame] == ["stream_start", "stream_end"]
+    assert not feed.is_behind

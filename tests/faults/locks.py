@@ -265,7 +265,7 @@ class Locking:
             asked = time.monotonic()
             answer = await page.say(content, message_id=id)
             if answer["type"] == "accepted":
-                return await page.settled(timeout=AFTER_SECONDS * SLACK)
+                return await page.settled(timeout=self.seconds + AFTER_SECONDS * SLACK)  # its end waits for the lock
             took = time.monotonic() - asked
             assert answer["error"] == "busy" and answer["retry_ms"], answer
             assert took < REFUSES_SECONDS * SLACK, f"refused after {took:.1f} s"

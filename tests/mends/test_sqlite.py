@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from typing import Any
@@ -15,6 +16,7 @@ from django.db import OperationalError, connection, connections, transaction
 from chat.mends import sqlite
 from chat.mends.sqlite import lent_connection
 from chat.models import ServerProcess
+from tests.pace import assert_within
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -201,6 +203,37 @@ def test_a_single_statement_gives_the_turn_back_at_once():
             assert sqlite._writing._free
 
     in_thread(write)
+
+
+@pytest.fixture
+def others_turn():
+    """Somebody else has the turn to write."""
+    assert sqlite._writing.take(1)
+    yield
+    sqlite._writing.give()
+
+
+def test_a_transaction_that_has_begun_without_the_turn_waits_for_it_no_more(others_turn, monkeypatch):
+    """It has SQLite's lock, for which who has the turn waits."""
+    monkeypatch.setattr(sqlite, "TURN_SECONDS", 0.01)
+
+    def write() -> float:
+        with lent_connection(), transaction.atomic():
+            connections["default"].execute_wrappers[0]._turn_seconds = 60.0
+            started = time.monotonic()
+            ServerProcess.objects.create(host="here", pid=1)
+            return started
+
+    assert_within(1, since=in_thread(write))
+
+
+def test_who_is_in_haste_and_has_no_turn_does_not_write(others_turn):
+    def write() -> None:
+        with sqlite.in_haste(0.01), lent_connection(), transaction.atomic():
+            pass
+
+    with pytest.raises(OperationalError):
+        in_thread(write)
 
 
 @pytest.fixture
