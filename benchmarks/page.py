@@ -214,8 +214,9 @@ def _longest(cdp: CDPSession, events: list[dict[str, Any]], page: Page) -> list[
     scripts = Counter((event["pid"], event["tid"]) for event in events if event["name"] == "FunctionCall")
     main = scripts.most_common(1)[0][0]
     own = [event for event in events if (event["pid"], event["tid"]) == main and event["ph"] == "X"]
-    tasks = sorted((e for e in own if e["name"] == "ThreadControllerImpl::RunTask"), key=lambda e: -e["tdur"])[:5]
-    return [{"cpu_ms": task["tdur"] / 1000, "ms": task["dur"] / 1000, **_parts(task, own)} for task in tasks]
+    tasks = [event for event in own if event["name"] == "ThreadControllerImpl::RunTask"]
+    tasks = sorted(tasks, key=lambda task: -task.get("tdur", 0))[:5]
+    return [{"cpu_ms": task.get("tdur", 0) / 1000, "ms": task["dur"] / 1000, **_parts(task, own)} for task in tasks]
 
 
 def _parts(task: dict[str, Any], own: list[dict[str, Any]]) -> dict[str, Any]:
@@ -223,7 +224,7 @@ def _parts(task: dict[str, Any], own: list[dict[str, Any]]) -> dict[str, Any]:
     spent: Counter[str] = Counter()
     for event in inside:
         if event["name"] in PARTS:
-            spent[event["name"]] += event["tdur"] / 1000
+            spent[event["name"]] += event.get("tdur", 0) / 1000
     layouts = [e["args"]["beginData"] for e in inside if e["name"] == "Layout"]
     return {
         "parts": {name: round(ms, 1) for name, ms in spent.most_common()},

@@ -5,7 +5,7 @@ from webui_project.settings import *  # noqa: F403
 DEBUG = False
 HTTPS = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = False
 ALLOWED_HOSTS = ["127.0.0.1"]
-STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}  # noqa: F405
+STORAGES["staticfiles"] = {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"}  # noqa: F405
 CHAT_ALLOW_ANONYMOUS = True
 CHAT_AGENTS = {"assistant": {"FACTORY": "chat.demo.agents.assistant", "NAME": "Assistant"}}
 CHAT_TURNS_PER_MINUTE = 100_000
