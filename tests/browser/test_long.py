@@ -47,11 +47,15 @@ class Long(Chat):
         expect(self.page.get_by_text("You said").last).to_be_attached()
         return self
 
+    def wait(self, condition: str) -> None:
+        """As `expect`, which outlines the page when its first look fails: with 300 turns that takes it seconds."""
+        self.page.wait_for_function(f"() => {condition}", timeout=ANSWER_MS)
+
     def load(self, turns: int) -> None:
         """Scroll up until so many turns are there, then to the end."""
         while (count := self.turns.count()) < turns:
             self.page.locator("#scroller").evaluate("(scroller) => scroller.scrollTo(0, 0)")
-            expect(self.turns).not_to_have_count(count)
+            self.wait(f"document.querySelectorAll('#turns > .turn').length !== {count}")
         self.page.locator("#scroller").evaluate("(scroller) => scroller.scrollTo(0, scroller.scrollHeight)")
 
 
@@ -89,9 +93,9 @@ def test_of_2000_turns_the_last_ones_are_there_at_once_and_found_by_the_browser_
 def test_among_300_turns_an_answer_changes_its_own_and_is_drawn_once_a_frame(long):
     long.load(300)
     long.say("[[tokens=3000 tps=100]]")
-    expect(long.page.locator("[aria-busy=true] .prose")).to_contain_text("word", timeout=ANSWER_MS)
+    long.wait("""document.querySelector("[aria-busy=true] .prose")?.textContent.includes("word")""")
     long.page.evaluate(COUNT)
-    long.page.wait_for_function("() => window.counted.draws > 5", timeout=ANSWER_MS)
+    long.wait("window.counted.draws > 5")
     counted = long.page.evaluate("() => { window.observer.disconnect(); return window.counted; }")
     assert counted["elsewhere"] == 0
     assert counted["largest"] == 1
@@ -100,7 +104,7 @@ def test_among_300_turns_an_answer_changes_its_own_and_is_drawn_once_a_frame(lon
 
 def test_what_a_reader_has_loaded_is_let_go_once_the_reader_is_back_at_the_end(long):
     long.load(425)
-    expect(long.turns).to_have_count(100)
+    long.wait("document.querySelectorAll('#turns > .turn').length === 100")
     expect(long.page.locator("#earlier")).to_be_attached()
     long.load(110)  # and comes again
 
