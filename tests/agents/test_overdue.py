@@ -40,7 +40,7 @@ def agents(settings):
 
 
 @pytest.mark.parametrize("model", [[say("Once upon", hangs=True)], [call("wait")]], ids=["model", "tool"])
-def test_a_turn_that_takes_too_long_is_ended_and_the_page_is_told_after_how_long(chat_agent, model):
+def test_a_turn_that_takes_too_long_is_ended_and_the_page_is_told_after_how_long(chat_agent, settings, model):
     agent = chat_agent("slow", model=[*model, say("Here again.")])
     reply = agent.say("Go")
     assert reply.error["code"] == "limit_reached" and "after 0.5 seconds" in reply.error["details"]
@@ -48,12 +48,15 @@ def test_a_turn_that_takes_too_long_is_ended_and_the_page_is_told_after_how_long
     held.set()
     agent.reload()
     assert agent.reply.error == reply.error
+    settings.CHAT_AGENTS["slow"]["LIMITS"] = {}
+    agent.reset()
     assert agent.say("Again").text == "Here again."
 
 
-def test_the_time_in_which_the_user_is_asked_does_not_count(chat_agent):
+def test_the_time_in_which_the_user_is_asked_does_not_count(chat_agent, settings):
+    settings.CHAT_AGENTS["slow"]["LIMITS"] = {"SECONDS": 3}
     agent = chat_agent("slow", model=[call("wait", asks=True), say("Good.")])
     agent.say("Go")
     agent.wait_until(lambda: agent.asked)
-    held.wait(1.5)  # longer than the limit, and than the clock that looks for it
+    held.wait(4.2)  # longer than the limit, and than the clock that looks for it
     assert agent.answer("yes").text == "Good."
