@@ -153,3 +153,25 @@ def test_tool_names_arguments_results_and_questions_are_text(chat, dialogs):
         summary.click()
     expect(chat.page.locator(".turns")).to_contain_text("onerror=alert(1)")
     assert chat.page.evaluate(FORBIDDEN) == [] and dialogs == []
+
+
+def test_what_turns_the_direction_or_has_no_width_is_shown_where_people_approve(chat):
+    """An approval never shows another address than the one it runs with; nor does the list or the title."""
+    chat.page.locator("input[name=agent][value=tools]").check()
+    chat.connected()
+    hidden = "\u202e\u2066\u200b\u00ad\ufeff"
+    args = json.dumps({"question": f"Send it to safe.test/{hidden}tset.live?", "kind": "approval"})
+    chat.say(f"{hidden}title [[tool=ask_user args={args}]]")
+    shown = "safe.test/" + "".join(f"‹U+{ord(letter):04X}›" for letter in hidden) + "tset.live"
+    ask = chat.page.locator(".ask")
+    ask.wait_for()
+    expect(ask).to_contain_text(shown)
+    raw = f"""() => [...document.querySelectorAll(".ask, .turns details, .sidebar, title, .bar")]
+        .map((part) => part.textContent).filter((text) => /[{hidden}]/u.test(text))"""
+    assert chat.page.evaluate(raw) == []
+    ask.get_by_role("button", name="Approve").click()
+    chat.answered(2)
+    for summary in chat.page.locator(".turns summary").all():
+        summary.click()
+    expect(chat.page.locator(".turns")).to_contain_text(shown)
+    assert chat.page.evaluate(raw) == []

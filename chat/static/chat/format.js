@@ -125,5 +125,5 @@ export function oneLine(value, length = 120) {
   const text = entries
     .map(([name, item]) => `${name}: ${typeof item === "string" ? item : JSON.stringify(item)}`)
     .join(", ");
-  return visible(text.replace(/\s+/g, " ")).slice(0, length);
+  return visible(text).replace(/\s+/g, " ").slice(0, length); // U+FEFF is a space to JavaScript
 }
