@@ -47,7 +47,7 @@ def test_each_card_shows_what_its_tool_is_about(page, server):
     in_all_looks(page, "cards of tools")
     page.reload()
     chat.connected()
-    expect(sql.locator(".shown-table tbody tr")).to_have_count(3)
+    expect(sql.locator(".shown-table tbody tr")).to_have_count(3, timeout=ANSWER_MS)
 
 
 def test_code_is_read_before_it_is_approved(page, server):
