@@ -47,6 +47,7 @@ def claim(id: uuid.UUID, process: ServerProcess) -> Claim | uuid.UUID:
     owner = conversation.owner_process_id
     if owner and owner != process.id and ServerProcess.is_alive(owner):
         return owner
+    conversation.hand_on_answer()
     resumed = resumption(conversation)
     closed = () if _is_at_rest(conversation) else _take_over(conversation, process, resumed)
     queued = tuple(conversation.queued)
@@ -131,7 +132,8 @@ def close_orphan(id: uuid.UUID) -> tuple[Message, ...]:
         conversation = owned.select_for_update().first()
         if conversation is None or ServerProcess.is_alive(conversation.owner_process_id):
             return ()
-        closed = [] if conversation.is_still_asked else conversation.close_open(Message.Status.INTERRUPTED)
+        goes_on = conversation.is_still_asked or conversation.hand_on_answer()
+        closed = [] if goes_on else conversation.close_open(Message.Status.INTERRUPTED)
         conversation.release(ChatSession.EndReason.LOST)
         return tuple(closed)
 

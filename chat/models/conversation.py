@@ -226,6 +226,18 @@ class Conversation(models.Model):
         self.state, self.question, self.asking, self.stop_turn = self.State.IDLE, None, None, None
         update(self, "state", "question", "asking", "stop_turn")
 
+    def hand_on_answer(self) -> bool:
+        """Have the running turn taken anew if its user has answered, and its agent died before it took the answer."""
+        if self.asking is None or self.question is not None or self.stop_turn is not None:
+            return False
+        turn, asked = self.running, self.asking["question"]["request_id"]
+        if turn is None or not self.messages.filter(turn=turn.id, request_id=asked).exists():
+            return False
+        turn.begin_again()
+        self.state = self.State.IDLE  # until an agent takes it
+        update(self, "state")
+        return True
+
     def release(self, reason: str) -> None:
         """Shut out whatever agent there is; its run is over."""
         self.raise_fence(None)

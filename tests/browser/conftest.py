@@ -9,12 +9,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route, expect, sync_playwright
 
 from tests import programs
-from tests.browser.chat import Chat
+from tests.browser.chat import ANSWER_MS, Chat
 from tests.servers import Server
 from tests.stub_llm import StubServer
+
+expect.set_options(timeout=ANSWER_MS)  # a busy machine needs more than Playwright's 5 s
 
 STATIC = Path(__file__).parents[2] / "chat" / "static"
 
@@ -35,7 +37,6 @@ def chromium() -> Iterator[Browser]:
 def context(chromium: Browser) -> Iterator[BrowserContext]:
     """A browser profile of this test's own: cookies, storage."""
     context = chromium.new_context(viewport={"width": 1280, "height": 800})
-    context.set_default_timeout(10_000)
     yield context
     context.close()
 

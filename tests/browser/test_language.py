@@ -66,7 +66,6 @@ def _mark(sources: list[Path], path: Path) -> None:
 
 def page_in(chromium: Browser, locale: str) -> Iterator[Page]:
     context = chromium.new_context(locale=locale, viewport={"width": 1280, "height": 800})
-    context.set_default_timeout(10_000)
     yield context.new_page()
     context.close()
 

@@ -122,7 +122,7 @@ def test_a_conversation_that_was_deleted_elsewhere_is_not_shown_any_more(chat, c
     item.get_by_role("button").click()
     other.get_by_role("button", name="Delete", exact=True).click()
     heading = chat.page.get_by_role("heading", name="This conversation is not here")
-    expect(heading).to_be_in_viewport(timeout=20_000)  # the other page offers to undo it for a while
+    expect(heading).to_be_in_viewport()  # the other page offers to undo it for a while
     expect(chat.page.locator(".bubble")).to_be_hidden()
     expect(chat.page.locator(".chat-item")).to_have_count(0)
     check(chat.page, "deleted")

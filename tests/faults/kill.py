@@ -33,7 +33,7 @@ from tests.servers import Server
 from tests.stub_llm import StubServer
 
 BACK_SECONDS = 5.0  # from the server's first answer to a page that has everything
-KEPT_AFTER_SECONDS = 1.0 * SLACK  # text shown longer than this before the kill is kept
+KEPT_AFTER_SECONDS = 1.0 if SLACK <= 1 else 1.5  # text shown longer than this before the kill is kept
 LONGEST_TURN_SECONDS = 2.5
 
 # What a turn does: the agent, and its order to the model. All of them take one to three seconds.

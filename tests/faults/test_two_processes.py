@@ -239,26 +239,23 @@ async def test_the_conversation_of_a_killed_process_goes_on_in_turns_in_the_othe
     await close(two)
 
 
-async def test_a_question_in_a_tool_is_closed_when_its_process_dies(pair):
-    """Nobody could take the answer: what was open ends as interrupted, and the next message is answered."""
+async def test_a_question_in_a_tool_outlives_its_process(pair, stub):
+    """It stays open at the other process, whose agent goes on with the answer."""
     one = await pair.page(pair.a, agent="tools")
     await one.post(QUESTION)
     await one.event("input_request", after=0)  # before a page at B could have its process take the turn
     two = await pair.page(pair.b, of=one, agent="tools")
     asked = await two.event("input_request", after=0)
     try:
-        moment = await killed(pair.a, two)
-        late = await pair.page(pair.b, of=one, agent="tools")  # shown as long as it is open
-        assert (await late.event("input_request", after=0))["request_id"] == asked["request_id"]
+        await killed(pair.a, two)
+        late = await pair.page(pair.b, of=one, agent="tools")
+        assert await late.event("input_request", after=0) == asked
+        await two.send(type="answer", request_id=asked["request_id"], approved=True, content="go on")
         for page in (two, late):
             await page.settled()
-        assert_within(10, since=moment)
-        answer = await refused_answer(two, asked)
-        assert answer["error"] == "not_found"
-        ((result,), (message,)) = ([r for r in two.transcript if r["type"] == "tool_result"], two.messages())
-        assert result["status"] == message["status"] == "interrupted"
-        await two.say("and now? [[tokens=3]]")
-        await two.settled()
+        assert [record["result"] for record in two.transcript if "result" in record] == ["go on|True|None"]
+        assert reads(stub)[-1] == ("tool", "go on|True|None")
+        assert {message["status"] for message in two.messages()} == {"complete"}
         await late.wait(lambda event: event.get("seq") == max(two.records))
         pair.store.check(one.conversation)
     finally:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -35,6 +36,14 @@ def pool(monkeypatch):
 def children() -> set[int]:
     """The processes that colour for this one."""
     return children_of(os.getpid())
+
+
+def environment_of(process: int) -> bytes | None:
+    """None, if it has just ended."""
+    try:
+        return Path(f"/proc/{process}/environ").read_bytes()
+    except OSError:
+        return None
 
 
 def coloured(code: str, language: str = "python", seconds: float = 30) -> str | None:
@@ -180,10 +189,11 @@ def test_a_child_knows_nothing_of_the_server(monkeypatch):
     monkeypatch.setenv("CHAT_API_KEY", "sk-secret")
     before = children()
     assert coloured("x = 1")
-    (child,) = children() - before
+    made = children() - before  # two, where the machine was too busy for the first
 
-    with open(f"/proc/{child}/environ") as environment:
-        assert "sk-secret" not in environment.read()
+    known = [environment for child in made if (environment := environment_of(child)) is not None]
+    assert known
+    assert not [environment for environment in known if b"sk-secret" in environment]
 
 
 def test_a_lexer_that_fails_leaves_the_code_without_colours(tmp_path, monkeypatch):

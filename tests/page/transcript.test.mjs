@@ -92,3 +92,17 @@ test("a greeting stands before the first turn, where that is loaded", () => {
   );
   assert.equal(greetingOf(shownLog(cut)), null);
 });
+
+test("a tool that asked stands before the answer, although its record comes after it", () => {
+  const at = (second) => ({ timestamp: `2026-01-01T00:00:0${second}Z` });
+  const records = [
+    user(1, "u1", at(0)),
+    answer(2, "yes", "u1", { ...at(2), sender: "user", content: "Yes" }),
+    tool("t1", "send", "u1", { seq: 3, ...at(1) }),
+    tool("t2", "log", "u1", { seq: 4, ...at(3) }),
+    answer(5, "a1", "u1", at(4)),
+  ];
+  assert.deepEqual(read(play(connection({ seq: 5, head: "u1" }), ...records)), [
+    ["u1", [["send"]], "answer: Yes", [["log"], "a1"]],
+  ]);
+});

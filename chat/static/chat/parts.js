@@ -1,6 +1,7 @@
 /** What agents do, in order: text, tool calls, sub-agents. The same at every depth. */
-import { KeyedList } from "chat/dom.js";
-import { parts as registry } from "chat/registries.js";
+import { KeyedList, el } from "chat/dom.js";
+import { withEntry } from "chat/later.js";
+import { parts as registry, shown } from "chat/registries.js";
 
 /** The parts of a reply or of a sub-agent, in order. */
 export class PartList extends KeyedList {
@@ -15,4 +16,15 @@ export class PartList extends KeyedList {
       context,
     );
   }
+}
+
+/** What an agent shows beside words, at once or as soon as there is what shows its kind. @returns {Element} */
+export function shownOf(part) {
+  let place = el("div");
+  withEntry(shown, part.kind, (make) => {
+    const made = make(part);
+    place.replaceWith(made);
+    place = made;
+  });
+  return place;
 }

@@ -147,6 +147,11 @@ export function placeInTasks(turn) {
 function rank(items) {
   const tools = new Map(items.filter(({ kind }) => kind === "tool").map((item) => [item.entry.id, item]));
   for (const item of items) item.rank = item.order;
+  const answers = items.filter(({ kind, entry }) => kind === "message" && entry.sender === "user");
+  for (const tool of tools.values()) {
+    const { order } = answers.find(({ entry }) => entry.timestamp > tool.entry.timestamp) ?? tool;
+    if (order < tool.order) tool.rank = tool.order = order - 0.5; // its record comes after the answer that it waited for
+  }
   for (const item of items) {
     const caller = item.kind !== "tool" && tools.get(item.entry.parent_id);
     if (caller) caller.rank = Math.min(caller.rank, item.order);

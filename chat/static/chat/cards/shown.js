@@ -2,7 +2,7 @@
 import { caption } from "chat/captions.js";
 import { el, icon } from "chat/dom.js";
 import { linked, loaded } from "chat/files.js";
-import { withEntry } from "chat/later.js";
+import { shownOf } from "chat/parts.js";
 import { parts, shown } from "chat/registries.js";
 
 class ShownPart {
@@ -15,13 +15,7 @@ class ShownPart {
     const isSame = JSON.stringify(message.parts) === JSON.stringify(this.message?.parts);
     this.message = message;
     if (isSame) return; // a record that comes again must not fold up what was unfolded
-    this.root.replaceChildren();
-    for (const part of message.parts) this.#show(part);
-  }
-
-  #show(part) {
-    const place = this.root.appendChild(el("div"));
-    withEntry(shown, part.kind, (make) => place.replaceWith(make(part)));
+    this.root.replaceChildren(...message.parts.map(shownOf));
   }
 }
 

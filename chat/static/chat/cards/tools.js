@@ -3,8 +3,9 @@ import { KeyedList, button, el, icon, setText } from "chat/dom.js";
 import { linked } from "chat/files.js";
 import { Fold, stateMark } from "chat/folds.js";
 import { counted, duration, jsonText, oneLine } from "chat/format.js";
+import { shownOf } from "chat/parts.js";
 import { StepBar } from "chat/stepbar.js";
-import { ANY_TOOL, parts, shown, tools as registry } from "chat/registries.js";
+import { ANY_TOOL, parts, tools as registry } from "chat/registries.js";
 import { notShown, showOf } from "chat/disclosure.js";
 import { t } from "chat/words.js";
 
@@ -80,7 +81,7 @@ function toolBody(tool, actions) {
   const failed = tool.error ? [labelled(t("Error"), longText(tool.error, "error"), actions, tool.error)] : [];
   const texts = new Fold("tool-texts", el("span", {}, t("Arguments and result")));
   texts.body.append(...toolDetails({ ...tool, error: null }, actions));
-  return [...tool.parts.map((part) => shown.of(part.kind)(part)), ...failed, texts.root];
+  return [...tool.parts.map(shownOf), ...failed, texts.root];
 }
 
 function toolDetails(tool, actions) {
