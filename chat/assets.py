@@ -35,7 +35,6 @@ SCRIPT, LATER_SCRIPT, SHEET = "chat/bundle.js", "chat/bundle_later.js", "chat/bu
 # The forms in which our modules import and export. Others have no place in them: a test says so.
 IMPORT = re.compile(r'^import (?:\{([^}]*)\}|\* as (\w+)) from "(chat/[\w./-]+)";\n', re.M)
 EXPORT = re.compile(r"^export ((?:async )?function|const|class) (\w+)", re.M)
-COMMENT = re.compile(r"/\*.*?\*/", re.S)
 BLANK = re.compile(r"""("[^"]*")|\s*([{};,])\s*|\s+""")
 DOC_COMMENT = re.compile(r"^[ \t]*/\*\*.*?\*/\n", re.M | re.S)
 
@@ -140,7 +139,9 @@ def _as_constant(found: re.Match[str]) -> str:
 
 def bundled_sheet() -> str:
     """Return all style sheets in one."""
-    return BLANK.sub(lambda found: found[1] or found[2] or " ", COMMENT.sub("", joined_sheet()))
+    first, *others = joined_sheet().split("/*")
+    bare = first + "".join(other.partition("*/")[2] for other in others)
+    return BLANK.sub(lambda found: found[1] or found[2] or " ", bare)
 
 
 def joined_sheet() -> str:

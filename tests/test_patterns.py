@@ -1,3 +1,4 @@
+# ruff: noqa: E402
 """No regular expression of the project takes more than twice as long for twice the text, whatever the text.
 
 One that backtracks holds the interpreter's lock, so it stops everybody. All of them are found in the source, also those
@@ -20,6 +21,10 @@ from pathlib import Path
 from re import _parser
 
 import pytest
+
+from chat.agents.langroid import setup
+
+setup.import_langroid()
 
 from chat.agents.langroid.holdback import HoldBack, without_tool_calls
 from chat.markdown import escaping

@@ -23,9 +23,10 @@ TITLES, LINKS, TEXTS = (
 )
 
 # What Langroid puts around the rows of a statement (agent/special/sql/sql_chat_agent.py), and around extracts.
-_FRAMED = re.compile(r"==== result ====\s*\n(.*?)\n\s*={10,}", re.DOTALL)
-_EXTRACT = re.compile(r"-{3,}\[EXTRACT #\d+\]-*\n(.*?)\n\s*-{3,}END OF EXTRACT", re.DOTALL)
-_SOURCE = re.compile(r"^\s*SOURCE:[ \t]*(.*)$", re.MULTILINE)
+# Compared line by line: a pattern from one to the other takes quadratic time.
+_ROWS = (re.compile("==== result ===="), re.compile("={10,}"))
+_EXTRACT = (re.compile(r"-{3,}\[EXTRACT #\d+\]-*"), re.compile("-{3,}END OF EXTRACT-*"))
+_SOURCE = re.compile(r"^[ \t]*SOURCE:[ \t]*(.*)$", re.MULTILINE)
 _HIT = re.compile(r"^[ \t]*Title: (.*)\n[ \t]*Link: (.*)\n[ \t]*Summary: ", re.MULTILINE)
 _RULE = re.compile(r"\|?[ \t]*:?-{2,}:?[ \t]*(?:\|[ \t]*:?-{2,}:?[ \t]*)*\|?")
 
@@ -44,13 +45,30 @@ def rows_of(text: str) -> list[Any] | None:
     """The rows that a text consists of: JSON, tuples as Python writes them, a Markdown table, lines with tabs."""
     if len(text) > READ_CHARS:
         return None
-    framed = _FRAMED.search(text)
-    text = (framed[1] if framed else text).strip()
+    framed = _between(_ROWS, text)
+    text = (framed[0] if framed else text).strip()
     found = json_of(text)
     if isinstance(found, dict):  # {"rows": […]}, and what says more of them
         found = next((value for value in found.values() if isinstance(value, list) and value), None)
     rows = found if isinstance(found, list) else _tuples(text) or _table(text) or _lines(text)
     return rows or None
+
+
+def _between(marks: tuple[re.Pattern[str], re.Pattern[str]], text: str) -> list[str]:
+    """What stands between a line that is the first mark and the next one that is the second."""
+    begins, ends = marks
+    found: list[str] = []
+    lines: list[str] | None = None
+    for line in text.splitlines():
+        mark = line.strip()
+        if lines is not None and ends.fullmatch(mark):
+            found.append("\n".join(lines))
+            lines = None
+        elif begins.fullmatch(mark):
+            lines = []
+        elif lines is not None:
+            lines.append(line)
+    return found
 
 
 def _tuples(text: str) -> list[Any] | None:
@@ -93,7 +111,7 @@ def hits_of(result: Any) -> list[dict[str, str]]:
 def _hits_in(text: str) -> list[dict[str, str]]:
     if (value := json_of(text)) is not None:
         return hits_of(value)
-    if extracts := _EXTRACT.findall(text):
+    if extracts := _between(_EXTRACT, text):
         return hits_of([_extract(each) for each in extracts])
     starts = list(_HIT.finditer(text))
     ends = [start.start() for start in starts[1:]] + [len(text)]

@@ -19,7 +19,7 @@ from chat.agents.langroid import mends
 from chat.agents.langroid.scope import Scope, override
 from chat.markdown.notes import numbers_in
 
-_PAGES = re.compile(r"(.+?)[ ,]+pages? (\d+(?:\s*[-–]\s*\d+)?)", re.DOTALL)
+_PAGES = re.compile(r"[ ,]pages? (\d+(?:\s*[-–]\s*\d+)?)$")
 
 
 @override(DocChatAgent, mend=mends.CITATIONS)
@@ -48,8 +48,8 @@ def _source(number: int, passage: Document) -> dict[str, Any]:
     """A passage as a source: of a file its name, since where it lies is nobody's business."""
     metadata: DocMetaData = passage.metadata
     place, page = metadata.source.strip(), ""
-    if paged := _PAGES.fullmatch(place):
-        place, page = paged[1], paged[2]
+    if paged := _PAGES.search(place):
+        place, page = place[: paged.start()].rstrip(" ,"), paged[1]
     is_page = urlsplit(place).scheme in ("http", "https")
     name = place if is_page else PurePath(place.replace("\\", "/")).name
     title = "" if "unknown" in metadata.title.lower() else metadata.title.strip()
