@@ -6,6 +6,7 @@ import io
 from typing import Any
 
 import pandas
+from matplotlib.figure import Figure
 from PIL import Image
 
 DIFF = "--- a/poem.txt\n+++ b/poem.txt\n@@ -1 +1 @@\n-the see\n+the sea\n"
@@ -22,9 +23,16 @@ def frame(rows: int = 3) -> pandas.DataFrame:
     return pandas.DataFrame([cities[at % 3] for at in range(rows)], columns=["City", "Millions", "Note"])
 
 
+def plot() -> Figure:
+    figure = Figure(figsize=(5, 3))
+    figure.subplots().plot([1, 2, 3], [1, 4, 9], label="squares")
+    return figure
+
+
 THINGS: dict[str, Any] = {
     "text": "Some **Markdown** in its place.",
     "image": picture(),
+    "plot": plot(),
     "jpeg": picture("tomato", "JPEG"),
     "table": frame(),
     "long_table": frame(5000),

@@ -7,7 +7,7 @@ import json
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, is_dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,13 +20,13 @@ from chat.files.names import safe_name
 from chat.files.storage import check_size
 from chat.markdown.escaping import fenced, plain
 from chat.observer import Part, PartKind
-from chat.parts.tables import SHOWN_COLUMNS, table_of
+from chat.parts.figures import drawing_of
+from chat.parts.tables import SHOWN_COLUMNS, Table, table_of
 from chat.wire.frames import encode, size_of
 from chat.wire.values import clean, clean_json
 
 SHOWN_BYTES = 64 * 1024  # of JSON or a diff in its place; what is longer is a file as well
 TOLD_CHARS = 2000
-FIGURE_DPI = 144
 ENDINGS = {
     "image/png": "png",
     "image/jpeg": "jpg",
@@ -95,29 +95,14 @@ def _of_file(file: BinaryIO, name: str, alt: str) -> Part:
 
 
 def _of_figure(thing: Any, name: str, alt: str) -> Part | None:
-    """A figure of Matplotlib, or of Plotly, as an image: no script of it reaches a page."""
-    figure = sys.modules.get("matplotlib.figure")
-    if figure and isinstance(thing, figure.Figure):
-        file = io.BytesIO()
-        thing.savefig(file, format="png", dpi=FIGURE_DPI, bbox_inches="tight")
-        return _of_file(file, name or "figure.png", alt)
-    plotly = sys.modules.get("plotly.basedatatypes")
-    if not (plotly and isinstance(thing, plotly.BaseFigure)):
+    """A figure as an image with its points; as these alone where nothing can draw it."""
+    drawing = drawing_of(thing)
+    if drawing is None:
         return None
-    try:
-        return _of_file(io.BytesIO(thing.to_image(format="png", scale=2)), name or "figure.png", alt)
-    except Exception:  # what draws it is a browser that may not be there, and fails in its own ways: its data, then
-        return _of_table(_traces(thing), name or "Data of the figure") or _of_json(thing.to_dict(), name)
-
-
-def _traces(figure: Any) -> list[dict[str, Any]]:
-    """The points of a Plotly figure, one a row."""
-    rows: list[dict[str, Any]] = []
-    for at, trace in enumerate(figure.data, start=1):
-        axes = {axis: list(trace[axis]) for axis in ("x", "y", "z") if axis in trace and trace[axis] is not None}
-        for values in zip(*axes.values(), strict=False):
-            rows.append({"trace": trace.name or at, **dict(zip(axes, values, strict=True))})
-    return rows
+    if drawing.image is None:
+        return _as_table(drawing.points, name or "Data of the figure") or _of_json(thing.to_dict(), name)
+    part = _of_file(drawing.image, name or "figure.png", alt)
+    return replace(part, fields=part.fields | {"data": _fields(drawing.points)}) if drawing.points else part
 
 
 def _of_attachment(thing: Any, name: str, alt: str) -> Part | None:
@@ -131,15 +116,21 @@ def _of_attachment(thing: Any, name: str, alt: str) -> Part | None:
 
 
 def _of_table(thing: Any, name: str) -> Part | None:
-    table = table_of(thing)
+    return _as_table(table_of(thing), name or "Table")
+
+
+def _as_table(table: Table | None, title: str) -> Part | None:
     if table is None:
         return None
-    rows = table.shown()
-    columns = [clean(str(column)) for column in table.columns]
-    fields = {"columns": columns[:SHOWN_COLUMNS], "rows": rows, "total": table.total, "total_columns": len(columns)}
-    title = name or "Table"
     told = f"**{plain(title)}** ({table.total} rows)\n\n{table.told()}"
-    return Part(kind="table", name=title, text=told, fields=fields, file=table.csv(), file_name=f"{title}.csv")
+    return Part(kind="table", name=title, text=told, fields=_fields(table), file=table.csv(), file_name=f"{title}.csv")
+
+
+def _fields(table: Table) -> dict[str, Any]:
+    """What the page shows of it."""
+    columns = [clean(str(column)) for column in table.columns]
+    shown = {"columns": columns[:SHOWN_COLUMNS], "rows": table.shown()}
+    return shown | {"total": table.total, "total_columns": len(columns)}
 
 
 def _of_json(thing: Any, name: str) -> Part:

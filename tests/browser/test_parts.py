@@ -11,7 +11,7 @@ from tests.browser.chat import ANSWER_MS, Chat, check
 from tests.browser.test_states import LOOKS
 from tests.part_things import picture
 
-KINDS = ["image", "table", "long_table", "json", "diff", "audio", "pdf", "svg"]
+KINDS = ["image", "plot", "table", "long_table", "json", "diff", "audio", "pdf", "svg"]
 
 
 @pytest.fixture
@@ -32,7 +32,9 @@ def show(chat: Chat, *kinds: str) -> None:
 
 def test_each_kind_is_accessible_and_inside_its_edges(shows):
     show(shows, *KINDS)
-    shows.page.locator(".shown details:not([open]) > summary").first.click()
+    for _ in "12":  # a figure's points, and JSON
+        shows.page.locator(".shown details:not([open]) > summary").first.click()
+    expect(shows.page.locator("[data-kind=image] tbody tr")).to_have_count(3)
     for name, (media, width, direction) in LOOKS.items():
         shows.page.emulate_media(**{"color_scheme": "light", "forced_colors": "none", "reduced_motion": None} | media)
         shows.page.set_viewport_size({"width": width, "height": 720})

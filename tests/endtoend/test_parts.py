@@ -42,6 +42,7 @@ def show(what: str, **args) -> str:
 KINDS = {
     "text": "text",
     "image": "image",
+    "plot": "image",
     "jpeg": "image",
     "table": "table",
     "json": "json",

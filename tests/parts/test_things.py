@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy
 import pandas
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 from pydantic import BaseModel
 
@@ -215,17 +216,29 @@ def test_long_json_is_cut_on_the_page_and_whole_as_a_file():
     assert len(part.file.getvalue()) > 100_000
 
 
-class Figure:
-    def savefig(self, file, format, dpi, bbox_inches):
-        Image.new("RGB", (64, 48)).save(file, format)
+def test_a_figure_of_matplotlib_is_an_image_with_its_points():
+    figure = Figure()
+    lines, bars = figure.subplots(1, 2)
+    lines.plot([1, 2, 3], [1.0, 4.0, 9.0], label="squares")
+    lines.scatter([5, 6], [7, 8])
+    bars.bar(["north", "south"], [10, 20], label="sales")
+
+    part = part_of(figure, alt="a line")
+
+    assert (part.kind, part.name, part.alt) == ("image", "figure.png", "a line") and part.fields["width"] > 100
+    assert part.fields["data"]["columns"] == ["series", "x", "y"] and part.fields["data"]["total"] == 7
+    assert part.fields["data"]["rows"] == [
+        *[["squares", 1, 1.0], ["squares", 2, 4.0], ["squares", 3, 9.0]],
+        *[["", 5.0, 7.0], ["", 6.0, 8.0]],
+        *[["sales", "north", 10], ["sales", "south", 20]],
+    ]
 
 
-def test_a_figure_of_matplotlib_is_an_image(monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", types.SimpleNamespace(Figure=Figure))
-
-    part = part_of(Figure(), alt="a line")
-
-    assert (part.kind, part.name, part.fields["width"]) == ("image", "figure.png", 64)
+def test_of_a_figure_of_many_points_the_first_are_told():
+    figure = Figure()
+    figure.subplots().plot(range(100_000))
+    assert (len(part_of(figure).fields["data"]["rows"]), part_of(figure).fields["data"]["total"]) == (200, 100_000)
+    assert "data" not in part_of(Figure()).fields
 
 
 class BaseFigure:

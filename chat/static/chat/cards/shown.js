@@ -2,8 +2,10 @@
 import { caption } from "chat/captions.js";
 import { el, icon } from "chat/dom.js";
 import { linked, loaded } from "chat/files.js";
+import { Fold } from "chat/folds.js";
 import { shownOf } from "chat/parts.js";
 import { parts, shown } from "chat/registries.js";
+import { t } from "chat/words.js";
 
 class ShownPart {
   constructor() {
@@ -25,8 +27,16 @@ shown.register("image", (part) => {
   const { attachment, width, height, alt, name } = part;
   const image = loaded(el("img", { width, height, alt: alt || name, loading: "lazy" }), attachment.url);
   const link = el("a", { class: "shown-image", target: "_blank", rel: "noopener" }, image);
-  return figure(part, linked(link, attachment.url, attachment.name), caption(part));
+  return figure(part, linked(link, attachment.url, attachment.name), caption(part), ...dataOf(part));
 });
+
+/** The points of a figure. */
+function dataOf({ data, name }) {
+  if (!data) return [];
+  const fold = new Fold("shown-data", el("span", {}, t("Data")));
+  fold.body.append(shownOf({ kind: "table", name, ...data }));
+  return [fold.root];
+}
 
 shown.register("audio", (part) => {
   const { attachment, name } = part;
