@@ -35,7 +35,7 @@ SAME = {
     "title",
 }
 DATA = {"alice", "assistant", "ffffffff", "hello", "hi", "root", "text/plain", "web-1", "0 ms"}
-OF_A_ROW = re.compile(r"\S*[0-9a-f]{8}-[0-9a-f]{4}-|web-1:4711|assistant \d{4}-")
+OF_A_ROW = re.compile(r"\S*[0-9a-f]{8}-[0-9a-f]{4}-|^[0-9a-f]{8}$|web-1:4711|assistant \d{4}-")
 
 
 class Words(HTMLParser):
