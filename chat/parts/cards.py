@@ -109,7 +109,7 @@ def _named(rows: list[Any], args: Mapping[str, Any]) -> Any:
     """Rows under the names that their statement gives to the columns, where it gives one to each."""
     sqlglot = sys.modules.get("sqlglot")
     statement = next((args[name] for name in NAMES["sql"] if isinstance(args.get(name), str)), "")
-    if not (sqlglot and statement):
+    if not (sqlglot and statement) or len(statement) > CODE_CHARS:
         return rows
     try:
         names = sqlglot.parse_one(statement).named_selects

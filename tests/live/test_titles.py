@@ -8,6 +8,7 @@ import time
 import pytest
 
 from chat.agents import titles
+from chat.live import titles as live
 from chat.models import ChatSession, Conversation
 from chat.observer import Usage
 from chat.testing import say
@@ -96,6 +97,19 @@ def test_where_it_is_not_wanted_no_model_is_asked(chat_agent, model, settings):
     agent.say("How do I sum a list?")
     ended()
     assert model.asked == []
+
+
+def test_a_slow_model_takes_few_threads_and_the_others_keep_their_words(chat_agent, model, monkeypatch):
+    monkeypatch.setattr(live, "_places", threading.BoundedSemaphore(1))
+    named, other = (chat_agent("plain", model=[say("Yes.")]) for _ in range(2))
+    named.say("Who asks first?")
+    other.say("And who is late?")
+    model.may_answer.set()
+    ended()
+
+    assert [question for question, _ in model.asked] == ["Who asks first?"]
+    assert (title_of(named), title_of(other)) == ("Sums of lists", "And who is late?")
+    assert live._places.acquire(blocking=False)  # it has been given back
 
 
 def test_the_site_s_model_is_asked_once_and_briefly(stub, settings):

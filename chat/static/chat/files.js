@@ -34,11 +34,17 @@ const newObserver = () =>
       for (const { target, isIntersecting } of entries) {
         if (!isIntersecting) continue;
         near.unobserve(target);
-        fetched(addresses.get(target)).then((url) => (target.src = url), onFailure);
+        fetched(addresses.get(target)).then((url) => give(target, url), onFailure);
       }
     },
     { rootMargin: "600px" },
   );
+
+/** An image that has loaded needs its copy no more; a player reads on from it. */
+function give(element, url) {
+  element.addEventListener("load", () => URL.revokeObjectURL(url), { once: true });
+  element.src = url;
+}
 
 /** Let an image or a player have its file. @template {HTMLElement} T @param {T} element @returns {T} */
 export function loaded(element, address) {
