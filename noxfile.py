@@ -51,3 +51,4 @@ def sample(session: nox.Session) -> None:
     """Two projects with the newest of both: the tests themselves run with the oldest Python and the pinned Django."""
     prepare(session, list(DJANGOS)[-1])
     session.run("python", "-m", "pytest", "-q", "tests/hosts", "-k", "special or odd", *session.posargs)
+    session.run("python", "-m", "pytest", "-q", "tests/views/test_look.py", *session.posargs)  # skipped with Django 5.2
