@@ -27,22 +27,41 @@ Reporter = Callable[[StepReport], None]
 
 @dataclass(kw_only=True)
 class About:
-    """The conversation as an agent sees it."""
+    """The conversation as the lists of its owner's pages show it, now. What an agent sets, the pages show at once.
+
+    Each asks the database. Setting one raises TypeError for what is no text.
+    """
 
     id: str = ""
-    rename: Callable[[str], None] | None = None
-    _title: str = ""
+    read: Callable[[str], str] | None = None  # the session's, with the name of a column
+    change: Callable[[str, str], None] | None = None
 
     @property
     def title(self) -> str:
-        """As the lists of the owner's pages show it. Setting it renames the conversation."""
-        return self._title
+        """Its name, of 200 characters at most."""
+        return self._read("title")
 
     @title.setter
     def title(self, title: str) -> None:
-        self._title = title
-        if self.rename is not None:
-            self.rename(title)
+        self._change("title", title)
+
+    @property
+    def folder(self) -> str:
+        """The folder in which it lies, of 60 characters at most; empty: in none. A conversation has this one tag."""
+        return self._read("folder")
+
+    @folder.setter
+    def folder(self, folder: str) -> None:
+        self._change("folder", folder)
+
+    def _read(self, column: str) -> str:
+        return self.read(column) if self.read is not None else ""
+
+    def _change(self, column: str, text: str) -> None:
+        if not isinstance(text, str):
+            raise TypeError(f"the {column} of a conversation is a text, not {type(text).__name__}")
+        if self.change is not None:
+            self.change(column, text)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -62,7 +62,7 @@ def analyst(context: AgentContext) -> lr.ChatAgent:
                 f"For {reader}, {now:%Y-%m-%d %H:%M %Z}, language: {context.language or 'unknown'}",
                 f"{len(table)} rows, columns: {', '.join(map(str, table.columns))}",
             ]
-            context.conversation.title = "Report of a table"
+            context.conversation.title, context.conversation.folder = "Report of a table", "Reports"
             context.show("\n".join(lines).encode(), name="report.txt")
             return "The report is written."
 

@@ -48,6 +48,7 @@ from chat.mends.locks import brief_transaction
 from chat.mends.sqlite import connected
 from chat.mends.statements import update
 from chat.models import Attachment, ChatSession, Conversation, Message
+from chat.models.conversation import listed_as
 from chat.observer import (
     AgentGone,
     Answer,
@@ -70,7 +71,6 @@ from chat.wire.values import clean
 
 logger = logging.getLogger(__name__)
 
-TITLE_CHARS = 200  # of the conversation's column
 ABANDON_SECONDS = 2.0  # longest wait for an agent that stores a record
 
 
@@ -111,7 +111,7 @@ class AgentSession:
         self._hold = Hold(conversation.id, conversation.fence)
         queued = [turn.id for turn in claimed.queued]
         self._progress = Progress(self.outbox, conversation.owner, agent=name, queued=queued)
-        self._title, self._locale = conversation.title, conversation.locale
+        self._locale = conversation.locale
         self._memory = Memory(conversation.id)
         self._suggestions = Suggestions(self.spec.suggestions if self.spec else "")
         self._settings = conversation.settings
@@ -401,7 +401,7 @@ class AgentSession:
             suggestions=self._suggestions.given,
             resources=self.resources,
             state=self._memory.state,
-            conversation=About(id=str(self.conversation_id), rename=self._rename, _title=self._title),
+            conversation=About(id=str(self.conversation_id), read=self._listed, change=self._list),
             language=self._locale.get("language", ""),
             time_zone=self._locale.get("time_zone", ""),
             agent=spec.name,
@@ -414,11 +414,17 @@ class AgentSession:
         )
 
     @off_loop
-    def _rename(self, title: str) -> None:
-        """The agent gives its conversation a title."""
+    def _listed(self, column: str) -> str:
+        """What the lists of the owner's pages say of the conversation."""
+        with connected():
+            return Conversation.objects.values_list(column, flat=True).filter(id=self.conversation_id).first() or ""
+
+    @off_loop
+    def _list(self, column: str, text: str) -> None:
+        """The agent gives its conversation a title, or puts it into a folder."""
         with self._hold.transaction() as conversation:
-            conversation.title = clean(title)[:TITLE_CHARS]
-            update(conversation, "title")
+            setattr(conversation, column, listed_as(column, clean(text)))
+            update(conversation, column)
         self._progress.tell_owner(conversation)
 
     def _refuse(self, error: BaseException) -> None:

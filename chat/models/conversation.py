@@ -28,6 +28,7 @@ from chat.wire import events
 from chat.wire.values import iso, visible
 
 TITLE_CHARS = 80
+LISTED_CHARS = {"title": 200, "folder": 60}  # of the columns
 NEWEST_RECORDS = 50  # sent to a page that opens a conversation
 RESUME_RECORDS = 200  # more missing than this: the newest ones instead
 RECENT_RECORDS = 20  # of which frames may still be on their way to pages
@@ -337,6 +338,11 @@ _open_records = Prepared(
 
 def group_of(conversation_id: uuid.UUID | str) -> str:
     return f"chat.conversation.{uuid.UUID(str(conversation_id)).hex}"
+
+
+def listed_as(column: str, text: str) -> str:
+    """A title or a folder as lists show it: on one line, as long as the column is."""
+    return " ".join(text.split())[: LISTED_CHARS[column]].rstrip()
 
 
 def title_of(content: str) -> str:

@@ -20,7 +20,7 @@ from chat.exceptions import BadFrame
 from chat.live.rendering import with_html
 from chat.markdown.colours import Patience
 from chat.models import Conversation
-from chat.models.conversation import NEWEST_RECORDS
+from chat.models.conversation import NEWEST_RECORDS, listed_as
 from chat.owners import Owner
 from chat.views.access import conversation_of, owned, refused
 from chat.views.body import body_of
@@ -28,8 +28,6 @@ from chat.wire.values import visible
 
 MAX_RECORDS = 200
 MAX_CONVERSATIONS = 100
-TITLE_CHARS = 200
-FOLDER_CHARS = 60
 MAX_FOLDERS = 200
 
 
@@ -85,15 +83,11 @@ def _changes(body: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(value, bool if name in ("pinned", "archived") else str):
             raise BadFrame("title and folder are texts, pinned and archived are true or false.")
         if isinstance(value, str):
-            changes[name] = " ".join(value.split()) if name == "folder" else value.strip()
+            changes[name] = listed_as(name, value)
             if "\x00" in value:
                 raise BadFrame("The text holds a NUL character.")
     if not changes or changes.get("title") == "":
         raise BadFrame("A title is a text.")
-    if "title" in changes:
-        changes["title"] = changes["title"][:TITLE_CHARS]
-    if "folder" in changes:
-        changes["folder"] = changes["folder"][:FOLDER_CHARS]
     return changes
 
 

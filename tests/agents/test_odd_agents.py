@@ -30,7 +30,7 @@ async def odd(context):
     def leave(how):
         context.state["ways"] = [*context.state.get("ways", []), how]
         context.state.setdefault("deep", {}).setdefault("er", []).append(how)
-        context.conversation.title = f"By {how}"
+        context.conversation.title, context.conversation.folder = f"By {how}", how.title()
         context.sources([{"title": how}])
         context.show(f"shown by {how}")
         with context.step(how) as step:
@@ -89,7 +89,7 @@ def test_all_of_the_context_works_from_wherever_it_is_used(chat_agent, how):
     assert [source["title"] for source in reply.sources] == ways and reply.text == "It is [^1]."
     assert [message["content"] for message in reply.messages if message.get("parts")] == [f"shown by {w}" for w in ways]
     conversation = Conversation.objects.get()
-    assert conversation.title == f"By {ways[-1]}"
+    assert (conversation.title, conversation.folder) == (f"By {ways[-1]}", ways[-1].title())
     agent.reset()
     agent.say("Again")
     states = [turn.state for turn in conversation.messages.filter(kind="user").order_by("seq")]
@@ -97,6 +97,42 @@ def test_all_of_the_context_works_from_wherever_it_is_used(chat_agent, how):
         {"ways": ways, "deep": {"er": ways}},
         {"ways": [*ways, "coroutine"], "deep": {"er": [*ways, "coroutine"]}},
     ]
+
+
+def test_an_agent_sees_what_its_user_has_made_of_title_and_folder_meanwhile(chat_agent, settings):
+    settings.CHAT_AGENTS["odd"]["FACTORY"] = "tests.agents.test_odd_agents.filing"
+    agent = chat_agent(
+        "odd", model=[call("file_it", folder="  Trips \n to\tRome "), call("file_it", folder="x" * 99), "It is."]
+    )
+    first = agent.say("Where to?")
+    Conversation.objects.update(title="My holidays", folder="Mine")  # as the page does it
+    assert first.asked and agent.answer("go on").tools[0].result == "Where to? / '' -> My holidays / 'Mine'"
+    listed = [event for event in agent.events if event["type"] == "conversation"]
+    assert [each["folder"] for each in listed if each["folder"]][-1] == "x" * 60 == Conversation.objects.get().folder
+    assert "Trips to Rome" in [each["folder"] for each in listed]
+
+
+def filing(context):
+    class FileIt(lr.ToolMessage):
+        request: str = "file_it"
+        purpose: str = "To put the conversation into a <folder>."
+        folder: str
+
+        def handle(self):
+            about = context.conversation
+            before = f"{about.title} / {about.folder!r}"
+            if self.folder.startswith("x"):
+                about.folder = self.folder
+                return "done"
+            about.folder = self.folder
+            context.ask.text("Well?")
+            with pytest.raises(TypeError):
+                about.folder = None
+            return f"{before} -> {about.title} / {about.folder!r}"
+
+    agent = lr.ChatAgent(lr.ChatAgentConfig(llm=context.llm()))
+    agent.enable_message(FileIt)
+    return agent
 
 
 def test_a_state_that_cannot_be_stored_any_more_costs_no_turn(chat_agent, settings):

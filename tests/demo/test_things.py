@@ -62,7 +62,8 @@ def test_the_analyst_asks_for_the_table_and_keeps_to_it(analyst):
     assert report["attachment"]["name"] == "report.txt"
     text = Attachment.objects.get(id=report["attachment"]["id"]).open().read().decode()
     assert text.startswith("For a visitor, ") and "CE" in text and "language: en" in text
-    assert Conversation.objects.get(id=analyst.id).title == "Report of a table"
+    conversation = Conversation.objects.get(id=analyst.id)
+    assert (conversation.title, conversation.folder) == ("Report of a table", "Reports")
 
 
 def test_the_analyst_takes_the_newest_table_that_came_with_a_message(analyst):
