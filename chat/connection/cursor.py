@@ -61,8 +61,7 @@ class Cursor:
             case "stream_start":
                 return event["message_id"] not in self.positions and event["message_id"] not in self.closed
             case "stream_end":
-                position = self.positions.get(event["message_id"])
-                return position is not None and not position.is_checkpoint  # else its record ends it, with the rest
+                return self._is_next_end(event)
             case "status":
                 return event != self.status
             case "tool_call" | "task_start" | "input_request":
@@ -87,6 +86,14 @@ class Cursor:
         if n > expected:
             self.is_behind = True
         return n == expected
+
+    def _is_next_end(self, event: Event) -> bool:
+        """True if the message is open and all its text was sent; else its record ends it, with the rest."""
+        position = self.positions.get(event["message_id"])
+        if position is None or position.is_checkpoint or position.next is None:
+            return False
+        self.is_behind = event.get("n", 0) > position.next  # its last chunks were lost
+        return not self.is_behind
 
     def note(self, event: Event) -> None:
         """Move the cursor over an event that is being sent."""

@@ -201,7 +201,7 @@ class Backlog:
                     self._number(item, raw, html)
                 case _End(stream):
                     del self._streams[stream.id]
-                    raw.append(encode(StreamEnd(type="stream_end", message_id=stream.id)))
+                    raw.append(encode(StreamEnd(type="stream_end", message_id=stream.id, n=stream.n)))
                     html.append(End(stream.id))
                 case _:
                     frame = encode(item)

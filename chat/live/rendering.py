@@ -91,8 +91,8 @@ class _Message:
         return self._frames(patches)
 
     def end(self, text: str, patience: Patience) -> list[str]:
-        ended = encode(StreamEnd(type="stream_end", message_id=self.id))
-        return [*self._frames([*self.stream.feed(text), *self.stream.end(patience)]), ended]
+        frames = self._frames([*self.stream.feed(text), *self.stream.end(patience)])
+        return [*frames, encode(StreamEnd(type="stream_end", message_id=self.id, n=self.n))]
 
     def _frames(self, patches: Iterable[Patch]) -> list[str]:
         frames = []

@@ -184,6 +184,7 @@ class StreamMore(TypedDict):
 class StreamEnd(TypedDict):
     type: Literal["stream_end"]
     message_id: str
+    n: NotRequired[int]  # chunks of text or HTML before it
 
 
 class ToolCall(Placed):

@@ -265,6 +265,25 @@ async def test_a_message_that_began_with_its_checkpoint_has_all_its_text_before_
 
 
 @pytest.mark.django_db(transaction=True)  # of the threads that read
+async def test_a_message_whose_last_chunks_were_lost_has_all_its_text_before_it_ends():
+    """The layer was left alone for a second, and its next message is the end."""
+    frames: list[dict[str, Any]] = []
+    known = Known()
+    feed = feed_into(frames, known)
+    id = str(uuid.uuid4())
+    await know(feed, known, snapshot_of(view_of(id, "half", 1)))
+    message = {"id": id, "sender": "assistant", "content": "half and whole"}
+    record = {"type": "message", "seq": 1, "message": message}
+    known.stored = Stored(records=[record])
+    raw = "\n".join(map(encode, [{"type": "stream_end", "message_id": id, "n": 2}, record]))
+    await feed.deliver({"type": "chat.events", "conversation": str(feed.conversation_id), "raw": raw})
+
+    ended = [frame["type"] for frame in frames if frame["type"] != "status"]
+    assert ended == ["stream_start", "stream_token", "stream_end", "message"]
+    assert text_in(frames) == "half and whole"
+
+
+@pytest.mark.django_db(transaction=True)  # of the threads that read
 @pytest.mark.parametrize("is_told", [True, False], ids=["live", "by the database"])
 async def test_a_message_that_was_never_stored_ends_when_nothing_runs_any_more(is_told):
     """Its process had it in memory alone, and died or lost the conversation."""

@@ -165,6 +165,7 @@
  * @typedef {object} stream_end  One for each `stream_start`.
  * @property {"stream_end"} type
  * @property {string} message_id
+ * @property {number} [n]
  */
 
 /**
