@@ -180,12 +180,27 @@ class Terminal:
             self._say(message["content"])
         self._end_line()
         for part in message.get("parts", ()):
-            if "attachment" in part and (path := self._files.copy(part["attachment"]["id"])):
-                self._say(f"  {path}", style="dim")
+            self._file_of(part)
+        for at, source in enumerate(message["sources"], start=1):
+            self._source(source, at)
         if message["error"]:
             self._say(message["error"]["details"], style="red")
         elif message["status"] != "complete":
             self._say(f"({message['status']})", style="dim")
+
+    def _source(self, source: Event, at: int) -> None:
+        """What an answer stands on: under the number of its mark, then where it is, and the passage."""
+        title, document, page, url, quote = (source.get(key) for key in ("title", "document", "page", "url", "quote"))
+        names = list(dict.fromkeys(filter(None, (title, document, f"page {page}" if page else "", url))))
+        self._say(f"  [{source.get('number', at)}] {', '.join(names)}", style="dim")
+        if quote:
+            self._say(f"      “{' '.join(str(quote).split())}”", style="dim")
+        self._file_of(source)
+
+    def _file_of(self, thing: Event) -> None:
+        """Where a copy of its file lies."""
+        if "attachment" in thing and (path := self._files.copy(thing["attachment"]["id"])):
+            self._say(f"  {path}", style="dim")
 
     def _result(self, event: Event) -> None:
         text = event["error"] or event["result"]

@@ -21,6 +21,8 @@ from chat.admin.waterfall import Waterfall, title_of, waterfalls
 from chat.markdown.colours import Patience
 from chat.markdown.stream import render_within
 from chat.models import Conversation, Message
+from chat.models.order import Placed, as_read
+from chat.parts.stored import cards_of, in_html, replace_text
 from chat.wire.values import json_text, visible
 
 RECORDS_PER_PAGE = 50
@@ -81,13 +83,20 @@ class Entry:
     @property
     def html(self) -> SafeString:
         """An assistant's text, as sanitised HTML; empty for others and where it is too long: then there is `text`."""
-        if self.record.kind != Message.Kind.ASSISTANT:
+        if self.record.kind != Message.Kind.ASSISTANT or replace_text(self.record.parts):
             return SafeString("")
         html, is_cut = render_within(self.record.content, MAX_HTML_BYTES, self.patience)
         return SafeString("") if is_cut else mark_safe(html)  # made by the sanitiser
 
     @property
+    def cards(self) -> list[SafeString]:
+        """What it shows beside its words, as sanitised HTML."""
+        return [mark_safe(in_html(part, self.patience)) for part in cards_of(self.record.parts)]
+
+    @property
     def text(self) -> Clipped:
+        if replace_text(self.record.parts) and self.record.kind != Message.Kind.TOOL:
+            return Clipped("")
         shown = Clipped.of(self.record.content)
         length = self.record.whole_chars or len(self.record.content)
         return Clipped(shown.text, length - len(shown.text))
@@ -110,7 +119,9 @@ class Entry:
 
     @property
     def attachments(self) -> Clipped:
-        return Clipped.of_json(self.record.attachments)
+        """The files that it has; not what is in them."""
+        shown = [part["attachment"] for part in self.record.parts or () if "attachment" in part]
+        return Clipped.of_json([*self.record.attachments, *shown])
 
     @property
     def error(self) -> str:
@@ -210,18 +221,18 @@ class Transcript:
             raise Http404("There is no such turn.")
         return id
 
-    def _path_to(self, head: uuid.UUID | None) -> dict[uuid.UUID, int]:
-        """The turns of the branch, each with its position from the end."""
-        path: dict[uuid.UUID, int] = {}
+    def _path_to(self, head: uuid.UUID | None) -> dict[uuid.UUID, None]:
+        """The turns of the branch, the last one first."""
+        path: dict[uuid.UUID, None] = {}
         while head in self._turns and head not in path:
-            path[head] = -len(path)
+            path[head] = None
             head = self._turns[head][0]
         return path
 
     def _record_ids(self) -> list[uuid.UUID]:
         """The records of the branch: before its first turn, then turn by turn; what is in progress last in its turn."""
-        rows = self.conversation.messages.exclude(kind=Message.Kind.HEAD).values_list("id", "turn", "seq", "created")
-        first = -len(self._path)
-        chosen = [row for row in rows if row[1] is None or row[1] in self._path]
-        chosen.sort(key=lambda row: (self._path[row[1]] if row[1] else first, row[2] is None, row[2] or 0, row[3]))
-        return [id for id, *_ in chosen]
+        turns: dict[uuid.UUID | None, list[Placed]] = {turn: [] for turn in (None, *reversed(self._path))}
+        for row in self.conversation.messages.exclude(kind=Message.Kind.HEAD).values_list(*Placed._fields):
+            if row[1] in turns:
+                turns[row[1]].append(Placed(*row))
+        return [id for rows in turns.values() for id in as_read(rows)]

@@ -14,6 +14,7 @@ from typing import Any
 from chat.markdown.escaping import fenced, inert, plain
 from chat.markdown.notes import numbers_in
 from chat.models import Attachment, Conversation, Message
+from chat.parts.stored import cards_of, in_markdown, replace_text
 from chat.wire.values import iso, json_text, text_or_none, visible
 
 RECORDS_PER_READ = 20
@@ -89,15 +90,22 @@ def _message(record: Message) -> Iterator[str]:
     is_markdown = record.kind == Message.Kind.ASSISTANT
     speaker = plain(visible(record.agent) or "Assistant") if is_markdown else record.get_kind_display()
     yield f"## {speaker}{_outcome(record)}"
-    if record.content:
+    if record.content and not replace_text(record.parts):
         yield inert(record.content, marks=_marks(record)) if is_markdown else plain(record.content)
+    yield from _shown(record)
     yield from _sources(record)
-    for item in record.attachments:
-        yield f"*{plain(item['name'])}* ({plain(item['type'])}, {item['size']} bytes)"
     if record.answer:
         yield fenced(json_text(record.answer), "json")
     if record.error:
         yield f"*{plain(str(record.error.get('details', '')))}*"
+
+
+def _shown(record: Message) -> Iterator[str]:
+    """What it shows beside its words, and the files that it has."""
+    yield from map(in_markdown, cards_of(record.parts))
+    files = [*record.attachments, *(part["attachment"] for part in record.parts or () if "attachment" in part)]
+    for item in files:
+        yield f"*{plain(item['name'])}* ({plain(item['type'])}, {item['size']} bytes)"
 
 
 def _marks(record: Message) -> str:
@@ -121,6 +129,7 @@ def _sources(record: Message) -> Iterator[str]:
 def _tool(record: Message) -> Iterator[str]:
     yield f"### Tool: {plain(visible(record.tool_name))}{_outcome(record)}"
     yield fenced(json_text(record.tool_args or {}), "json")
+    yield from _shown(record)
     if record.content:
         yield fenced(record.content)
     if record.whole_chars:

@@ -22,6 +22,7 @@ from chat.conf import agents
 from chat.mends.statements import Prepared, insert, update
 from chat.models.fields import Json
 from chat.models.message import OPEN_TURN, OUTCOME, Message
+from chat.models.order import Placed, as_read
 from chat.models.runs import ChatSession, ServerProcess
 from chat.owners import Owner
 from chat.wire import events
@@ -303,11 +304,12 @@ class Conversation(models.Model):
         return sorted(rows, key=lambda row: (order.get(row.turn, 0), row.seq))
 
     def ids_to(self, head: uuid.UUID | None) -> list[uuid.UUID]:
-        """The ids of `records_to`, without the records."""
-        order: dict[uuid.UUID | None, int] = {turn: at for at, turn in enumerate(self.turns_to(head), start=1)}
-        rows = self.records().exclude(kind=Message.Kind.HEAD).values_list("id", "turn", "seq")
-        chosen = [row for row in rows if row[1] is None or row[1] in order]
-        return [id for id, *_ in sorted(chosen, key=lambda row: (order.get(row[1], 0), row[2]))]
+        """The ids of the records of the path to `head` as people read them: turn by turn, each as the page has it."""
+        turns: dict[uuid.UUID | None, list[Placed]] = {turn: [] for turn in (None, *self.turns_to(head))}
+        for row in self.records().exclude(kind=Message.Kind.HEAD).values_list(*Placed._fields):
+            if row[1] in turns:
+                turns[row[1]].append(Placed(*row))
+        return [id for rows in turns.values() for id in as_read(rows)]
 
     def summary(self) -> events.Conversation:
         """What a list of conversations shows: the `conversation` event."""

@@ -27,6 +27,7 @@ from chat.markdown.colours import Patience
 from chat.markdown.stream import render_within
 from chat.models import Attachment, Conversation, Message, Share
 from chat.owners import Owner
+from chat.parts.stored import cards_of, in_html
 from chat.views.access import conversation_of, owned
 from chat.views.serving import served
 from chat.wire.values import json_text, visible
@@ -35,8 +36,6 @@ RECORDS_PER_PAGE = 200
 MAX_PRINTED = 5_000  # records
 MAX_HTML_BYTES = 256 * 1024  # of one answer
 MAX_TEXT_CHARS = 20_000  # of one text of a tool
-
-FILE_KINDS = {"image", "audio", "pdf", "file"}  # of parts
 
 SHOWN = (
     "default-src 'none'; style-src 'self'; img-src 'self'; media-src 'self'; "
@@ -106,13 +105,19 @@ class Entry:
         return SafeString("") if is_cut else mark_safe(html)  # made by the sanitiser
 
     @property
-    def is_file_alone(self) -> bool:
-        """Whether its text only says that there is a file."""
-        return bool(self.record.parts) and all(part["kind"] in FILE_KINDS for part in self.record.parts)
+    def text_is_shown(self) -> bool:
+        """Whether its text says more than what is shown in its place."""
+        return not self.record.parts or any(part["kind"] == "text" for part in self.record.parts)
+
+    @property
+    def cards(self) -> list[SafeString]:
+        """What it shows beside its words, as sanitised HTML."""
+        parts = cards_of(self.record.parts) if self.with_tools or not self.is_tool else []
+        return [mark_safe(in_html(part, self.patience)) for part in parts]
 
     @property
     def sources(self) -> list[dict[str, Any]]:
-        """What an answer stands on; only pages of the web are links, as files are their owner's."""
+        """What an answer stands on, with its page of the web or its file."""
         return [
             {
                 "number": source.get("number", at),
@@ -120,6 +125,7 @@ class Entry:
                 "page": source.get("page", ""),
                 "quote": source.get("quote", ""),
                 "url": url if (url := str(source.get("url", ""))).startswith(("http://", "https://")) else "",
+                "file": self._file(source["attachment"], {}) if "attachment" in source else None,
             }
             for at, source in enumerate(self.record.cited, 1)
         ]
@@ -204,18 +210,18 @@ def _shows(share: Share, file: Attachment) -> bool:
     records = share.conversation.records()
     if not share.with_tools:
         records = records.exclude(kind=Message.Kind.TOOL)  # what a tool's card shows
-    named = records.values_list("id", "attachments", "parts")
+    named = records.values_list("id", "attachments", "parts", "sources")
     wanted = str(file.id)
-    holders = {id for id, given, parts in named if wanted in _ids_of(given, parts)}
+    holders = {id for id, *given in named if wanted in _ids_of(*given)}
     return bool(holders) and not holders.isdisjoint(_shown_ids(share))
 
 
-def _ids_of(given: list[dict[str, Any]], parts: list[dict[str, Any]] | None) -> list[str]:
-    return [item["id"] for item in [*given, *(part["attachment"] for part in _with_files(parts))]]
+def _ids_of(given: list[dict[str, Any]], parts: list[dict[str, Any]] | None, sources: list[Any]) -> list[str]:
+    return [item["id"] for item in [*given, *(part["attachment"] for part in _with_files([*(parts or ()), *sources]))]]
 
 
-def _with_files(parts: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
-    return [part for part in parts or () if "attachment" in part]
+def _with_files(parts: list[Any] | None) -> list[dict[str, Any]]:
+    return [part for part in parts or () if isinstance(part, dict) and "attachment" in part]
 
 
 def _shown_ids(share: Share) -> list[uuid.UUID]:

@@ -296,6 +296,15 @@ def test_a_tool_shows_arguments_result_and_place(root, alice):
     assert "chat-depth-2" in page
 
 
+def test_cards_are_shown_as_what_they_are(root, alice):
+    table = {"kind": "table", "name": "Sales", "columns": ["city"], "rows": [["Rome"]], "total": 1, "total_columns": 1}
+    letter = {"kind": "html", "name": "letter", "html": f"<p>Dear <strong>Ann</strong></p>{EVIL}"}
+    tool = Message(kind="tool", tool_name="write", content="written", parts=[letter])
+    page = page_of(root, say(alice, "go", Message(kind="assistant", content="in words", parts=[table]), tool))
+    assert '<td dir="auto">Rome</td>' in page and "in words" not in page and "<p>Dear <strong>Ann</strong></p>" in page
+    assert "<script>alert" not in page and "onerror" not in page and "written" in page
+
+
 def test_the_steps_of_a_turn_lead_to_their_records(root, alice):
     tool = Message(kind="tool", tool_name="look", duration_ms=5)
     page = page_of(root, say(alice, "hello", tool, Message(kind="assistant", content="found")))

@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.utils import timezone
 from markdown_it import MarkdownIt
 
 from chat.actions.rewrite import edit
@@ -110,6 +111,21 @@ def test_markdown_has_the_current_transcript_with_its_tool_calls(client, convers
     assert '```json\n{\n  "number": 7\n}\n```\n\n```\n49\n```' in text
     assert "It is **49**." in text
     assert "<h1>Sums *of* &lt;b&gt;squares&lt;/b&gt;</h1>" in viewer.render(text)
+
+
+def test_markdown_has_the_cards_and_the_order_of_the_page(client, conversation):
+    table = {"kind": "table", "name": "Rows", "columns": ["n"], "rows": [[49]], "total": 1, "total_columns": 1}
+    add_turn(conversation, "7 squared?")
+    asked = square(turn=conversation.head, parts=[table], created=timezone.now())
+    reply = Message(kind="user", content="yes, do", turn=conversation.head, request_id=uuid4())
+    letter = {"kind": "diff", "name": "a.diff", "text": "--- a\n+++ b"}
+    conversation.append(reply, asked, answer("in words", turn=conversation.head, parts=[letter]))
+
+    text = markdown_of(client, conversation)
+
+    assert text.index("### Tool: square") < text.index("| 49 |") < text.index("yes, do") < text.index("```diff\n---")
+    assert "in words" not in text
+    assert json_of(client, conversation)["records"][2]["parts"] == [table]
 
 
 def test_markdown_says_what_did_not_end_well(client, conversation):

@@ -126,6 +126,16 @@ def test_files_are_given_by_their_paths_and_what_is_shown_lies_at_one(screen, tm
     assert chat.end() == 0
 
 
+def test_what_an_answer_stands_on_is_printed_below_it(screen):
+    chat = screen("librarian")
+    chat.wait_for("> ")
+    chat.type("Who is called Ishmael?\n")
+    told = chat.wait_for(r"“[^”]+”")
+    assert "[1] Moby-Dick" in told and "Ishmael" in told.rsplit("[1]", 1)[1]
+    chat.wait_for("> ")
+    assert chat.end() == 0
+
+
 def test_a_users_conversation_is_kept_and_gone_on_with(screen, site):
     site.manage("shell", "-c", "from django.contrib.auth.models import User; User.objects.create_user('alice')")
     chat = screen("toolbox", "--user", "alice")

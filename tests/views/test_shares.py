@@ -144,6 +144,38 @@ def test_the_file_of_a_tool_s_card_is_shown_with_the_tools_alone(client, convers
     assert Client().get(f"{address}files/{rows.id}").status_code == (200 if with_tools else 404)
 
 
+@pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume asynchronous")
+def test_the_file_of_a_source_is_shown_as_long_as_the_link_works(client, conversation):
+    turn = conversation.records().filter(kind="user").first()
+    file = Attachment.objects.store(
+        io.BytesIO(b"All moons."), owner=conversation.owner, name="moons.txt", conversation=conversation, turn=turn.id
+    )
+    source = {"title": "Moons", "quote": "All moons.", "attachment": file.description()}
+    answer = Message(kind="assistant", turn=turn.id, agent="A", content="They turn.[^1]", sources=[source])
+    conversation.append(answer)
+    link = make(client, conversation)
+    address = f"{link['url'].removeprefix('http://testserver')}files/{file.id}"
+
+    assert f'<a href="{address}?download=1" download="moons.txt">' in shown(link["url"])
+    assert b"".join(Client().get(address)) == b"All moons."
+    client.delete(f"/api/shares/{link['id']}")
+    assert Client().get(address).status_code == 404
+
+
+def test_cards_are_shown_as_what_they_are(client, conversation):
+    turn = conversation.records().filter(kind="user").first()
+    table = {"kind": "table", "name": "Sales", "columns": ["city"], "rows": [["Rome"]], "total": 1, "total_columns": 1}
+    letter = {"kind": "html", "name": "letter", "html": "<p>Dear <strong>Ann</strong></p><script>alert(1)</script>"}
+    conversation.append(
+        Message(kind="assistant", agent="A", turn=turn.id, content="**Sales** in words", parts=[table]),
+        Message(kind="tool", turn=turn.id, tool_name="write", content="written", parts=[letter]),
+    )
+    html = shown(make(client, conversation)["url"])
+    assert '<td dir="auto">Rome</td>' in html and "in words" not in html and "Dear" not in html
+    with_tools = shown(make(client, conversation, with_tools=True)["url"])
+    assert "<p>Dear <strong>Ann</strong></p>" in with_tools and "<script>alert" not in with_tools
+
+
 def test_pictures_are_printed_for_their_owner(client, conversation):
     image = attach(conversation, conversation.records().filter(kind="user").first(), "plot.png")
     assert f'<img src="/api/attachments/{image.id}"' in client.get(f"/c/{conversation.id}/print/").content.decode()
