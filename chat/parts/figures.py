@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import io
 import itertools
+import logging
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from chat.parts.tables import SHOWN_ROWS, Table, table_of
+from chat.parts.tables import SHOWN_ROWS, Again, Table
+
+logger = logging.getLogger(__name__)
 
 DPI = 144
+MAX_CELLS = 100_000  # of a map of heat that is told
+AXES = ("x", "y", "z", "labels", "parents", "values", "r", "theta", "lat", "lon", "locations")  # of Plotly's traces
+AXES += ("open", "high", "low", "close")
 
 
 @dataclass(frozen=True)
@@ -32,10 +38,11 @@ def drawing_of(thing: Any) -> Drawing | None:
     plotly = sys.modules.get("plotly.basedatatypes")
     if not (plotly and isinstance(thing, plotly.BaseFigure)):
         return None
-    points = table_of(_traces(thing))
+    points = _traces(thing)
     try:
         return Drawing(io.BytesIO(thing.to_image(format="png", scale=2)), points)
-    except Exception:  # what draws it is a browser that may not be there, and fails in its own ways
+    except Exception as error:  # what draws it is a browser that may not be there, and fails in its own ways
+        logger.warning("a figure of Plotly is shown as its data, it takes kaleido and Chromium to draw it: %s", error)
         return Drawing(None, points)
 
 
@@ -81,11 +88,28 @@ def _names_of(axis: Any) -> Any:
     return names
 
 
-def _traces(figure: Any) -> list[dict[str, Any]]:
+def _traces(figure: Any) -> Table | None:
     """The points of a Plotly figure, one a row."""
-    rows: list[dict[str, Any]] = []
-    for at, trace in enumerate(figure.data, start=1):
-        axes = {axis: list(trace[axis]) for axis in ("x", "y", "z") if axis in trace and trace[axis] is not None}
-        for values in zip(*axes.values(), strict=False):
-            rows.append({"trace": trace.name or at, **dict(zip(axes, values, strict=True))})
-    return rows
+    traces = [(trace.name or at, _axes(trace)) for at, trace in enumerate(figure.data, start=1)]
+    names = list(dict.fromkeys(axis for _, axes in traces for axis in axes))
+    total = sum(min(map(len, axes.values())) for _, axes in traces if axes)
+
+    def rows() -> Iterator[Sequence[Any]]:
+        for label, axes in traces:
+            for values in zip(*axes.values(), strict=False):
+                known = dict(zip(axes, values, strict=True))
+                yield [label, *(known.get(name) for name in names)]
+
+    return Table(["trace", *names], Again(rows), total) if total else None
+
+
+def _axes(trace: Any) -> dict[str, Sequence[Any]]:
+    """What a trace has for each point; of a map of heat or heights each of its cells."""
+    axes = {name: trace[name] for name in AXES if name in trace and trace[name] is not None}
+    grid = axes.get("z")
+    if grid is None or not len(grid) or isinstance(grid[0], str) or not isinstance(grid[0], Sized):
+        return axes
+    xs, ys = axes.get("x", range(len(grid[0]))), axes.get("y", range(len(grid)))
+    cells = ((x, y, z) for y, row in zip(ys, grid, strict=False) for x, z in zip(xs, row, strict=False))
+    told = zip(*itertools.islice(cells, MAX_CELLS), strict=True)
+    return dict(zip(("x", "y", "z"), told, strict=False))

@@ -73,7 +73,7 @@ def table_of(thing: Any) -> Table | None:
     if (pandas := sys.modules.get("pandas")) and isinstance(thing, pandas.DataFrame | pandas.Series):
         return _of_pandas(thing.to_frame() if isinstance(thing, pandas.Series) else thing)
     if (polars := sys.modules.get("polars")) and isinstance(thing, polars.DataFrame):
-        return Table(list(thing.columns), _Again(thing.iter_rows), len(thing))
+        return Table(list(thing.columns), Again(thing.iter_rows), len(thing))
     if not isinstance(thing, list | tuple) or not thing or isinstance(thing, str):
         return None
     return _of_records(thing) or _of_sequences(thing)
@@ -90,7 +90,7 @@ def _of_pandas(frame: Any) -> Table:
             labels = row[0] if len(index) > 1 else row[:1]
             yield (*labels, *row[1:]) if has_index else row
 
-    return Table(columns, _Again(rows), len(frame))
+    return Table(columns, Again(rows), len(frame))
 
 
 def _of_records(things: Sequence[Any]) -> Table | None:
@@ -118,7 +118,7 @@ def _fields_of(thing: Any) -> Mapping[Any, Any] | None:
     return thing if isinstance(thing, Mapping) else None
 
 
-class _Again:
+class Again:
     """Rows that can be gone through more than once."""
 
     def __init__(self, rows: Any) -> None:

@@ -100,7 +100,8 @@ def _of_figure(thing: Any, name: str, alt: str) -> Part | None:
     if drawing is None:
         return None
     if drawing.image is None:
-        return _as_table(drawing.points, name or "Data of the figure") or _of_json(thing.to_dict(), name)
+        title = f"{name or 'Figure'}: its data, as it cannot be drawn here"
+        return _as_table(drawing.points, title) or _of_json(thing.to_plotly_json(), title)
     part = _of_file(drawing.image, name or "figure.png", alt)
     return replace(part, fields=part.fields | {"data": _fields(drawing.points)}) if drawing.points else part
 

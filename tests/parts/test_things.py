@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
-import sys
-import types
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +13,14 @@ import pandas
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
+from plotly import graph_objects
 from pydantic import BaseModel
 
 from chat.exceptions import BadFrame, TooLarge
 from chat.files import images
 from chat.parts.things import part_of, part_of_result
 from chat.wire.frames import encode
+from tests import programs
 
 DIFF = "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n"
 
@@ -241,27 +242,47 @@ def test_of_a_figure_of_many_points_the_first_are_told():
     assert "data" not in part_of(Figure()).fields
 
 
-class BaseFigure:
-    data: tuple = ()
-
-    def to_image(self, **_):
-        raise ValueError("no browser")
-
-    def to_dict(self):
-        return {"data": []}
-
-
-class Trace(dict):
-    name = "sales"
+def plotly_figure():
+    return graph_objects.Figure(
+        [
+            graph_objects.Scatter(x=[1, 2], y=numpy.array([3.0, 4.0]), name="squares"),
+            graph_objects.Pie(labels=["north"], values=[7]),
+            graph_objects.Heatmap(x=["a", "b"], y=["c"], z=[[5, 6]]),
+        ]
+    )
 
 
-def test_a_figure_of_plotly_that_cannot_be_drawn_is_its_data(monkeypatch):
-    monkeypatch.setitem(sys.modules, "plotly.basedatatypes", types.SimpleNamespace(BaseFigure=BaseFigure))
-    monkeypatch.setattr(BaseFigure, "data", (Trace(x=[1, 2], y=[3, 4]),))
+POINTS = {
+    "columns": ["trace", "x", "y", "labels", "values", "z"],
+    "rows": [
+        *(["squares", 1, 3.0, None, None, None], ["squares", 2, 4.0, None, None, None]),
+        *([2, None, None, "north", 7, None], [3, "a", "c", None, None, 5], [3, "b", "c", None, None, 6]),
+    ],
+    "total": 5,
+    "total_columns": 6,
+}
 
-    part = part_of(BaseFigure())
 
-    assert part.kind == "table" and part.fields["rows"] == [["sales", 1, 3], ["sales", 2, 4]]
+def test_a_figure_of_plotly_is_an_image_with_its_points_from_a_coroutine_too(monkeypatch):
+    monkeypatch.setenv("BROWSER_PATH", programs.require("chromium"))  # what draws it
+
+    async def tool():
+        return part_of(plotly_figure(), name="Sales", alt="lines")
+
+    part = asyncio.run(tool())
+
+    assert (part.kind, part.name, part.alt) == ("image", "Sales.png", "lines") and part.fields["data"] == POINTS
+    assert Image.open(part.file).size == (1400, 1000) == (part.fields["width"], part.fields["height"])
+
+
+@pytest.mark.parametrize("figure", [plotly_figure, graph_objects.Figure])
+def test_a_figure_of_plotly_that_cannot_be_drawn_is_its_data_and_says_so(monkeypatch, caplog, figure):
+    monkeypatch.setattr("plotly.io._kaleido.kaleido_available", lambda: False)
+
+    part = part_of(figure(), name="Sales")
+
+    assert part.name == "Sales: its data, as it cannot be drawn here" and "it takes kaleido" in caplog.text
+    assert part.kind == "json" if figure is graph_objects.Figure else part.fields == POINTS
 
 
 @pytest.mark.parametrize("result", ["text", {"a": 1}, 3, None, [], ["a"], [1, 2], object()])
