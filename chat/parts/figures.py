@@ -16,8 +16,10 @@ logger = logging.getLogger(__name__)
 
 DPI = 144
 MAX_CELLS = 100_000  # of a map of heat that is told
-AXES = ("x", "y", "z", "labels", "parents", "values", "r", "theta", "lat", "lon", "locations")  # of Plotly's traces
-AXES += ("open", "high", "low", "close")
+AXES = (  # of Plotly's traces
+    *("x", "y", "z", "labels", "parents", "values", "r", "theta", "lat", "lon", "locations"),
+    *("open", "high", "low", "close"),
+)
 
 
 @dataclass(frozen=True)
