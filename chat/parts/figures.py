@@ -32,11 +32,11 @@ class Drawing:
 
 def drawing_of(thing: Any) -> Drawing | None:
     """The figure that a thing is; None for anything else. Imports neither library. May take seconds."""
-    figure = sys.modules.get("matplotlib.figure")
-    if figure and isinstance(thing, figure.Figure):
+    figure = _of_matplotlib(thing)
+    if figure is not None:
         file = io.BytesIO()
-        thing.savefig(file, format="png", dpi=DPI, bbox_inches="tight")
-        return Drawing(file, _table(list(itertools.chain.from_iterable(map(_series, thing.axes)))))
+        figure.savefig(file, format="png", dpi=DPI, bbox_inches="tight")
+        return Drawing(file, _table(list(itertools.chain.from_iterable(map(_series, figure.axes)))))
     plotly = sys.modules.get("plotly.basedatatypes")
     if not (plotly and isinstance(thing, plotly.BaseFigure)):
         return None
@@ -46,6 +46,17 @@ def drawing_of(thing: Any) -> Drawing | None:
     except Exception as error:  # what draws it is a browser that may not be there, and fails in its own ways
         logger.warning("a figure of Plotly is shown as its data, it takes kaleido and Chromium to draw it: %s", error)
         return Drawing(None, points)
+
+
+def _of_matplotlib(thing: Any) -> Any:
+    """A figure of Matplotlib: itself, of its axes, or of several of these, as pandas gives them back."""
+    if "matplotlib.figure" not in sys.modules:
+        return None
+    if (numpy := sys.modules.get("numpy")) and isinstance(thing, numpy.ndarray) and thing.size:
+        thing = thing.flat[0]
+    if isinstance(thing, sys.modules["matplotlib.axes"].Axes):
+        thing = thing.get_figure(root=True)
+    return thing if isinstance(thing, sys.modules["matplotlib.figure"].Figure) else None
 
 
 Series = tuple[str, Sequence[Any], Sequence[Any]]  # its label, x and y
@@ -65,9 +76,13 @@ def _series(axes: Any) -> Iterator[Series]:
     bar_container = sys.modules["matplotlib.container"].BarContainer
     for bars in axes.containers:
         if isinstance(bars, bar_container) and bars.orientation == "horizontal":
-            yield _label(bars), [bar.get_width() for bar in bars], [bar.get_y() + bar.get_height() / 2 for bar in bars]
+            places = _names_of(axes.yaxis)(bar.get_y() + bar.get_height() / 2 for bar in bars)
+            yield _label(bars), [bar.get_width() for bar in bars], places
         elif isinstance(bars, bar_container):
             yield _label(bars), named(bar.get_x() + bar.get_width() / 2 for bar in bars), [b.get_height() for b in bars]
+    for wedge in axes.patches:
+        if isinstance(wedge, sys.modules["matplotlib.patches"].Wedge):
+            yield _label(wedge), ["share"], [round((wedge.theta2 - wedge.theta1) / 360, 6)]
     for dots in axes.collections:
         offsets = dots.get_offsets()
         yield _label(dots), named(offsets[:, 0]), list(offsets[:, 1])

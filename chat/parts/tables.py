@@ -62,6 +62,8 @@ class Table:
     def told(self) -> str:
         """The beginning as a Markdown table, for those who cannot show more."""
         names = [_told(name) for name in self.columns[:TOLD_COLUMNS]]
+        if not names:
+            return ""
         lines = [names, ["---"] * len(names)]
         for row, _ in zip(self.rows, range(TOLD_ROWS), strict=False):
             lines.append([_told(_cell(value)) for value in list(row)[:TOLD_COLUMNS]])
@@ -74,6 +76,8 @@ def table_of(thing: Any) -> Table | None:
         return _of_pandas(thing.to_frame() if isinstance(thing, pandas.Series) else thing)
     if (polars := sys.modules.get("polars")) and isinstance(thing, polars.DataFrame):
         return Table(list(thing.columns), Again(thing.iter_rows), len(thing))
+    if (numpy := sys.modules.get("numpy")) and isinstance(thing, numpy.ndarray) and thing.ndim == 2:
+        return Table([str(at) for at in range(1, thing.shape[1] + 1)], thing, len(thing))
     if not isinstance(thing, list | tuple) or not thing or isinstance(thing, str):
         return None
     return _of_records(thing) or _of_sequences(thing)
@@ -83,7 +87,7 @@ def _of_pandas(frame: Any) -> Table:
     pandas = sys.modules["pandas"]
     has_index = not isinstance(frame.index, pandas.RangeIndex)
     index = ["" if name is None else str(name) for name in frame.index.names] if has_index else []
-    columns = index + [str(name) for name in frame.columns]
+    columns = index + [" / ".join(map(str, name)) if isinstance(name, tuple) else str(name) for name in frame.columns]
 
     def rows() -> Iterator[Sequence[Any]]:
         for row in frame.itertuples(index=has_index, name=None):
@@ -139,9 +143,10 @@ def _cell(value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Numbers of numpy as Python's, what pandas has in the place of nothing as None."""
+    """Numbers and times of numpy as Python's, what pandas has in the place of nothing as None."""
     if (numpy := sys.modules.get("numpy")) and isinstance(value, numpy.generic):
-        value = value.item()
+        is_time = isinstance(value, numpy.datetime64 | numpy.timedelta64)  # those of nanoseconds would be numbers
+        value = (None if numpy.isnat(value) else str(value)) if is_time else value.item()
     return None if type(value).__name__ in ("NaTType", "NAType") else value
 
 

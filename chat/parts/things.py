@@ -8,8 +8,12 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass, replace
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
 from pathlib import Path
 from typing import Any, BinaryIO
+from uuid import UUID
 
 from PIL import Image
 from pydantic import BaseModel
@@ -56,18 +60,24 @@ def part_of(thing: Any, *, name: str = "", alt: str = "") -> Part:
             return _of_text(clean(thing), name)
         case bytes() | bytearray() | memoryview():
             return _of_file(io.BytesIO(bytes(thing)), name, alt)
+        case io.BytesIO():
+            return _of_file(io.BytesIO(thing.getvalue()), name, alt)
         case Path():
             check_size(thing.stat().st_size)
             return _of_file(io.BytesIO(thing.read_bytes()), name or thing.name, alt)
         case Image.Image():
             return _of_file(png_of(thing), name or "image.png", alt)
+        case date() | time() | timedelta() | Decimal() | UUID():
+            return _of_text(plain(str(thing)), name)
+        case Enum():
+            return part_of(thing.value, name=name, alt=alt)
     part = _of_figure(thing, name, alt) or _of_attachment(thing, name, alt) or _of_table(thing, name)
     return part or _of_json(thing, name)
 
 
 def part_of_result(result: Any) -> Part | None:
     """What a tool's result shows by itself; None for texts, fields and all else that its card has anyway."""
-    if isinstance(result, bytes | Image.Image):
+    if isinstance(result, bytes | io.BytesIO | Image.Image):
         return part_of(result)
     return _of_figure(result, "", "") or _of_attachment(result, "", "") or _of_table(result, "")
 
@@ -154,7 +164,9 @@ def _json_of(thing: Any) -> Any:
         return clean_json(dict(thing))
     if thing is None or isinstance(thing, bool | int | float | list | tuple | set | frozenset):
         return clean_json(thing)
-    raise TypeError(f"an object of type {type(thing).__name__} cannot be shown")
+    if (numpy := sys.modules.get("numpy")) and isinstance(thing, numpy.ndarray | numpy.generic):
+        return clean_json(thing.tolist())
+    raise TypeError(f"an object of type {type(thing).__name__} cannot be shown: show a text, bytes, a Path, rows, JSON")
 
 
 # -- words -------------------------------------------------------------------------------------------------------------

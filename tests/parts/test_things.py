@@ -6,6 +6,9 @@ import asyncio
 import csv
 import io
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
 from pathlib import Path
 
 import numpy
@@ -233,6 +236,55 @@ def test_a_figure_of_matplotlib_is_an_image_with_its_points():
         *[["", 5.0, 7.0], ["", 6.0, 8.0]],
         *[["sales", "north", 10], ["sales", "south", 20]],
     ]
+
+
+@pytest.mark.parametrize("give", [lambda axes: axes, lambda axes: numpy.array([axes])])
+def test_axes_are_shown_as_their_figure_also_when_a_tool_gives_them_back(give):
+    axes = Figure().subplots()
+    axes.plot(pandas.date_range("2026-01-01", periods=2).to_numpy(), [1, 2])
+    axes.barh(["north"], [7])
+
+    part = part_of_result(give(axes))
+
+    times = ["2026-01-01T00:00:00.000000000", "2026-01-02T00:00:00.000000000"]
+    assert part.kind == "image" and part.fields["data"]["rows"][:2] == [["", times[0], 1], ["", times[1], 2]]
+    assert part.fields["data"]["rows"][2][1] == 7
+
+
+def test_a_pie_and_bars_that_lie_have_their_names():
+    figure = Figure()
+    pie, bars = figure.subplots(1, 2)
+    pie.pie([1, 3], labels=["a", "b"])
+    bars.barh(["north"], [7])
+
+    assert part_of(figure).fields["data"]["rows"] == [["a", "share", 0.25], ["b", "share", 0.75], ["", 7, "north"]]
+
+
+PAIRS = pandas.MultiIndex.from_product([["a"], [1, 2]])
+VALUES = {
+    "a time": (datetime(2026, 1, 1), "text", "2026-01-01 00:00:00"),
+    "a Decimal": (Decimal("1.10"), "text", "1\\.10"),
+    "an enumeration's": (Enum("Colour", {"RED": "red"})["RED"], "text", "red"),
+    "a file in memory": (io.BytesIO(b"plain"), "file", "File: file.txt"),
+    "a number of numpy": (numpy.int64(5), "json", "```json\n5\n```"),
+    "an array of one axis": (numpy.arange(2), "json", "[\n  0,\n  1\n]"),
+    "an array of two axes": (numpy.array([[1, 2]]), "table", "| 1 | 2 |"),
+    "an empty table": (pandas.DataFrame(), "table", "**Table** (0 rows)"),
+    "columns of several levels": (pandas.DataFrame([[1, 2]], columns=PAIRS), "table", "| a / 1 | a / 2 |"),
+}
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_a_value_is_shown_as_what_it_is(name):
+    thing, kind, text = VALUES[name]
+    part = part_of(thing)
+    assert part.kind == kind and text in part.text
+
+
+@pytest.mark.parametrize("thing", [(each for each in "ab"), Person, object(), ValueError("x")])
+def test_what_cannot_be_shown_says_what_can(thing):
+    with pytest.raises(TypeError, match="show a text"):
+        part_of(thing)
 
 
 def test_of_a_figure_of_many_points_the_first_are_told():
