@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
+from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any
 
 from channels.exceptions import StopConsumer
@@ -36,7 +38,7 @@ from chat.connection.opening import (
     speaks_compatible,
     ticket_in,
 )
-from chat.connection.strangers import strangers
+from chat.connection.strangers import Place, Places, strangers
 from chat.exceptions import (
     BadFrame,
     Busy,
@@ -93,6 +95,7 @@ class ChatConsumer(LeanConsumer):
     is_html = False
     _profile: Compatible | None = None  # of a page that does not speak protocol 1
     address: str | None = None
+    _place: Place | None = None  # among the sockets of its address
     _ticket_wait: asyncio.Task[None] | None = None  # until an embedded page has said who it is
 
     # -- opening and closing ----------------------------------------------------------------------------------------
@@ -102,32 +105,39 @@ class ChatConsumer(LeanConsumer):
         self._abuse = Abuse()
         self._accepted = self._is_closed = False
         options = options_of(self.scope)
-        if is_embedded(options):
-            await self._await_ticket()
-        else:
-            await self._try_to_open(options)
+        await self._try_to(self._await_ticket() if is_embedded(options) else self._open(options, None))
 
     async def _await_ticket(self) -> None:
         await self._accept()
-        try:
-            strangers.let_wait(self.address)
-        except RateLimited as error:
-            return await self._refuse(Refused(CLOSE_RATE, error))
+        await this_process.start()
+        await self._take_place(strangers.unnamed, self.address)
         self._ticket_wait = asyncio.create_task(self._refuse_later(TICKET_WAIT_SECONDS, no_ticket()))
 
     def _end_ticket_wait(self) -> None:
         if self._ticket_wait:
             self._ticket_wait.cancel()
             self._ticket_wait = None
-            strangers.waited(self.address)
+            self._give_place()
+
+    async def _take_place(self, places: Places, address: str | None) -> None:
+        """Raises: Refused."""
+        try:
+            self._place = await places.take(address)
+        except RateLimited as error:
+            raise Refused(CLOSE_RATE, error) from None
+
+    def _give_place(self) -> None:
+        place, self._place = self._place, None
+        if place:
+            place.give()
 
     async def _refuse_later(self, seconds: float, refusal: Refused) -> None:
         await asyncio.sleep(seconds)
         await self._refuse(refusal)
 
-    async def _try_to_open(self, options: dict[str, str], ticket: str | None = None) -> None:
+    async def _try_to(self, open: Coroutine[Any, Any, None]) -> None:
         try:
-            await self._open(options, ticket)
+            await open
         except Refused as refusal:
             await self._refuse(refusal)
         except StopConsumer:
@@ -148,20 +158,19 @@ class ChatConsumer(LeanConsumer):
             self.owner = await self.identify(session)
         else:
             self.owner = await identify_embedded(ticket, options)
+        if self.owner.is_stranger:
+            self.owner = replace(self.owner, address=self.address)
         await this_process.start()
         if this_process.is_draining:
             raise Refused(CLOSE_RESTART, Busy("The server is restarting.", retry_ms=2000))
         opening = self.opening = await open_for(self.owner, options, is_compatible=is_compatible)
         self.conversation_id, self.is_html = opening.conversation_id, opening.is_html
         locale = locale_of(self.scope, options)
-        self._commands = Commands(opening, address=self.address, locale=locale, tell=self._tell)
+        self._commands = Commands(opening, locale=locale, tell=self._tell)
         if this_process.is_full(self.conversation_id):
             raise Refused(CLOSE_FULL, Busy("The server is full. Try again in a moment.", retry_ms=5000))
-        try:
-            with strangers.opening(self.owner, self.address):
-                feed = await self._join(is_compatible=is_compatible)
-        except RateLimited as error:
-            raise Refused(CLOSE_RATE, error) from None
+        await self._take_place(strangers.sockets, self.owner.address)
+        feed = await self._join(is_compatible=is_compatible)
         await self._greet_page(feed)
         self.hear()  # not before `connection` is sent
 
@@ -238,6 +247,7 @@ class ChatConsumer(LeanConsumer):
 
     async def leave(self) -> None:
         self._end_ticket_wait()
+        self._give_place()
         feed, self.feed = self.feed, None
         if feed is not None:
             this_process.connections.leave(self)
@@ -264,7 +274,7 @@ class ChatConsumer(LeanConsumer):
         """Check a frame and pass it on; whatever is wrong with it is answered, and the socket stays open."""
         if self._ticket_wait and (ticket := ticket_in(text_data)) is not None:
             self._end_ticket_wait()
-            return await self._try_to_open(options_of(self.scope), ticket)
+            return await self._try_to(self._open(options_of(self.scope), ticket))
         if self.feed is None:
             return
         frame: Frame = {}

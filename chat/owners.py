@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
@@ -40,6 +40,12 @@ class Owner:
     session_key: str = ""  # the HTTP session that signed the user in
     session_hash: str = ""  # changes with the password
     is_vouched_for: bool = False  # named by an embedding site (`embed.py`) or this process itself (`local.py`)
+    address: str | None = field(default=None, compare=False)  # of a stranger, who is limited by it too
+
+    @property
+    def is_stranger(self) -> bool:
+        """True for whom nobody vouches: neither an account nor an embedding site."""
+        return self.user_id is None and not self.is_vouched_for
 
     @property
     def filter(self) -> Q:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import functools
 import uuid
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
-from django.db.models import BigIntegerField, Exists, F, Func, IntegerField, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import OuterRef, QuerySet, Sum
 
+from chat.actions.addresses import count_turn
+from chat.actions.counts import count_of, running, sum_of, with_open_turns
 from chat.clock import Now
 from chat.conf import conf
 from chat.exceptions import Busy, LimitReached, RateLimited
 from chat.mends.locks import lock_name
 from chat.mends.statements import STAND_INS, Prepared
-from chat.models import Attachment, Conversation, Message, ServerProcess
+from chat.models import Attachment, Conversation, Message
 from chat.models.message import OPEN_TURN
 from chat.owners import Owner
 
@@ -35,9 +37,6 @@ class Usage(TypedDict):
     byte_count: int | None
 
 
-UNCLAIMED_SECONDS = 60  # a turn that no process has taken in this time is not on its way to an agent any more
-
-
 def check_limits(owner: Owner, conversation: Conversation) -> None:
     """Raises: Busy, RateLimited. Whoever else asks in the owner's name waits until this transaction is over."""
     lock_name(f"chat limits {owner.id}")
@@ -50,6 +49,7 @@ def check_limits(owner: Owner, conversation: Conversation) -> None:
     if now.recent + now.moves >= conf.TURNS_PER_MINUTE:
         raise RateLimited(retry_ms=15000)
     _check_quota(now)
+    count_turn(owner.address, conversation.id, most_running=conf.MAX_RUNNING_VISITOR_TURNS)
 
 
 def check_move(owner: Owner, conversation: Conversation) -> None:
@@ -59,6 +59,7 @@ def check_move(owner: Owner, conversation: Conversation) -> None:
     if now.recent + now.moves >= conf.TURNS_PER_MINUTE:
         raise RateLimited(retry_ms=15000)
     _check_quota(now)
+    count_turn(owner.address, conversation.id, most_running=0)
 
 
 def _check_quota(now: Row) -> None:
@@ -84,14 +85,7 @@ def _running_elsewhere(owner: Owner, conversation: Conversation) -> int:
 
     What a dead process has left is not, nor what waits for a page to come back.
     """
-    others = _with_open_turns(Conversation.objects.for_owner(owner).exclude(id=conversation.id))
-    is_claimed = Q(owner_process__in=ServerProcess.objects.filter(ServerProcess.alive()))
-    is_new = Q(owner_process=None, updated__gt=Now() - timedelta(seconds=UNCLAIMED_SECONDS))
-    return others.filter(is_claimed | is_new).count()
-
-
-def _with_open_turns(conversations: QuerySet[Conversation]) -> QuerySet[Conversation]:
-    return conversations.filter(Exists(Message.objects.filter(OPEN_TURN, conversation=OuterRef("id"))))
+    return running(Conversation.objects.for_owner(owner).exclude(id=conversation.id)).count()
 
 
 def _usage(id: uuid.UUID, owner: Owner) -> QuerySet[Row]:
@@ -105,23 +99,13 @@ def _usage(id: uuid.UUID, owner: Owner) -> QuerySet[Row]:
     recent = Message.objects.filter(conversation__in=mine, kind=Message.Kind.USER, created__gt=minute_ago)
     moves = Message.objects.filter(conversation__in=mine, kind=Message.Kind.HEAD, created__gt=minute_ago)
     return Conversation.objects.filter(id=id).annotate(
-        waiting=_count(turns.filter(OPEN_TURN, begun=None)),
-        others=_count(_with_open_turns(mine.exclude(id=id))),
-        recent=_count(recent),
-        moves=_count(moves),
-        record_count=_sum(mine, "newest_seq"),
-        byte_count=_sum(mine, "size_bytes"),
+        waiting=count_of(turns.filter(OPEN_TURN, begun=None)),
+        others=count_of(with_open_turns(mine.exclude(id=id))),
+        recent=count_of(recent),
+        moves=count_of(moves),
+        record_count=sum_of(mine, "newest_seq"),
+        byte_count=sum_of(mine, "size_bytes"),
     )
-
-
-def _count(rows: QuerySet[Any]) -> Subquery:
-    """The number of rows, as a part of another query."""
-    return Subquery(rows.order_by().values(count=Func(F("pk"), function="COUNT")), output_field=IntegerField())
-
-
-def _sum(rows: QuerySet[Any], field: str) -> Subquery:
-    """The sum of a field, as a part of another query; None of no rows."""
-    return Subquery(rows.order_by().values(sum=Func(F(field), function="SUM")), output_field=BigIntegerField())
 
 
 def _usage_now(id: uuid.UUID, owner: Owner) -> Row | None:

@@ -1,10 +1,10 @@
-"""The connections of this process, by conversation, by owner and by address. All on the event loop."""
+"""The connections of this process, by conversation and by owner. All on the event loop."""
 
 from __future__ import annotations
 
 import time
 import uuid
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -18,7 +18,6 @@ class Connection(Protocol):
 
     conversation_id: uuid.UUID
     owner: Owner
-    address: str | None
     is_html: bool
 
     @property
@@ -40,11 +39,10 @@ class Connections:
         self._left = left
         self._by_conversation: dict[uuid.UUID, set[Connection]] = {}
         self._of_owner: dict[str, list[Connection]] = defaultdict(list)  # oldest first
-        self._of_address: Counter[str | None] = Counter()  # of visitors
         self._left_at: dict[uuid.UUID, float] = {}  # when the last connection of a conversation went
 
     def __bool__(self) -> bool:
-        return bool(self._by_conversation or self._of_owner or self._of_address)
+        return bool(self._by_conversation or self._of_owner)
 
     def __iter__(self) -> Iterator[Connection]:
         """Every connection; others may come and go meanwhile."""
@@ -61,10 +59,6 @@ class Connections:
 
     def of(self, conversation_id: uuid.UUID) -> list[Connection]:
         return list(self._by_conversation.get(conversation_id, ()))
-
-    def count_from(self, address: str) -> int:
-        """Connections of visitors of one address."""
-        return self._of_address[address]
 
     def left_at(self, conversation_id: uuid.UUID) -> float:
         """When the last connection of a conversation went (monotonic); 0.0: there was none."""
@@ -83,8 +77,6 @@ class Connections:
         """Attach a connection; the owner's oldest gives way when there are too many."""
         self._by_conversation.setdefault(connection.conversation_id, set()).add(connection)
         self._left_at.pop(connection.conversation_id, None)
-        if connection.owner.user_id is None:
-            self._of_address[connection.address] += 1
         mine = self._of_owner[connection.owner.id]
         mine.append(connection)
         if len(mine) > conf.MAX_SOCKETS:
@@ -95,10 +87,6 @@ class Connections:
         id = connection.conversation_id
         group = self._by_conversation.get(id, set())
         group.discard(connection)
-        if connection.owner.user_id is None:
-            self._of_address[connection.address] -= 1
-            if self._of_address[connection.address] <= 0:
-                del self._of_address[connection.address]
         mine = self._of_owner[connection.owner.id]
         if connection in mine:
             mine.remove(connection)

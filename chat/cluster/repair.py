@@ -25,7 +25,7 @@ from chat.live.session import AgentSession
 from chat.live.threads import start_thread
 from chat.mends.locks import brief_transaction
 from chat.mends.sqlite import connected
-from chat.models import ChatSession, Conversation, Message, ServerProcess
+from chat.models import ChatSession, Conversation, Message, ServerProcess, Tally
 from chat.models.message import OPEN_TURN
 from chat.owners import Owner, still_valid
 
@@ -36,6 +36,7 @@ T = TypeVar("T")
 LOOK_SECONDS = 1.0
 LOCK_SECONDS = 0.5  # longest wait for somebody else's lock: there is another look in a second
 VALID_EVERY = 2  # looks between two looks at the owners' accounts
+FORGET_EVERY = 60  # looks between two in which the tallies of addresses are let go of
 
 
 class Home(Protocol):
@@ -109,6 +110,8 @@ class Repair:
         self._count += 1
         if self._count % VALID_EVERY == 0:
             self._attempt(self._check_owners)
+        if self._count % FORGET_EVERY == 0:
+            self._attempt(self._forget_tallies)
 
     def _attempt(self, work: Callable[[], T]) -> T | None:
         """Do one piece of the work; whatever keeps it from being done has nothing to do with the others."""
@@ -154,6 +157,11 @@ class Repair:
         owners = {connection.owner for connection in self._home.connections}
         if owners and (gone := owners - still_valid(owners)):
             self._loop.call_soon_threadsafe(self._home.sign_out, gone)
+
+    def _forget_tallies(self) -> None:
+        if Tally.over().exists():
+            with brief_transaction(seconds=LOCK_SECONDS):
+                Tally.over().delete()
 
     # == the event loop =============================================================================================
 

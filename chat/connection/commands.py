@@ -15,7 +15,6 @@ from chat.agents.values import checked
 from chat.cluster import announce
 from chat.cluster.process import this_process
 from chat.connection.opening import Opening
-from chat.connection.strangers import strangers
 from chat.exceptions import Busy, NotFound, Unauthorized
 from chat.live.threads import in_thread
 from chat.models import Conversation
@@ -45,23 +44,18 @@ T = TypeVar("T")
 class Commands:
     """The commands of one connection. On the event loop; the database is asked beside it."""
 
-    def __init__(
-        self, opening: Opening, *, address: str | None, locale: dict[str, str], tell: Callable[[Event], Awaitable[None]]
-    ) -> None:
+    def __init__(self, opening: Opening, *, locale: dict[str, str], tell: Callable[[Event], Awaitable[None]]) -> None:
         """`locale`: of the page. `tell` sends an event to the page, if it is still there."""
         self._opening = opening
         self._owner = opening.owner
         self._id = opening.conversation_id
         self._may_create = opening.may_create
-        self._address = address
         self._locale = locale
         self._tell = tell
 
     async def obey(self, command: Command) -> None:
         """Do what the user orders. Raises: ChatError; Unauthorized once the owner may not chat any more."""
         id, owner = self._id, self._owner
-        if isinstance(command, SendMessage | Open | Edit | Regenerate | Branch | Clear | Cancel | Revise):
-            strangers.check_turn(owner, self._address, id)
         match command:
             case SendMessage():
                 await self._send_message(command)

@@ -118,7 +118,7 @@ async def identify(scope: dict[str, Any], address: str | None, browser_session: 
     if owner is not None:
         return owner
     try:
-        strangers.check_new(address)
+        await in_thread(strangers.check_new, address)
     except RateLimited as error:
         raise Refused(CLOSE_RATE, error) from None
     if browser_session and conf.COMPATIBLE_SESSION_IDS:

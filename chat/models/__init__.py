@@ -10,6 +10,7 @@ from chat.models.feedback import Feedback
 from chat.models.message import Message
 from chat.models.runs import ChatSession, ServerProcess
 from chat.models.share import Share, ShareNote
+from chat.models.tallies import Presence, Tally
 
 __all__ = [
     "Attachment",
@@ -18,8 +19,10 @@ __all__ = [
     "Conversation",
     "Feedback",
     "Message",
+    "Presence",
     "ServerProcess",
     "Share",
     "ShareNote",
     "TakenAlong",
+    "Tally",
 ]

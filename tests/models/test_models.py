@@ -12,7 +12,7 @@ from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from chat.actions.answer import accept_answer
-from chat.actions.limits import UNCLAIMED_SECONDS
+from chat.actions.counts import UNCLAIMED_SECONDS
 from chat.actions.rewrite import branch, clear, edit, regenerate
 from chat.actions.send import accept_message
 from chat.clock import Now
