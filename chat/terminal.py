@@ -301,7 +301,7 @@ class Terminal:
             if (text := self._ask(f"{field.get('title', name)}{default}: ")) is None:
                 return None
             if text.strip():
-                values[name] = text.strip()  # what it is, the agent's own class knows
+                values[name] = _value_of(text.strip())
         return {"tool_args": values}
 
     def _approval(self, args: Event | None) -> Event | None:
@@ -325,6 +325,14 @@ class Terminal:
 
 class Closed(Exception):
     """The server has closed the connection."""
+
+
+def _value_of(text: str) -> Any:
+    """A list or an object where it is written as JSON; all else is a text, and what it is the agent's class knows."""
+    try:
+        return json.loads(text) if text[0] in "[{" else text
+    except ValueError:
+        return text
 
 
 def _object_of(text: str) -> Event | None:

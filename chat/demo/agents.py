@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import operator
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 
 import langroid as lr
@@ -163,6 +163,13 @@ def postman(context: AgentContext) -> lr.ChatAgent:
     return agent
 
 
+class Invoice(BaseModel):
+    """Who pays."""
+
+    company: str = Field(default="", title="Company")
+    email: str = Field(default="", title="E-mail", pattern=r"^$|^[^@\s]+@[^@\s]+$")
+
+
 class Guest(BaseModel):
     """What a hotel asks its guests."""
 
@@ -170,6 +177,9 @@ class Guest(BaseModel):
     nights: int = Field(default=1, ge=1, le=30, title="Nights")
     breakfast: bool = Field(default=True, title="With breakfast")
     bed: Literal["single", "double"] = Field(default="double", title="Bed")
+    arrival: date | None = Field(default=None, title="Arrival")
+    companions: list[str] = Field(default=[], title="Who comes with you")
+    invoice: Invoice = Field(default=Invoice(), title="Invoice")
 
 
 def receptionist(context: AgentContext) -> lr.ChatAgent:
@@ -186,7 +196,11 @@ def receptionist(context: AgentContext) -> lr.ChatAgent:
                 return "Nothing was booked."
             wish = context.ask.text("Any wishes?")
             context.conversation.title = f"Stay of {guest.name}"
-            return f"Booked: {guest.name}, {guest.nights} nights, {guest.bed} bed, {view} view. Wishes: {wish}"
+            more = [f"from {guest.arrival:%d %B}"] if guest.arrival else []
+            more += [f"with {name}" for name in guest.companions]
+            more += [f"paid by {guest.invoice.company}"] if guest.invoice.company else []
+            booked = ", ".join([guest.name, f"{guest.nights} nights", f"{guest.bed} bed", f"{view} view", *more])
+            return f"Booked: {booked}. Wishes: {wish}"
 
     agent = lr.ChatAgent(lr.ChatAgentConfig(llm=context.llm(mock=scripts.receptionist)))
     agent.enable_message(CheckIn)

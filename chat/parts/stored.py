@@ -40,8 +40,11 @@ def in_markdown(part: Mapping[str, Any]) -> str:
 
 def in_html(part: Mapping[str, Any], patience: Patience) -> str:
     """The same as sanitised HTML; what of it would be too long is left out."""
-    if part["kind"] == "table" or _points(part):
-        return _html_table(_points(part) or part)
+    if part["kind"] == "table":
+        return _html_table(part)
+    if data := _points(part):
+        name = f"{escape(data['name'])} ({_count(data)})"
+        return f"<details><summary>{name}</summary>{_html_rows(data)}</details>"
     if part["kind"] == "html":
         return sanitised(part.get("html", ""))
     if part["kind"] == "hits":
@@ -65,11 +68,14 @@ def _table(part: Mapping[str, Any]) -> str:
 
 
 def _html_table(part: Mapping[str, Any]) -> str:
+    return f"<p><strong>{escape(part['name'])}</strong> ({_count(part)})</p>{_html_rows(part)}"
+
+
+def _html_rows(part: Mapping[str, Any]) -> str:
     head = "".join(f"<th>{escape(name)}</th>" for name in _names(part))
     lines = ("".join(f'<td dir="auto">{escape(_cell(value))}</td>' for value in row) for row in part["rows"])
     body = "".join(f"<tr>{line}</tr>" for line in lines)
-    table = f'<div class="table" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-    return f"<p><strong>{escape(part['name'])}</strong> ({_count(part)})</p>{table}"
+    return f'<div class="table" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def _names(part: Mapping[str, Any]) -> list[str]:

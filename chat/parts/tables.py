@@ -145,8 +145,9 @@ def _cell(value: Any) -> Any:
 def _plain(value: Any) -> Any:
     """Numbers and times of numpy as Python's, what pandas has in the place of nothing as None."""
     if (numpy := sys.modules.get("numpy")) and isinstance(value, numpy.generic):
-        is_time = isinstance(value, numpy.datetime64 | numpy.timedelta64)  # those of nanoseconds would be numbers
-        value = (None if numpy.isnat(value) else str(value)) if is_time else value.item()
+        if isinstance(value, numpy.datetime64 | numpy.timedelta64):  # those of nanoseconds would be numbers
+            value = value.astype(f"{value.dtype.kind}8[us]")
+        value = value.item()
     return None if type(value).__name__ in ("NaTType", "NAType") else value
 
 

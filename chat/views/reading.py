@@ -111,9 +111,20 @@ class Entry:
 
     @property
     def cards(self) -> list[SafeString]:
-        """What it shows beside its words, as sanitised HTML."""
-        parts = cards_of(self.record.parts) if self.with_tools or not self.is_tool else []
-        return [mark_safe(in_html(part, self.patience)) for part in parts]
+        """What it shows beside its words and files, as sanitised HTML."""
+        return [self._card(part) for part in self._carded if part["kind"] != "image"]
+
+    @property
+    def points(self) -> list[SafeString]:
+        """The points of its figures, which stand below these."""
+        return [self._card(part) for part in self._carded if part["kind"] == "image"]
+
+    @property
+    def _carded(self) -> list[dict[str, Any]]:
+        return cards_of(self.record.parts) if self.with_tools or not self.is_tool else []
+
+    def _card(self, part: dict[str, Any]) -> SafeString:
+        return mark_safe(in_html(part, self.patience))  # made by the sanitiser, or escaped
 
     @property
     def sources(self) -> list[dict[str, Any]]:

@@ -106,7 +106,7 @@ def test_every_kind_of_question_has_its_answer(chat_agent):
     assert receptionist.say("A room").asked["options"] == ["sea", "mountains"]
     asked = receptionist.choose("sea").asked
     assert (asked["kind"], asked["agent"]) == ("form", "Receptionist")
-    assert set(asked["schema"]["properties"]) == {"name", "nights", "breakfast", "bed"}
+    assert {"name", "nights", "bed", "arrival", "companions", "invoice"} < set(asked["schema"]["properties"])
     asked = receptionist.answer(tool_args={"name": "Ines", "nights": 99}).asked
     assert asked["prompt"].startswith("nights:") and asked["tool_args"]["name"] == "Ines"
     assert receptionist.answer(tool_args={"name": "Ines", "nights": 2}).asked["kind"] == "approval"

@@ -19,7 +19,7 @@ PARTS = {
         '<a href="https://a.example/x" target="_blank" rel="noopener noreferrer nofollow">A [b]</a>',
     ),
     "html": ({"html": "<p>Dear <b>Ann</b></p><script>x</script>"}, "Dear Ann", "<p>Dear "),
-    "image": ({"name": "f.png", "data": TABLE}, "**f.png** (2 / 1,200)", "f.png</strong> (2 / 1,200)"),
+    "image": ({"name": "f.png", "data": TABLE}, "**f.png** (2 / 1,200)", "<summary>f.png (2 / 1,200)</summary>"),
 }
 
 
