@@ -39,7 +39,7 @@ def accept_answer(
         raise NotFound("This question is no longer open.")
     if answer.get("approved") and not _may_approve(conversation, question.get("permission")):
         raise Forbidden("You may not approve this: it takes a permission that you do not have.")
-    options = question["options"] if question["kind"] == "choice" else []
+    options = [_value_of(option) for option in question["options"]] if question["kind"] == "choice" else []
     if options and "choice" in answer and answer["choice"] not in options:
         raise BadFrame("This is not one of the choices.")
     return store_answer(conversation, content, answer, client_id, attachments=attachments)
@@ -79,6 +79,11 @@ def store_answer(
     conversation.question = None
     update(conversation, "question", "state", "allowed")
     return Accepted(conversation=conversation, records=(message,), message=message)
+
+
+def _value_of(option: Any) -> Any:
+    """What taking an option answers: of one with a label its value."""
+    return option["value"] if isinstance(option, dict) and "value" in option else option
 
 
 def _may_approve(conversation: Conversation, permission: str | None) -> bool:

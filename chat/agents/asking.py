@@ -9,6 +9,7 @@ Each blocks until the answer. A stop raises `Stopped`, which unwinds the turn. I
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -111,7 +112,7 @@ class Ask:
                 return None
             filled = answer.tool_args or {}
             try:
-                return schema.model_validate(filled)
+                return schema.model_validate_json(json.dumps(filled))  # a strict class takes a day from JSON alone
             except ValidationError as error:
                 problem = problem_of(error)
 

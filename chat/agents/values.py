@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,7 +26,9 @@ def checked(spec: AgentSpec, values: Mapping[str, Any]) -> dict[str, Any]:
     if not spec.settings:
         raise BadFrame("This agent has nothing to set.")
     try:
-        filled: dict[str, Any] = import_string(spec.settings).model_validate(values).model_dump(mode="json")
+        filled: dict[str, Any] = (
+            import_string(spec.settings).model_validate_json(json.dumps(values)).model_dump(mode="json")
+        )
     except ValidationError as error:
         raise BadFrame(problem_of(error)) from None
     return filled

@@ -7,9 +7,11 @@ import asyncio
 import subprocess
 import sys
 import threading
+from datetime import date
 from uuid import uuid4
 
 import pytest
+from pydantic import BaseModel, ConfigDict
 
 from chat.agents.langroid import setup
 
@@ -20,6 +22,7 @@ import langroid as lr
 from chat.agents import AgentContext
 from chat.models import Conversation
 from chat.testing import call, say
+from chat.testing.agent import Refused
 
 WAYS = ["coroutine", "thread", "worker of a loop", "sub-agent", "factory of a sub-agent"]
 
@@ -133,6 +136,40 @@ def filing(context):
     agent = lr.ChatAgent(lr.ChatAgentConfig(llm=context.llm()))
     agent.enable_message(FileIt)
     return agent
+
+
+class Strict(BaseModel):
+    """Takes a day and a tuple from JSON, and from nothing else."""
+
+    model_config = ConfigDict(strict=True)
+    born: date
+    pair: tuple[int, str]
+
+
+def asking(context):
+    class Enquire(lr.ToolMessage):
+        request: str = "enquire"
+        purpose: str = "To ask in the ways that take the most."
+
+        def handle(self):
+            view = context.ask.choice("Which view?", [{"label": "To the sea", "value": 7}, {"label": "None"}, "other"])
+            form = context.ask.form(Strict, "Who?")
+            return f"{view} {form.born:%d %B} {form.pair}"
+
+    agent = lr.ChatAgent(lr.ChatAgentConfig(llm=context.llm()))
+    agent.enable_message(Enquire)
+    return agent
+
+
+def test_options_with_labels_and_strict_forms_can_be_answered(chat_agent, settings):
+    settings.CHAT_AGENTS["odd"]["FACTORY"] = "tests.agents.test_odd_agents.asking"
+    agent = chat_agent("odd", model=[call("enquire"), "So."])
+    assert agent.say("Go").asked["kind"] == "choice"
+    with pytest.raises(Refused, match="not one of the choices"):
+        agent.choose("To the sea")
+    assert agent.choose(7).asked["kind"] == "form"
+    reply = agent.answer(tool_args={"born": "2026-02-03", "pair": [1, "a"]})
+    assert reply.tools[0].result == "7 03 February (1, 'a')"
 
 
 def test_a_state_that_cannot_be_stored_any_more_costs_no_turn(chat_agent, settings):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -68,7 +69,7 @@ def _schema_of(tool: type[ToolMessage]) -> dict[str, Any]:
 
 def _edited(tool: ToolMessage, call: ToolCall, args: dict[str, Any]) -> ToolMessage:
     """The tool with other arguments. Raises: ValidationError."""
-    edited = type(tool).model_validate({**args, "request": tool.request})
+    edited = type(tool).model_validate_json(json.dumps({**args, "request": tool.request}))
     edited.id = tool.id
     call.args, call.is_edited = args, True
     return edited
