@@ -101,10 +101,23 @@ def _check_agent(key: Any, entry: Any) -> Iterator[CheckMessage]:
     for name in ("SUGGESTIONS", "SETTINGS"):
         if isinstance(path := entry.get(name), str) and (wrong := _problem_of_factory(path)):
             yield _error("E005", f"{where}[{name!r}] is {path!r}: {wrong[0]}", wrong[1])
+    if isinstance(path := entry.get("SETTINGS"), str) and _is_function(path):
+        yield _error(
+            "E005", f"{where}['SETTINGS'] is {path!r}: this is a function.", "A class of pydantic's is needed."
+        )
     if "FACTORY" not in entry:
         yield _error("E002", f"{where} has no 'FACTORY'.", "The dotted path of a function that makes the agent.")
     elif isinstance(entry["FACTORY"], str) and (problem := _problem_of_factory(entry["FACTORY"])):
         yield _error("E005", f"{where}['FACTORY'] is {entry['FACTORY']!r}: {problem[0]}", problem[1])
+
+
+def _is_function(path: str) -> bool:
+    module, _, name = path.rpartition(".")
+    try:
+        found = sources.definition(module, name) if module else None
+    except (SyntaxError, ValueError):  # told above
+        return False
+    return found is not None and found.is_function
 
 
 def _problems_of_limits(where: str, limits: Mapping[Any, Any]) -> Iterator[CheckMessage]:

@@ -14,6 +14,7 @@ from chat.conf import CARD_KINDS, SHOWN, SHOWN_PARTS
 Problem = tuple[str, str, str | None]  # id, sentence, hint
 
 COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
+IMAGE = re.compile(r"(?:/|https?://)\S*")
 NAME = re.compile(r"[\w-]{1,30}")
 COMMAND_KEYS = {"NAME", "TEXT", "DESCRIPTION"}
 STYLE_KEYS = {"AVATAR", "COLOUR"}
@@ -41,6 +42,7 @@ def _of_approve(where: str, value: Any) -> Iterator[Problem]:
 
 
 def _of_commands(where: str, value: Any) -> Iterator[Problem]:
+    names: set[str] = set()
     for at, command in enumerate(value if isinstance(value, list | tuple) else ()):
         place = f"{where}[{at}]"
         if not isinstance(command, Mapping) or not {"NAME", "TEXT"} <= command.keys() <= COMMAND_KEYS:
@@ -50,6 +52,10 @@ def _of_commands(where: str, value: Any) -> Iterator[Problem]:
             yield "E004", f"{place} must be a dict of texts, not {command!r}.", None
         elif not NAME.fullmatch(command["NAME"]):
             yield "E004", f"{place}['NAME'] is {command['NAME']!r}: letters, digits, - and _, 30 at most.", None
+        elif command["NAME"] in names:
+            yield "E004", f"{place}['NAME'] is {command['NAME']!r}, as that of one above.", None
+        else:
+            names.add(command["NAME"])
 
 
 def _of_show(where: str, value: Any) -> Iterator[Problem]:
@@ -67,6 +73,8 @@ def _of_styles(where: str, value: Any) -> Iterator[Problem]:
             yield "E004", f"{place} must be a dict of AVATAR and COLOUR, not {style!r}.", None
         elif not COLOUR.fullmatch(str(style.get("COLOUR", "#000000"))):
             yield "E004", f"{place}['COLOUR'] must be like #0b7285, not {style['COLOUR']!r}.", None
+        elif not IMAGE.fullmatch(str(style.get("AVATAR", "/"))):
+            yield "E004", f"{place}['AVATAR'] must be like /static/critic.svg, not {style['AVATAR']!r}.", None
 
 
 def _of_cards(where: str, value: Any) -> Iterator[Problem]:

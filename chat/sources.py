@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import inspect
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -63,6 +64,7 @@ class Definition:
 
     parameters: frozenset[str]
     mentions: frozenset[str]  # global names and attributes in its code; of a class and a module also what they bind
+    is_function: bool = False
 
 
 def definition(module: str, name: str = "") -> Definition | None:
@@ -77,7 +79,8 @@ def definition(module: str, name: str = "") -> Definition | None:
     if code is None:
         return None
     arguments = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    return Definition(frozenset(arguments), frozenset(code.co_names))
+    is_function = bool(code.co_flags & inspect.CO_OPTIMIZED)  # neither a class's nor a module's is
+    return Definition(frozenset(arguments), frozenset(code.co_names), is_function)
 
 
 def _is_called(value: object, name: str) -> bool:
