@@ -507,6 +507,8 @@ class Process:
             await work
         except ChatError as error:
             logger.info("not done: %s", error.code)
+        except AWAY as error:  # what must be done is found again by a tick
+            logger.warning("not done, the database is away or locked: %s", str(error).strip())
         except Exception:
             logger.exception("background work failed")
 

@@ -8,6 +8,7 @@ import uuid
 from types import SimpleNamespace
 
 import pytest
+from django.db import OperationalError
 
 from chat.cluster import process as processes
 from chat.cluster.process import Process
@@ -95,3 +96,19 @@ def test_agents_that_fail_before_any_turn_are_counted_for_a_while(process):
     for work, args in later:
         work(*args)
     assert not process._failed
+
+
+async def test_what_waits_in_vain_for_a_lock_is_a_line_in_the_log_and_no_defect(process, caplog):
+    async def locked() -> None:
+        raise OperationalError("canceling statement due to lock timeout\nCONTEXT: a row")
+
+    async def broken() -> None:
+        raise ValueError
+
+    process._loop = asyncio.get_running_loop()
+    for work in (locked, broken):
+        process.spawn(work())
+    await work_of(process)
+
+    told = [(record.levelname, record.exc_info is not None) for record in caplog.records]
+    assert told == [("WARNING", False), ("ERROR", True)]
