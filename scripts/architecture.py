@@ -36,7 +36,7 @@ FLOORS = [
     "files",
     "assets look_checks entry_checks owners addresses origins observer wire markdown layers redis_layer",
     "mends look",
-    "conf exceptions signals sources clock paths words",
+    "conf exceptions signals sources clock paths words threads",
 ]
 FLOOR_OF = {package: floor for floor, packages in enumerate(FLOORS) for package in packages.split()}
 

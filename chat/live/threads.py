@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-import queue
 import threading
 import weakref
 from collections.abc import Callable
@@ -23,11 +22,11 @@ from typing import Any, ParamSpec, TypeVar
 from asgiref.sync import sync_to_async
 
 from chat.mends.sqlite import lent_connection
+from chat.threads import KeptThreads, fulfil, start
 
 logger = logging.getLogger(__name__)
 
 IO_THREADS = 16  # blocking calls of the loop that run at the same time
-IDLE_SECONDS = 5.0  # their threads end after so long without work
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -46,17 +45,8 @@ class DaemonThreads(Executor):
         future: Future[Any] = Future()
 
         work = functools.partial(fn, *args, **kwargs)
-        threading.Thread(target=_fulfil, args=(future, work), daemon=True, name=self._name).start()
+        start(threading.Thread(target=fulfil, args=(future, work), daemon=True, name=self._name), future.set_exception)
         return future
-
-
-def _fulfil(future: Future[Any], work: Callable[[], Any]) -> None:
-    if not future.set_running_or_notify_cancel():
-        return
-    try:
-        future.set_result(work())
-    except BaseException as error:  # whatever ends the thread belongs to the future
-        future.set_exception(error)
 
 
 def start_thread(function: Callable[[], None], *, name: str) -> asyncio.Task[None]:
@@ -87,42 +77,8 @@ def _finished(task: asyncio.Task[None]) -> None:
         logger.error("a thread died", exc_info=error)
 
 
-class IoThreads(Executor):
-    """Daemon threads that take one piece of work after the other, and end when there is none for a while."""
-
-    def __init__(self) -> None:
-        self._work: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = queue.SimpleQueue()
-        self._lock = threading.Lock()
-        self._idle = 0  # threads without work that nobody counts on yet; guarded by self._lock
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        self._work.put((future, functools.partial(fn, *args, **kwargs)))
-        with self._lock:
-            if self._idle:
-                self._idle -= 1
-                return future
-        threading.Thread(target=self._run, daemon=True, name="chat-io").start()
-        return future
-
-    def _run(self) -> None:
-        while True:
-            try:
-                future, work = self._work.get(timeout=IDLE_SECONDS)
-            except queue.Empty:
-                with self._lock:
-                    if self._idle:
-                        self._idle -= 1
-                        return
-                continue  # somebody counts on this thread: the work is there in a moment
-            _fulfil(future, work)
-            del future, work  # else they live as long as this thread waits
-            with self._lock:
-                self._idle += 1
-
-
 _slots: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = weakref.WeakKeyDictionary()
-io_threads = IoThreads()
+io_threads = KeptThreads("chat-io")
 
 
 async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -30,12 +30,13 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from chat.agents.provider.mends import CUT
+from chat.threads import KeptThreads
 
 logger = logging.getLogger(__name__)
 
@@ -286,6 +287,9 @@ class _Backend:
         pause(seconds)
 
 
+_connecting = KeptThreads("model-connect")
+
+
 def _connected(connect: Callable[[], Any]) -> Any:
     """Connect in a thread of its own: nothing can interrupt the resolver."""
     call = _current.get()
@@ -307,11 +311,18 @@ def _connected(connect: Callable[[], Any]) -> Any:
 
     try:
         with call.waiting(attempt.cancel):
-            threading.Thread(target=run, name="model-connect", daemon=True).start()
+            _connecting.submit(run).add_done_callback(functools.partial(_tell_unbegun, attempt))
             return attempt.result()
     except RequestAborted:
         attempt.add_done_callback(_close_result)
         raise
+
+
+def _tell_unbegun(attempt: Future[Any], begun: Future[Any]) -> None:
+    """There was no thread to be had: whoever waits hears of it."""
+    if (error := begun.exception()) is not None:
+        with suppress(InvalidStateError):  # nobody waits any more
+            attempt.set_exception(error)
 
 
 def _close_result(attempt: Future[Any]) -> None:
