@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 FLUSH_SECONDS = 0.040  # shortest time between two sends of one session
 BUSY_FLUSH_SECONDS = 0.120  # the same while the process is under full load
 LIGHT_LOAD, FULL_LOAD = 200.0, 500.0  # sends per second of the process
+PACE_SECONDS = 0.2  # how fast the pace follows the load
 BEATS = 8  # of all sessions' sends, in that time
 
 
@@ -35,16 +36,13 @@ class Pace:
     """How many sends per second the process makes, and how far apart those of one session should be."""
 
     def __init__(self) -> None:
-        self._since = 0.0
-        self._count = 0
+        self._since = 0.0  # when sends were last counted (monotonic)
         self._rate = 0.0
 
     def count(self, sends: int, now: float) -> None:
-        """Count sends. Unlocked: a lost count changes nothing."""
-        self._count += sends
-        if now - self._since >= 0.5:
-            self._rate = self._count / (now - self._since) if self._since else 0.0
-            self._since, self._count = now, 0
+        """Count sends; what was counted before fades. In the flusher's thread."""
+        self._rate = self._rate * math.exp((self._since - now) / PACE_SECONDS) + sends / PACE_SECONDS
+        self._since = now
 
     def interval(self) -> float:
         """Seconds between two sends of one session: grows from 40 to 120 ms with the process's pace."""

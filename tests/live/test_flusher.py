@@ -1,0 +1,35 @@
+"""The pace at which the process sends."""
+
+from __future__ import annotations
+
+from chat.live.flusher import BUSY_FLUSH_SECONDS, FLUSH_SECONDS, Pace
+
+MANY = 30  # sessions that begin at the same time: 750 sends a second, if nothing made them wait
+
+
+def test_many_answers_that_begin_at_once_are_slowed_down_before_they_fill_the_processor():
+    pace, now = Pace(), 100.0
+    for _ in range(5):
+        now += FLUSH_SECONDS
+        pace.count(MANY, now)
+
+    assert pace.interval() == BUSY_FLUSH_SECONDS
+
+
+def test_the_pace_is_quick_again_once_the_load_is_gone():
+    pace, now = Pace(), 100.0
+    for _ in range(20):
+        now += FLUSH_SECONDS
+        pace.count(MANY, now)
+
+    pace.count(1, now + 1.0)
+
+    assert pace.interval() == FLUSH_SECONDS
+
+
+def test_one_session_by_itself_is_never_slowed_down():
+    pace, now = Pace(), 100.0
+    for _ in range(100):
+        now += FLUSH_SECONDS
+        pace.count(1, now)
+        assert pace.interval() == FLUSH_SECONDS
