@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=models.Model)
 
+TEXTS = (models.CharField, models.TextField)
+
 STAND_INS: dict[type, Callable[[], Any]] = {
     UUID: uuid4,
     int: lambda: secrets.randbelow(2**30) + 2**30,
@@ -54,7 +56,7 @@ class Prepared(Generic[M]):
         made = self._made.get(database.vendor) or self._prepare()
         given = [values[param.number] if isinstance(param, _Place) else param for param in made.params]
         with database.cursor() as cursor:
-            cursor.execute(made.sql, [_adapted(value) for value in given])
+            cursor.execute(made.sql, _adapted(given, database))
             return [made.row(found, database) for found in cursor.fetchall()]
 
     def first(self, *values: Any) -> M | None:
@@ -66,7 +68,7 @@ class Prepared(Generic[M]):
         rows = self._make(*stand_ins)
         query = rows.query
         sql, params = query.sql_with_params()
-        places = {_adapted(value): _Place(number) for number, value in enumerate(stand_ins)}
+        places = {value: _Place(number) for number, value in enumerate(_adapted(stand_ins, _database()))}
         made = self._made[connection.vendor] = _Made(
             rows.model, sql, [places.get(param, param) for param in params], tuple(query.annotations)
         )
@@ -110,9 +112,11 @@ def _database() -> BaseDatabaseWrapper:
     return connections[DEFAULT_DB_ALIAS]
 
 
-def _adapted(value: Any) -> Any:
-    """The value as this database takes it: SQLite knows no UUIDs."""
-    return value.hex if isinstance(value, UUID) and not connection.features.has_native_uuid_field else value
+def _adapted(values: Sequence[Any], database: BaseDatabaseWrapper) -> list[Any]:
+    """The values as this database takes them: SQLite knows no UUIDs."""
+    if database.features.has_native_uuid_field:
+        return list(values)
+    return [value.hex if isinstance(value, UUID) else value for value in values]
 
 
 def insert(row: models.Model) -> None:
@@ -159,16 +163,29 @@ def _read_back(row: models.Model, fields: Sequence[Field], values: Sequence[Any]
 def _execute(sql: str, row: models.Model, fields: list[Field], *, is_read: bool = False) -> Sequence[Any]:
     database = _database()
     with database.cursor() as cursor:
-        cursor.execute(sql, [field.get_db_prep_save(getattr(row, field.attname), database) for field in fields])
+        cursor.execute(sql, [_stored(field, getattr(row, field.attname), database) for field in fields])
         return cursor.fetchone() if is_read else ()
+
+
+def _stored(field: Field, value: Any, database: BaseDatabaseWrapper) -> Any:
+    """A value as the database takes it. What a field leaves as it is goes past it: the most of a row does."""
+    if value is None or (type(value) is str and isinstance(field, TEXTS)):
+        return value
+    return field.get_db_prep_save(value, database)
 
 
 def _converted(field: Field, value: Any) -> Any:
     """A value that came from the database as Python has it."""
-    converters, column = _converters(field)
+    database = _database()
+    converters, column = _known_converters(database.vendor, field)
     for convert in converters:
-        value = convert(value, column, connection)
+        value = convert(value, column, database)
     return value
+
+
+@functools.cache
+def _known_converters(vendor: str, field: Field) -> tuple[list[Callable[..., Any]], Any]:
+    return _converters(field)
 
 
 def _converters(field: Field) -> tuple[list[Callable[..., Any]], Any]:
