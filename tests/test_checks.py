@@ -127,33 +127,6 @@ def test_wrong_limits_of_an_entry_are_named(settings, limits, code, hint):
     assert "CHAT_AGENTS['a']['LIMITS']" in message.msg and message.hint == hint
 
 
-TWICE = [{"NAME": "poem", "TEXT": "a"}, {"NAME": "poem", "TEXT": "b"}]
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "code", "place"),
-    [
-        ("OPENING", 5, "chat.E004", "['OPENING']"),
-        ("APPROVE", [5], "chat.E004", "['APPROVE']"),
-        ("APPROVE", {"send": "no_dot"}, "chat.E004", "['APPROVE']['send']"),
-        ("CARDS", {"send": "sqll"}, "chat.E005", "['CARDS']['send']"),
-        ("COMMANDS", [{"NAME": "two words", "TEXT": "x"}], "chat.E004", "['COMMANDS'][0]['NAME']"),
-        ("COMMANDS", [{"TEXT": "x"}], "chat.E004", "['COMMANDS'][0]"),
-        ("COMMANDS", TWICE, "chat.E004", "['COMMANDS'][1]['NAME']"),
-        ("SUGGESTIONS", "no.such", "chat.E005", "['SUGGESTIONS']"),
-        ("SHOW", {"TOOLS": "some"}, "chat.E004", "['SHOW']['TOOLS']"),
-        ("SHOW", {"TOOL": "full"}, "chat.E003", "['SHOW']"),
-        ("STYLES", {"Critic": {"COLOUR": "red; x"}}, "chat.E004", "['STYLES']['Critic']['COLOUR']"),
-        ("STYLES", {"Critic": {"AVATAR": "javascript:x"}}, "chat.E004", "['STYLES']['Critic']['AVATAR']"),
-        ("SETTINGS", "no.such", "chat.E005", "['SETTINGS']"),
-        ("SETTINGS", "chat.demo.agents.assistant", "chat.E005", "['SETTINGS']"),
-    ],
-)
-def test_each_wrong_value_of_an_entry_is_told_with_its_place(settings, key, value, code, place):
-    settings.CHAT_AGENTS = {"a": {**FACTORY, key: value}}
-    assert f"CHAT_AGENTS['a']{place}" in the_one(code).msg
-
-
 @pytest.mark.parametrize(
     "name",
     "function waiting Maker assigned first second rest annotated conditional quick borrowed renamed os parser".split(),

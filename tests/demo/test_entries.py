@@ -159,13 +159,27 @@ def test_the_model_is_never_told_the_cause(chat_agent, settings):
 
 # -- checks ------------------------------------------------------------------------------------------------------------
 
+TWICE = [{"NAME": "poem", "TEXT": "a"}, {"NAME": "poem", "TEXT": "b"}]
 WRONG = {
+    "OPENING": [(7, "E004")],
+    "LIMITS": [("few", "E004"), ({"STEP": 1}, "E003"), ({"STEPS": -1}, "E004")],
     "APPROVE": [(7, "E004"), ([7], "E004"), ({"send": "letters"}, "E004"), ({7: None}, "E004")],
-    "COMMANDS": [("x", "E004"), (["x"], "E004"), ([{"NAME": "a b", "TEXT": "x"}], "E004"), ([{"NAME": "a"}], "E004")],
+    "COMMANDS": [
+        ("x", "E004"),
+        (["x"], "E004"),
+        ([{"NAME": "a b", "TEXT": "x"}], "E004"),
+        ([{"NAME": "a"}], "E004"),
+        (TWICE, "E004"),
+    ],
     "SHOW": [("full", "E004"), ({"TOOL": "full"}, "E003"), ({"TOOLS": "some"}, "E004")],
-    "STYLES": [([], "E004"), ({"Critic": "red"}, "E004"), ({"Critic": {"COLOUR": "red"}}, "E004")],
+    "STYLES": [
+        ([], "E004"),
+        ({"Critic": "red"}, "E004"),
+        ({"Critic": {"COLOUR": "red"}}, "E004"),
+        ({"Critic": {"AVATAR": "javascript:x"}}, "E004"),
+    ],
     "SUGGESTIONS": [(7, "E004"), ("chat.demo.agents.nothing", "E005")],
-    "SETTINGS": [(7, "E004"), ("nowhere.Class", "E005")],
+    "SETTINGS": [(7, "E004"), ("nowhere.Class", "E005"), ("chat.demo.agents.counter", "E005")],
 }
 
 
