@@ -102,13 +102,13 @@ def _hits(part: Mapping[str, Any]) -> str:
 
 def _hit(hit: Mapping[str, str]) -> str:
     title, url, text = _facts(hit)
-    return " ".join(filter(None, [f"[{plain(title)}](<{url}>)" if url else plain(title), plain(text)]))
+    return ": ".join(filter(None, [f"[{plain(title)}](<{url}>)" if url else plain(title), plain(text)]))
 
 
 def _html_hit(hit: Mapping[str, str]) -> str:
     title, url, text = map(escape, _facts(hit))
-    link = f'<a href="{url}">{title}</a>' if url else title
-    return f"<li>{link} {text}</li>"
+    link = f'<a href="{url}">{title}</a>' if url else f"<strong>{title}</strong>"
+    return f"<li>{link}<br>{text}</li>"
 
 
 def _facts(hit: Mapping[str, str]) -> tuple[str, str, str]:

@@ -15,7 +15,7 @@ PARTS = {
     "code": ({"text": "SELECT 1", "language": "sql", "html": "<b>"}, "```sql\nSELECT 1\n```", ">SELECT</span>"),
     "hits": (
         {"hits": [{"title": "A [b]", "url": "https://a.example/x", "text": "it\nis <i>"}, {"url": "javascript:x"}]},
-        "1. [A \\[b\\]](<https://a.example/x>) it is",
+        "1. [A \\[b\\]](<https://a.example/x>): it is",
         '<a href="https://a.example/x" target="_blank" rel="noopener noreferrer nofollow">A [b]</a>',
     ),
     "html": ({"html": "<p>Dear <b>Ann</b></p><script>x</script>"}, "Dear Ann", "<p>Dear "),
