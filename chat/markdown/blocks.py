@@ -35,14 +35,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 
-from chat.markdown import formulas, notes
+from chat.markdown import formulas, notes, targets
 from chat.markdown.addresses import Addresses
 from chat.markdown.cjk import emphasis_plugin
 from chat.markdown.colours import Colours
@@ -57,8 +56,6 @@ MAX_NESTING = 40  # levels; the parser drops what is deeper, so such a block is 
 # -- parsing ----------------------------------------------------------------------------------------------------------
 
 _UNENCODABLE = re.compile("[\x00\ud800-\udfff]")
-# A host in the text of a link: after a scheme, or a name with dots.
-_ADDRESS = re.compile(r"(?:^|[\s(/@])(?:[^\s/@]{1,64}@)?((?:[\w-]{1,63}\.){1,10}[^\W\d_]{2,24})(?![\w-])")
 _LINK = re.compile(r"(?:https?://|mailto:)", re.IGNORECASE)
 
 
@@ -204,21 +201,11 @@ def _tame(children: Sequence[Token]) -> list[Token]:
 
 
 def _target(text: str, href: str) -> list[Token]:
-    """Where a link leads, if its text looks like an address and that is another one."""
-    address = _ADDRESS.search(text)
-    host = _host_of(href)
-    named = address[1].lower() if address else host
-    return [] if named.removeprefix("www.") == host.removeprefix("www.") else [_text(f" ({host})")]
-
-
-def _host_of(href: str) -> str:
-    """The host of a link, or of a mail; its address where that cannot be read."""
-    if href.lower().startswith("mailto:"):
-        return href[7:].partition("?")[0].rpartition("@")[2].lower()
-    try:
-        return urlsplit(href).hostname or href
-    except ValueError:
-        return href
+    """Where a link leads, if its text looks like another address. Apart: no character of the text turns it."""
+    target = targets.told(text, href)
+    if not target:
+        return []
+    return [_text(" "), Token("html_inline", "", 0, content=f'<span dir="ltr">({html.escape(target)})</span>')]
 
 
 def _picture(image: Token, *, in_link: bool) -> list[Token]:

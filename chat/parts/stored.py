@@ -11,6 +11,7 @@ from typing import Any
 
 from django.utils.html import strip_tags
 
+from chat.markdown import targets
 from chat.markdown.colours import Patience
 from chat.markdown.escaping import fenced, plain
 from chat.markdown.sanitiser import clean as sanitised
@@ -115,7 +116,10 @@ def _facts(hit: Mapping[str, str]) -> tuple[str, str, str]:
     """The title of a hit, its page of the web, and what stands there, each on one line."""
     url, text = hit.get("url", ""), " ".join(visible(hit.get("text", "")).split())
     is_web = url.startswith(WEB) and not set(url) & set("<> \n")
-    return " ".join(visible(hit.get("title") or url).split()), url if is_web else "", text
+    title = " ".join(visible(hit.get("title") or url).split())
+    if is_web and (target := targets.told(title, url)):
+        title = f"{title} ({target})"
+    return title, url if is_web else "", text
 
 
 _IN_MARKDOWN: dict[str, Callable[[Mapping[str, Any]], str]] = {

@@ -23,6 +23,7 @@ from chat.actions.share import may_share
 from chat.clock import Now
 from chat.conf import agents
 from chat.files import kinds
+from chat.markdown import targets
 from chat.markdown.colours import Patience
 from chat.markdown.stream import render_within
 from chat.models import Attachment, Conversation, Message, Share
@@ -132,10 +133,11 @@ class Entry:
         return [
             {
                 "number": source.get("number", at),
-                "name": source.get("title") or source.get("document") or source.get("url", ""),
+                "name": (name := str(source.get("title") or source.get("document") or source.get("url", ""))),
                 "page": source.get("page", ""),
                 "quote": source.get("quote", ""),
                 "url": url if (url := str(source.get("url", ""))).startswith(("http://", "https://")) else "",
+                "target": targets.told(name, url) if url else "",
                 "file": self._file(source["attachment"], {}) if "attachment" in source else None,
             }
             for at, source in enumerate(self.record.cited, 1)

@@ -78,7 +78,7 @@ SOURCES = [
         "page": 12,
         "quote": "Saturn has 274 known moons.\nAll icy.",
     },
-    {"title": "Rings", "url": "https://example.org/rings"},
+    {"title": "rings.example", "url": "https://example.org/rings"},
     {"title": "Notes", "file": b"a note", "quote": "mostly ice"},
     {"title": "A source with a title that is so long that it does not fit into a chip of the page, however wide"},
 ]

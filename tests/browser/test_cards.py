@@ -76,6 +76,7 @@ def test_a_mark_in_the_text_opens_its_source(page, server):
     expect(sources.locator("summary").first).to_be_focused()
     marks.nth(1).get_by_role("button").click()
     expect(sources.locator("a[href='https://example.org/rings']")).to_be_focused()
+    expect(sources.locator("a[href='https://example.org/rings']")).to_have_text("2rings.example(example.org)")
     marks.nth(2).get_by_role("button").click()
     expect(sources.get_by_role("link", name="Notes")).to_be_visible()
     in_all_looks(page, "sources")

@@ -110,8 +110,27 @@ def test_a_link_without_a_label_shows_its_address():
         ("[bank.test](https://evil.test)", "bank.test (evil.test)"),
         ("[https://bank.test/sign-in](https://evil.test/y)", "https://bank.test/sign-in (evil.test)"),
         ("[**www.bank.test**](https://evil.test)", "www.bank.test (evil.test)"),
-        ("[https://bank.test@evil.test](https://evil.test)", "https://bank.test@evil.test"),
-        ("[x@bank.test](mailto:x@evil.test)", "x@bank.test (evil.test)"),
+        ("[https://bank.test@evil.test](https://evil.test)", "https://bank.test@evil.test (evil.test)"),
+        ("<https://bank.test@evil.test/>", "https://bank.test@evil.test/ (evil.test)"),
+        ("[the bank](https://bank.test@evil.test)", "the bank (evil.test)"),
+        ("[x@bank.test](mailto:x@evil.test)", "x@bank.test (x@evil.test)"),
+        ("[x@bank.test](mailto:x@bank.test?bcc=y@evil.test)", "x@bank.test (x@bank.test, y@evil.test)"),
+        ("[evil.test → bank.test](https://evil.test)", "evil.test → bank.test (evil.test)"),
+        ("[ba\u200bnk.te\u00adst](https://evil.test)", "ba\u200bnk.te\u00adst (evil.test)"),
+        ("[\u202etset.knab](https://evil.test)", "\u202etset.knab (evil.test)"),
+        ("[\u2066the bank\u2069](https://evil.test)", "\u2066the bank\u2069 (evil.test)"),
+        ("[bank．test](https://evil.test)", "bank．test (evil.test)"),
+        ("[bank。test](https://evil.test)", "bank。test (evil.test)"),
+        ("[𝐛𝐚𝐧𝐤․𝐭𝐞𝐬𝐭](https://evil.test)", "𝐛𝐚𝐧𝐤․𝐭𝐞𝐬𝐭 (evil.test)"),
+        ("[bank%2etest](https://evil.test)", "bank%2etest (evil.test)"),
+        ("[https://bank.test](https://%65vil.test)", "https://bank.test (evil.test)"),
+        ("[10.0.0.1](https://evil.test)", "10.0.0.1 (evil.test)"),
+        ("[localhost:80](https://evil.test)", "localhost:80 (evil.test)"),
+        ("[https://bank](https://evil.test)", "https://bank (evil.test)"),
+        ("[bank.test.](https://bank.test:8443)", "bank.test."),
+        ("[Python 3.11.7, e.g. @anna](https://e.org)", "Python 3.11.7, e.g. @anna"),
+        ("https://e.org/a.b//c.d?x=a@b.test#e.f", "https://e.org/a.b//c.d?x=a@b.test#e.f"),
+        ("[first.last@e.org](mailto:first.last@e.org?subject=a.b)", "first.last@e.org"),
         ("![https://bank.test](https://evil.test/p.png)", "https://bank.test (evil.test)"),
         ("[bank.test](https://bank.test.evil.test)", "bank.test (bank.test.evil.test)"),
         ("[bаnk.test](https://bаnk.test)", "bаnk.test (xn--bnk-6cd.test)"),
@@ -122,6 +141,10 @@ def test_a_link_without_a_label_shows_its_address():
 )
 def test_a_link_whose_text_looks_like_another_address_shows_where_it_leads(text, shown):
     assert Outline(render(text)).text == shown
+
+
+def test_what_is_told_of_a_link_stands_apart_from_characters_that_turn_its_text():
+    assert ' <span dir="ltr">(evil.test)</span></a>' in render("[\u202etset.knab](https://evil.test)")
 
 
 # -- hostile text -----------------------------------------------------------------------------------------------------

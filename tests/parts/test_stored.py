@@ -33,6 +33,12 @@ def test_a_card_is_read_as_markdown_and_as_html_that_does_nothing(kind):
     assert html in shown and "<script" not in shown and "<i>" not in shown and 'href="javascript' not in shown
 
 
+def test_a_hit_whose_title_looks_like_another_address_says_where_it_leads():
+    part = {"kind": "hits", "name": "", "hits": [{"title": "bank.test", "url": "https://evil.test/x"}]}
+    assert "1. [bank.test (evil.test)](<https://evil.test/x>)" in in_markdown(part).replace("\\", "")
+    assert ">bank.test (evil.test)</a>" in in_html(part, Patience())
+
+
 def test_a_table_says_how_much_of_it_is_not_there():
     told = in_markdown({"kind": "table", "name": "T", **TABLE})
     assert told.splitlines()[:4:2] == ["**T** (2 / 1,200)", "| na\\|me | \\<b\\> | … |"]

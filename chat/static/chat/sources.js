@@ -16,6 +16,8 @@ function nameOf(source, at) {
   return page ? t("{name}, page {page}", { name: named, page }) : named;
 }
 
+// What may be taken for where a link leads.
+const ADDRESS = /[^\s.][.。](?:\p{L}|\d+\.\d)|:\/\//u;
 const LINK = { rel: "noopener noreferrer nofollow", target: "_blank" };
 
 function chip(source, at) {
@@ -24,7 +26,10 @@ function chip(source, at) {
   const number = numberOf(source, at);
   const label = [el("b", {}, String(number)), el("bdi", {}, nameOf(source, at))];
   const isMore = quote || attachment || (document && document !== title);
-  if (!isMore && address) return el("a", { class: "source", href: address.href, ...LINK }, ...label);
+  if (!isMore && address) {
+    const host = ADDRESS.test(nameOf(source, at).normalize("NFKC")) && el("bdi", {}, `(${address.host})`);
+    return el("a", { class: "source", href: address.href, ...LINK }, ...label, host);
+  }
   if (!isMore) return el("span", { class: "source", tabindex: "-1" }, ...label);
   return el(
     "details",
