@@ -88,7 +88,9 @@ def tools(context: AgentContext) -> lr.ChatAgent:
         kind: str = "approval"
 
         def handle(self) -> str:
-            options = ("red", "blue") if self.kind == "choice" else ()
+            options = ["red", "blue"] if self.kind == "choice" else []
+            if options and not self.question.isprintable():
+                options.append(self.question)
             answer = context.ask(self.question, kind=self.kind, options=options)
             return "no answer" if answer is None else f"{answer.content}|{answer.approved}|{answer.choice}"
 

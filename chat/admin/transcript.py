@@ -74,7 +74,7 @@ class Entry:
     @property
     def task(self) -> str:
         """The name of the sub-task in which it happened."""
-        return str((self.record.task or {}).get("name", "")) if self.record.depth else ""
+        return visible(str((self.record.task or {}).get("name", ""))) if self.record.depth else ""
 
     @property
     def has_bad_end(self) -> bool:

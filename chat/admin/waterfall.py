@@ -30,7 +30,7 @@ def title_of(record: Message) -> str:
             return gettext("Tool {name}").format(name=visible(record.tool_name))
         case Message.Kind.SYSTEM:
             return gettext("System")
-    return record.agent or gettext("Assistant")
+    return visible(record.agent) or gettext("Assistant")
 
 
 @dataclass(frozen=True, kw_only=True)

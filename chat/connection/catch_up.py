@@ -14,7 +14,7 @@ from chat.markdown.colours import Patience
 from chat.markdown.stream import blocks
 from chat.mends.statements import Prepared
 from chat.models import Conversation, Message
-from chat.wire.codes import SNAPSHOT_CHARS
+from chat.wire.codes import MAX_FRAME_BYTES, SNAPSHOT_CHARS
 from chat.wire.events import Event, Status
 from chat.wire.frames import encode, size_of
 from chat.wire.records import stream_start
@@ -27,6 +27,7 @@ _next_records = Prepared(
     lambda id, seq: Message.objects.filter(conversation=id, seq__gt=seq).order_by("seq")[:RECORDS_PER_READ],
     uuid.UUID,
     int,
+    cut={"content": MAX_FRAME_BYTES + 1, "reasoning": MAX_FRAME_BYTES + 1},  # a frame holds no more, and says so
 )
 
 

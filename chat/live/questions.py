@@ -95,7 +95,7 @@ class Questions:
             update(conversation, "question", "state", "asking")
         self.asked_at = time.monotonic()
         with progress.lock:
-            progress.question, progress.works = event, question.agent
+            progress.question, progress.works = event, event["agent"]
             seconds = question.timeout_seconds
             progress.question_ends = None if seconds is None else self.asked_at + seconds
             progress.move(Conversation.State.WAITING)
@@ -138,7 +138,7 @@ def _request(question: Question, turn: uuid.UUID | None) -> InputRequest:
         prompt=visible(clean(question.prompt)) if question.kind == "approval" else clean(question.prompt),
         kind=question.kind,
         options=clean_json(list(question.options)),
-        agent=question.agent,
+        agent=visible(clean(question.agent)),
         timeout=question.timeout_seconds,
     )
     if question.schema is not None:

@@ -358,10 +358,10 @@ class Recorder:
             status=Message.Status.OPEN,
             created=timezone.now(),  # finer than SQLite's own clock: open rows are closed in this order
             turn=self._progress.turn,
-            agent=clean(place.agent)[:NAME_CHARS],
+            agent=visible(clean(place.agent))[:NAME_CHARS],
             parent_id=uuid.UUID(place.parent_id) if place.parent_id else None,
             depth=place.depth,
-            task=place.task and {**place.task, "name": clean(place.task["name"])[:NAME_CHARS]},
+            task=place.task and {**place.task, "name": visible(clean(place.task["name"]))[:NAME_CHARS]},
         )
 
     def _store(self, row: Message) -> None:

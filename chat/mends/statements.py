@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import functools
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import UUID, uuid4
 
@@ -42,10 +43,16 @@ STAND_INS: dict[type, Callable[[], Any]] = {
 class Prepared(Generic[M]):
     """A query for rows of a model, whose SQL is made at the first call."""
 
-    def __init__(self, make: Callable[..., models.QuerySet[M]], *kinds: type) -> None:
-        """`make` gets a value of each of `kinds`. What else the query says stays as it is at the first call."""
+    def __init__(
+        self, make: Callable[..., models.QuerySet[M]], *kinds: type, cut: Mapping[str, int] = MappingProxyType({})
+    ) -> None:
+        """`make` gets a value of each of `kinds`. What else the query says stays as it is at the first call.
+
+        `cut`: texts of which so many characters are read, however long they are.
+        """
         self._make = make
         self._kinds = kinds
+        self._cut = cut
         self._made: dict[str, _Made[M]] = {}  # by the database's vendor
 
     def __call__(self, *values: Any) -> list[M]:
@@ -68,6 +75,10 @@ class Prepared(Generic[M]):
         rows = self._make(*stand_ins)
         query = rows.query
         sql, params = query.sql_with_params()
+        for name, chars in self._cut.items():
+            field: Any = rows.model._meta.get_field(name)
+            column = f"{_quoted(rows.model)}.{_columns([field])}"
+            sql = sql.replace(column, f"SUBSTR({column}, 1, {chars})", 1)
         places = {value: _Place(number) for number, value in enumerate(_adapted(stand_ins, _database()))}
         made = self._made[connection.vendor] = _Made(
             rows.model, sql, [places.get(param, param) for param in params], tuple(query.annotations)

@@ -179,3 +179,6 @@ def test_what_turns_the_direction_or_has_no_width_is_shown_where_people_approve(
         summary.click()
     expect(chat.page.locator(".turns")).to_contain_text(shown)
     assert chat.page.evaluate(raw) == []
+    args = json.dumps({"question": f"safe{hidden}", "kind": "choice"})
+    chat.say(f"[[tool=ask_user args={args}]]")
+    expect(ask.get_by_role("button").last).to_have_text("safe" + "".join(f"‹U+{ord(it):04X}›" for it in hidden))

@@ -404,6 +404,7 @@ async def test_whatever_an_agent_says_of_itself_fits_its_columns(session):
     for row in rows:
         await row.arefresh_from_db()
         await asyncio.to_thread(row.clean_fields)
+    assert not [row for row in rows if "\u202e" in f"{getattr(row, 'agent', '')}{getattr(row, 'task', '')}"]
 
 
 async def test_a_question_that_no_frame_holds_says_so(session):

@@ -150,13 +150,14 @@ def test_the_file_of_a_source_is_shown_as_long_as_the_link_works(client, convers
     file = Attachment.objects.store(
         io.BytesIO(b"All moons."), owner=conversation.owner, name="moons.txt", conversation=conversation, turn=turn.id
     )
-    source = {"title": "Moons", "quote": "All moons.", "attachment": file.description()}
+    source = {"title": "moons.test", "url": "https://e.test", "quote": "All moons.", "attachment": file.description()}
     answer = Message(kind="assistant", turn=turn.id, agent="A", content="They turn.[^1]", sources=[source])
     conversation.append(answer)
     link = make(client, conversation)
     address = f"{link['url'].removeprefix('http://testserver')}files/{file.id}"
 
-    assert f'<a href="{address}?download=1" download="moons.txt">' in shown(link["url"])
+    html = shown(link["url"])
+    assert f'<a href="{address}?download=1" download="moons.txt">' in html and "<bdi>(e.test)</bdi></a>" in html
     assert b"".join(Client().get(address)) == b"All moons."
     client.delete(f"/api/shares/{link['id']}")
     assert Client().get(address).status_code == 404

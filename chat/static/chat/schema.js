@@ -7,6 +7,7 @@
  * @property {() => object|null} read  the values; null where a field cannot be read: it says so, and has the focus
  */
 import { el, newDomId, setAttribute, setText } from "chat/dom.js";
+import { visible } from "chat/format.js";
 import { t } from "chat/words.js";
 
 const BROKEN = Symbol("a value that cannot be read");
@@ -110,7 +111,7 @@ function choice({ enum: options }, value, id) {
   const control = el(
     "select",
     { id },
-    ...options.map((option, at) => el("option", { value: at, selected: option === value }, String(option))),
+    ...options.map((option, at) => el("option", { value: at, selected: option === value }, visible(String(option)))),
   );
   return { control, read: () => options[Number(control.value)] };
 }

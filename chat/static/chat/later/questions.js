@@ -1,5 +1,6 @@
 /** The forms of questions that are answered in the composer, and of those with choices. */
 import { button, el } from "chat/dom.js";
+import { visible } from "chat/format.js";
 import { asks } from "chat/registries.js";
 import { t } from "chat/words.js";
 
@@ -30,7 +31,7 @@ asks.register("choice", {
       "div",
       { class: "choices" },
       ...options.map((option) =>
-        button({ class: "choice", dir: "auto", onclick: () => pick(option) }, "", labelOf(option)),
+        button({ class: "choice", dir: "auto", onclick: () => pick(option) }, "", visible(String(labelOf(option)))),
       ),
     );
   },

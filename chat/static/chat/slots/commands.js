@@ -1,5 +1,6 @@
 /** Above the field: what "/" offers, the commands of the agent's entry. The one that is chosen puts its text into the field. */
 import { el, newDomId, setAttribute } from "chat/dom.js";
+import { visible } from "chat/format.js";
 import { fillSlot } from "chat/registries.js";
 import { t } from "chat/words.js";
 
@@ -47,8 +48,8 @@ class Commands {
     return el(
       "li",
       { id: `${this.id}-${at}`, role: "option", onpointerdown: choose },
-      el("code", { dir: "ltr" }, `/${name}`),
-      el("span", { dir: "auto" }, description ?? text),
+      el("code", { dir: "ltr" }, `/${visible(name)}`),
+      el("span", { dir: "auto" }, visible(description ?? text)),
     );
   }
 

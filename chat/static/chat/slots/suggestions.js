@@ -1,5 +1,6 @@
 /** Above the field: what the user may say next, as the agent suggests it. */
 import { button, el, setAttribute } from "chat/dom.js";
+import { visible } from "chat/format.js";
 import { fillSlot } from "chat/registries.js";
 import { t } from "chat/words.js";
 
@@ -18,7 +19,9 @@ class Suggestions {
     this.shown = key;
     const send = (text) => this.actions.send(text);
     this.root.replaceChildren(
-      ...suggestions.map((text) => button({ class: "suggestion", dir: "auto", onclick: () => send(text) }, "", text)),
+      ...suggestions.map((text) =>
+        button({ class: "suggestion", dir: "auto", onclick: () => send(text) }, "", visible(text)),
+      ),
     );
     setAttribute(this.root, "data-count", suggestions.length);
   }
