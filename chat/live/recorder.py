@@ -50,7 +50,7 @@ logger = logging.getLogger(__name__)
 MAX_EXTRA_BYTES = 64 * 1024  # of what a model's server wants back with a call
 MAX_LABEL_CHARS = 200  # of a step
 NAME_CHARS = 200  # of agents, tasks and tools: their columns have no more
-LATE_SECONDS = 1.0  # between two tries to store an answer that has begun
+LATE_SECONDS = 0.5  # between two tries to store an answer that has begun
 SNAPSHOT_SECONDS = 1.0  # an agent that waits longer for the database to store a record is not asked
 
 

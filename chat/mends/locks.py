@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 LOCK_SECONDS = 2.0  # longest wait of a user's command for one lock
 TRY_SECONDS = 0.2  # longest wait of an agent's write in one go: then its connection is somebody else's for a while
 PAUSE_SECONDS = 0.5  # between two goes
-HASTE_SECONDS = 0.1  # longest wait for one of SQLite's three queues of what may be stored later
+HASTE_SECONDS = 0.02  # longest wait for one of SQLite's three queues of what may be stored later
 
 WITH_LOCK = ("IMMEDIATE", "EXCLUSIVE")  # SQLite's ways to begin a transaction that hold its lock
 AWAY = (OperationalError, InterfaceError)  # the database is away, or somebody else has a lock for too long

@@ -6,6 +6,7 @@ import gc
 import sqlite3
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from django.db import OperationalError, connection, connections, transaction
 
 from chat.mends import sqlite
+from chat.mends.locks import Late, quick_transaction
 from chat.mends.sqlite import lent_connection
 from chat.models import ServerProcess
 from tests.pace import assert_within
@@ -234,6 +236,21 @@ def test_who_is_in_haste_and_has_no_turn_does_not_write(others_turn):
 
     with pytest.raises(OperationalError):
         in_thread(write)
+
+
+def test_what_may_be_stored_later_hardly_waits_for_its_turn(others_turn, monkeypatch):
+    """A first word is behind it, and where many begin at once each waits for all the others."""
+    asked: list[float] = []
+    take = sqlite._writing.take
+    monkeypatch.setattr(sqlite._writing, "take", lambda timeout: (asked.append(timeout), take(timeout))[1])
+
+    def store() -> None:
+        with quick_transaction((), ("", uuid.uuid4())):
+            pass
+
+    with pytest.raises(Late):
+        in_thread(store)
+    assert 0 < max(asked) <= 0.02
 
 
 @pytest.fixture
