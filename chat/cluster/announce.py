@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from typing import Any
 
 from chat.live.layer import tell
 from chat.models import Conversation, Message
 from chat.models.conversation import group_of
 from chat.owners import Owner
-from chat.wire.events import Event, Status
+from chat.wire.events import Event, Feedback, Status
 from chat.wire.frames import encode
 
 
@@ -31,6 +32,12 @@ def summary(conversation: Conversation, owner: Owner) -> None:
     """Tell all pages of the owner what the list shows of a conversation."""
     if not conversation.temporary:
         _tell_owner(owner, conversation.summary())
+
+
+def feedback(conversation_id: uuid.UUID, message_id: uuid.UUID, given: dict[str, Any] | None) -> None:
+    """Tell the conversation's pages what its owner thinks of an answer. None: nothing any more."""
+    event = Feedback(type="feedback", message_id=str(message_id), feedback=given)
+    tell(group_of(conversation_id), {"type": "chat.events", "conversation": str(conversation_id), "raw": encode(event)})
 
 
 def idle(conversation: Conversation) -> None:

@@ -20,7 +20,7 @@ from chat.mends.locks import brief_transaction
 from chat.models import Conversation, Message
 from chat.owners import Owner
 from chat.search.index import Entry, index_of
-from chat.search.words import Passage, Phrase, passage_of, phrases_of, words_of
+from chat.search.words import Passage, Phrase, passage_of, phrases_of, without_marks, words_of
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +32,7 @@ MAX_HITS = 20
 MAX_TITLES = 5
 # What is read. Results of tools are not: one may be as long as a thousand messages, and nobody remembers its words.
 KINDS = (Message.Kind.USER, Message.Kind.ASSISTANT)
+READ = ("id", "seq", "kind", "content", "attachments", "parts", "sources", "created")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,13 +78,18 @@ def _hits(owner: Owner, ids: Sequence[uuid.UUID], phrases: Sequence[Phrase]) -> 
         text = _text_of(row)
         known = hits.get((row.conversation_id, text))
         if known is None or (is_current and not known.is_current):
-            hits[row.conversation_id, text] = Hit(message=row, passage=passage_of(text, phrases), is_current=is_current)
+            read = without_marks(text) if row.kind == Message.Kind.ASSISTANT else text
+            hits[row.conversation_id, text] = Hit(message=row, passage=passage_of(read, phrases), is_current=is_current)
     return list(hits.values())[:MAX_HITS]
 
 
 def _text_of(message: Message) -> str:
-    """What is looked through of a message: what it says, and the names of its files."""
-    return "\n".join([message.content, *(str(file.get("name", "")) for file in message.attachments)]).strip()
+    """What is looked through of a message: what it says, the names of its files, of what it shows, of its sources."""
+    names = [file.get("name") for file in message.attachments]
+    names += [part.get("name") for part in message.parts or ()]
+    names += [source.get("title") or source.get("document") for source in message.cited]
+    unsaid = dict.fromkeys(str(name) for name in names if name and str(name) not in message.content)
+    return "\n".join([message.content, *unsaid]).strip()
 
 
 def _paths(conversations: Iterable[Conversation]) -> dict[uuid.UUID, set[uuid.UUID]]:
@@ -128,7 +134,7 @@ def catch_up(owner: Owner, *, seconds: float = CATCH_UP_SECONDS) -> bool:
 def _index_next(owner: Owner, row: Conversation) -> None:
     """Put the next records of a conversation into the index. The words are made before the row is locked."""
     after = row.indexed_seq
-    records = list(row.records(after=after).only("id", "seq", "kind", "content", "attachments", "created")[:BATCH])
+    records = list(row.records(after=after).only(*READ)[:BATCH])
     entries = [
         Entry(message=record.id, conversation=row.id, created=record.created, words=words_of(_text_of(record)))
         for record in records

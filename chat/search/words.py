@@ -21,6 +21,10 @@ BEFORE_CHARS = 50  # of a passage, before the first hit
 _UNSPACED = "\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
 
+# What Markdown has beside words: marks of a line, of emphasis and code, and where a link leads.
+_LINE_MARK = re.compile(r"\s*(?:(?:#{1,6}|>|[-*+]|\d{1,3}[.)])\s+)+")
+_MARK = re.compile(r"\*\*|~~|`+|\]\([^()\s]{1,2000}\)|\[(?=[^\]\n]{1,300}\]\([^()\s]{1,2000}\))|\[\^\d{1,4}\]")
+
 Passage = list[tuple[str, bool]]  # pieces of a text, and whether each is what was looked for
 
 
@@ -45,6 +49,17 @@ def phrases_of(query: str) -> list[Phrase]:
         if words:
             found.append(Phrase(words=words, is_prefix=not quoted and len(words[-1]) >= MIN_PREFIX_CHARS))
     return found[:MAX_PHRASES]
+
+
+def without_marks(markdown: str) -> str:
+    """A text of Markdown as it is read, for a passage: all words stay."""
+    lines = (line for line in markdown.split("\n") if not _is_drawn(line))
+    return _MARK.sub("", "\n".join(line[mark.end() :] if (mark := _LINE_MARK.match(line)) else line for line in lines))
+
+
+def _is_drawn(line: str) -> bool:
+    """Whether it is a fence, or the rule below a table's head."""
+    return line.lstrip().startswith("```") or ("|" in line and set(line) <= set(" \t:|-"))
 
 
 def passage_of(text: str, phrases: Sequence[Phrase]) -> Passage:

@@ -28,6 +28,7 @@ POLICY = {
     "media-src": "'self' blob:",
     "font-src": "'self'",
     "connect-src": "'self'",
+    "frame-src": "'self'",  # for PDF; the file's own answer says that it may be framed, and is sandboxed (`seal`)
     "manifest-src": "'self'",
     "worker-src": "'self'",
     "base-uri": "'none'",

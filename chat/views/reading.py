@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -16,6 +17,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_safe
 
@@ -43,6 +45,7 @@ SHOWN = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
+_LINK = re.compile(r'<a href="(https?://([^"]*))"[^>]*>(.*?)</a>', re.DOTALL)
 
 Address = Callable[[str], str]
 
@@ -76,6 +79,7 @@ class Entry:
     patience: Patience  # the page's, with the colours of code
     with_tools: bool
     address_of: Address  # of a file
+    before: Message | None  # the record that stands before it
 
     @property
     def is_user(self) -> bool:
@@ -87,7 +91,17 @@ class Entry:
 
     @property
     def who(self) -> str:
-        return visible(self.record.agent) or "Assistant"
+        return visible(self.record.agent) or _("Assistant")
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether who speaks has just spoken: then nobody needs to be told again."""
+        before, record = self.before, self.record
+        return (
+            before is not None
+            and not self.has_bad_end
+            and (before.kind, before.agent, before.depth) == (record.kind, record.agent, record.depth)
+        )
 
     @property
     def indent(self) -> int:
@@ -103,7 +117,7 @@ class Entry:
         if self.record.kind != Message.Kind.ASSISTANT:
             return SafeString("")
         html, is_cut = render_within(self.record.content, MAX_HTML_BYTES, self.patience)
-        return SafeString("") if is_cut else mark_safe(html)  # made by the sanitiser
+        return SafeString("") if is_cut else mark_safe(_LINK.sub(_with_target, html))  # made by the sanitiser
 
     @property
     def text_is_shown(self) -> bool:
@@ -149,7 +163,7 @@ class Entry:
         if not (self.is_tool and self.with_tools):
             return []
         arguments = json_text(self.record.tool_args) if self.record.tool_args else ""
-        found = [("Arguments", arguments), ("Result", self.record.content)]
+        found = [(_("Arguments"), arguments), (_("Result"), self.record.content)]
         return [(title, text[:MAX_TEXT_CHARS]) for title, text in found if text]
 
     @property
@@ -233,6 +247,12 @@ def _ids_of(given: list[dict[str, Any]], parts: list[dict[str, Any]] | None, sou
     return [item["id"] for item in [*given, *(part["attachment"] for part in _with_files([*(parts or ()), *sources]))]]
 
 
+def _with_target(link: re.Match[str]) -> str:
+    """A link of the sanitiser's, and for paper where it leads, unless that is what it says."""
+    target, without_scheme, text = link.groups()
+    return link[0] if text in (target, without_scheme) else f'{link[0]}<span class="reading-target"> ({target})</span>'
+
+
 def _with_files(parts: list[Any] | None) -> list[dict[str, Any]]:
     return [part for part in parts or () if isinstance(part, dict) and "attachment" in part]
 
@@ -289,7 +309,9 @@ def _reading(
 def _entries(ids: Sequence[uuid.UUID], *, with_tools: bool, address_of: Address) -> Iterator[Entry]:
     found = Message.objects.in_bulk(ids)
     patience = Patience()
+    before = None
     for record in (found[id] for id in ids if id in found):
-        entry = Entry(record=record, patience=patience, with_tools=with_tools, address_of=address_of)
+        entry = Entry(record=record, patience=patience, with_tools=with_tools, address_of=address_of, before=before)
         if entry.is_tool or entry.error or entry.files or record.content.strip():
             yield entry
+            before = record

@@ -10,7 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpRespons
 from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header
 
-from chat.files.kinds import BYTES
+from chat.files.kinds import BYTES, PDF
 from chat.files.storage import PIECE_BYTES
 from chat.live.threads import beside_loop
 from chat.models import Attachment
@@ -41,6 +41,9 @@ def served(request: HttpRequest, row: Attachment) -> HttpResponseBase:
     response["Content-Disposition"] = content_disposition_header(not is_shown, row.name) or "attachment"
     response["Accept-Ranges"] = "bytes"
     response["ETag"] = _tag(row)
+    if is_shown and row.media_type == PDF:
+        # The page's own frame for it. Browsers show no PDF in a frame with a `sandbox` attribute; the answer has one.
+        response["X-Frame-Options"] = "SAMEORIGIN"
     if wanted:
         response["Content-Range"] = f"bytes {span.start}-{span.stop - 1}/{row.size_bytes}"
     return seal(response)

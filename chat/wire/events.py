@@ -260,6 +260,12 @@ class Conversation(TypedDict):
     folder: str
 
 
+class Feedback(TypedDict):
+    type: Literal["feedback"]
+    message_id: str
+    feedback: dict[str, Any] | None
+
+
 class Accepted(TypedDict):
     type: Literal["accepted"]
     client_id: str | None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 
-from playwright.sync_api import WebSocketRoute, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 
 from tests.browser.chat import ANSWER_MS, Chat, check
 
@@ -28,32 +29,103 @@ def test_the_focus_is_in_the_field_after_stop_and_after_an_answer(chat):
     expect(chat.field).to_be_focused()
 
 
-def test_an_answer_that_was_refused_says_so_and_can_be_given_again(page, server):
-    """The first `answer` frame never arrives; the server's refusal is made up."""
-    refused: list[str] = []
+REFUSALS = {  # made up: what a server says that is in trouble, has enough, or does not let everybody approve
+    "internal": "Something went wrong here.",
+    "rate_limited": "Not so fast.",
+    "forbidden": "You may not approve this.",
+}
 
-    def route(socket: WebSocketRoute) -> None:
+
+class Line:
+    """The page's way to the server, which a test cuts, and in which answers get lost."""
+
+    def __init__(self, page: Page) -> None:
+        self.is_cut = False
+        self.refusals = dict(REFUSALS)
+        self.answers: list[str] = []
+        self.sockets: list[WebSocketRoute] = []
+        page.route_web_socket(re.compile(r"/ws/chat/"), self._route)
+
+    def cut(self) -> None:
+        self.is_cut = True
+        self.sockets[-1].close(code=4012)
+
+    def _route(self, socket: WebSocketRoute) -> None:
+        if self.is_cut:
+            return socket.close(code=4503)
+        self.sockets.append(socket)
         upstream = socket.connect_to_server()
 
         def on_message(text: str | bytes) -> None:
             id = re.search(r'"message_id":"([^"]+)"', str(text))
-            if '"type":"answer"' in str(text) and id and not refused:
-                refused.append(id[1])
-                socket.send(f'{{"type":"error","error":"rate_limited","details":"Not so fast.","client_id":"{id[1]}"}}')
-            else:
-                upstream.send(text)
+            if '"type":"answer"' not in str(text) or not id:
+                return upstream.send(text)
+            self.answers.append(id[1])
+            if not self.refusals:
+                return upstream.send(text)
+            code, details = self.refusals.popitem()
+            socket.send(json.dumps({"type": "error", "error": code, "details": details, "client_id": id[1]}))
 
         socket.on_message(on_message)
 
-    page.route_web_socket(re.compile(r"/ws/chat/"), route)
+
+def test_an_answer_that_was_refused_says_so_and_can_be_given_again(page, server):
+    line = Line(page)
     chat = Chat(page, server.url).open()
     ask(chat)
     approve = page.get_by_role("button", name="Approve")
-    approve.click()
-    expect(page.locator(".ask")).to_contain_text("Not sent: Not so fast.")
-    expect(approve).to_be_enabled()
+    for details in reversed(REFUSALS.values()):
+        approve.click()
+        expect(page.locator(".ask").get_by_role("alert")).to_have_text(f"Not sent: {details}")
+        expect(approve).to_be_enabled()
+        expect(chat.field).to_be_focused()
+    check(page, "an answer that was refused")
     approve.click()
     expect(page.locator(".ask")).to_have_count(0)
+    chat.answered(2)
+    assert len(set(line.answers)) == 4
+
+
+def test_an_answer_without_a_connection_waits_in_its_card_and_goes_out_once(page, server):
+    line = Line(page)
+    line.refusals.clear()
+    chat = Chat(page, server.url).open()
+    ask(chat)
+    page.route(re.compile(r"^http.*/ws/chat/"), lambda route: route.abort())
+    line.cut()
+    card = page.locator(".ask")
+    reject = card.get_by_role("button", name="Reject")
+    reject.click()
+    card.get_by_label("Reason").fill("no")
+    reject.click()
+    expect(card).to_contain_text("Queued until the connection is back")
+    expect(reject).to_be_disabled()
+    expect(page.locator(".pending")).to_have_count(0)  # said once
+    check(page, "an answer that waits for the connection")
+    card.get_by_role("button", name="Cancel").click()
+    expect(card.get_by_label("Reason")).to_be_editable()
+    expect(chat.field).to_have_value("")
+    card.get_by_role("button", name="Approve").click()
+    line.is_cut = False
+    page.get_by_role("button", name="Retry now").click()
+    expect(card).to_have_count(0)
+    chat.answered(2)
+    assert len(line.answers) == 1
+
+
+def test_an_answer_that_is_too_long_says_so_and_can_be_made_shorter(chat):
+    ask(chat)
+    card = chat.page.locator(".ask")
+    reject = card.get_by_role("button", name="Reject")
+    reject.click()
+    for length, problem in ((70_000, "too long to be sent: 64 kB"), (20_000, "16000 characters at most")):
+        card.get_by_label("Reason").fill("x" * length)
+        reject.click()
+        expect(card.get_by_role("alert")).to_contain_text(problem)
+        expect(reject).to_be_enabled()
+    card.get_by_label("Reason").fill("no")
+    reject.click()
+    expect(card).to_have_count(0)
     chat.answered(2)
 
 

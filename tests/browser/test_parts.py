@@ -54,6 +54,37 @@ def test_an_image_is_seen_with_its_words_before_and_after_a_reload(shows):
         shows.connected()
 
 
+def test_pictures_and_a_pdf_are_looked_at_large_with_the_keyboard_alone(shows):
+    show(shows, "image", "pdf", "plot")
+    page, large = shows.page, shows.page.locator(".lightbox")
+    links = page.locator("a[data-large]")
+    links.first.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog", name="a image.png")).to_be_visible()
+    expect(large.get_by_role("status")).to_have_text("1 of 3")
+    page.wait_for_function("() => document.querySelector('.lightbox-image').naturalWidth === 320")
+    for width in (1280, 320):
+        page.set_viewport_size({"width": width, "height": 720})
+        check(page, f"a picture large, {width}")
+    page.keyboard.press("ArrowRight")
+    assert large.locator("iframe").get_attribute("src").endswith(links.nth(1).get_attribute("href"))
+    expect(large.get_by_role("button", name="Actual size")).to_be_hidden()
+    page.keyboard.press("ArrowRight")
+    zoom = large.get_by_role("button", name="Actual size")
+    zoom.press("Enter")
+    expect(zoom).to_have_attribute("aria-pressed", "true")
+    with page.expect_download() as saved:
+        large.get_by_role("link", name="Download a plot.png").press("Enter")
+    assert saved.value.suggested_filename == "a plot.png"
+    page.keyboard.press("Escape")
+    expect(large).to_be_hidden()
+    expect(links.nth(2)).to_be_focused()
+    with page.context.expect_page() as opened:
+        links.first.click(modifiers=["ControlOrMeta"])
+    opened.value.close()
+    expect(large).to_be_hidden()
+
+
 def test_a_table_is_sorted_by_its_columns(shows):
     show(shows, "table")
     cells = shows.page.locator(".shown-table td:first-child")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.chat import Chat, check
@@ -59,9 +61,14 @@ def test_the_menu_saves_the_conversation_as_files(chat, tmp_path):
         assert ending == ".zip" or "keep me" in path.read_text()
 
 
+CHAPTERS = "".join(f"## Chapter {number}\n\n{'word ' * 9 * number}\n\n" for number in range(1, 25))
+LONG_LINE = f"```python\nline = '{'x' * 200}end of the line'\n```\n\nAs [a page](https://example.org/page) says."
+
+
 def test_what_is_printed_is_the_whole_conversation_on_white(chat, context):
-    for number in range(1, 4):
-        chat.say(f'question {number} [[text="{"A long answer. " * 60}"]]')
+    pdfium = pytest.importorskip("pypdfium2")
+    for number, text in enumerate((CHAPTERS, LONG_LINE, "short"), 1):
+        chat.say(f"question {number} [[text={json.dumps(text)}]]")
         chat.answered(number)
     open_menu(chat)
     context.add_init_script("window.print = () => document.documentElement.setAttribute('data-printed', '')")
@@ -72,4 +79,8 @@ def test_what_is_printed_is_the_whole_conversation_on_white(chat, context):
     paper.emulate_media(media="print", color_scheme="dark")
     assert paper.evaluate("() => getComputedStyle(document.documentElement).colorScheme") == "light"
     assert paper.locator("article").count() == 6
-    assert len(paper.pdf()) > 10_000
+    pages = [page.get_textpage().get_text_bounded() for page in pdfium.PdfDocument(paper.pdf(format="A4"))]
+    assert len(pages) > 2 and [page.strip().endswith(f"{at} / {len(pages)}") for at, page in enumerate(pages, 1)]
+    assert not [page for page in pages if re.search(r"Chapter \d+\s+(\d+ / \d+\s*)?$", page)]  # with what is below it
+    text = re.sub(r"\s", "", "".join(pages))
+    assert "endoftheline" in text and "apage(https://example.org/page)says" in text

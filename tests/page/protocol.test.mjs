@@ -1,7 +1,17 @@
 /** What the page sends. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { answerFrame, commandFrame, messageFrame, newId, socketUrl, syncFrame } from "chat/protocol.js";
+import {
+  MAX_FRAME_BYTES,
+  answerFrame,
+  commandFrame,
+  isSendable,
+  messageFrame,
+  newId,
+  socketUrl,
+  syncFrame,
+} from "chat/protocol.js";
 
 const address = (target, href = "https://chat.test/c/1/") => {
   globalThis.location = new URL(href);
@@ -51,4 +61,11 @@ test("an id is a random UUID, also where the browser makes none", (t) => {
   delete crypto.randomUUID;
   for (const id of ids) assert.match(id, version4);
   assert.equal(new Set(ids).size, 50);
+});
+
+test("what is longer than the server reads is not sent", () => {
+  const codes = readFileSync(new URL("../../chat/wire/codes.py", import.meta.url), "utf8");
+  assert.ok(codes.includes(`MAX_COMMAND_BYTES = ${MAX_FRAME_BYTES / 1024} * 1024`));
+  assert.ok(isSendable(messageFrame("1", "a".repeat(MAX_FRAME_BYTES - 200))));
+  assert.ok(!isSendable(messageFrame("1", "ä".repeat(MAX_FRAME_BYTES / 2))));
 });

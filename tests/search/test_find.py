@@ -69,6 +69,20 @@ def test_a_file_is_found_by_its_name_and_what_a_tool_gave_is_not():
     assert found("haystack") == []
 
 
+def test_what_an_answer_shows_and_cites_is_found_by_its_name_and_read_without_marks():
+    conversation = new_conversation()
+    turn = say(conversation, "draw it", "> ## **Bars** of `Saturn`, see [the page](https://example.org/x)")
+    shown = [{"kind": "image", "name": "Radii.png", "alt": "", "attachment": {"id": "1", "name": "Radii.png"}}]
+    with transaction.atomic():
+        conversation.append(Message(kind="assistant", content="Image: bars", turn=turn.id, parts=shown))
+        cited = [{"number": 1, "title": "The Moons", "document": "moons.pdf"}]
+        conversation.append(Message(kind="assistant", content="It has 274.", turn=turn.id, sources=cited))
+
+    assert (found("radii.png"), found("moons")) == (["Image: bars"], ["It has 274."])
+    (hit,) = search.find(ALICE, "saturn").hits
+    assert hit.passage == [("Bars of ", False), ("Saturn", True), (", see the page", False)]
+
+
 def test_the_newest_stand_first_and_each_has_its_passage():
     conversation = new_conversation()
     for number in range(3):

@@ -93,6 +93,7 @@ def test_the_policy_allows_this_site_only_and_html_through_one_policy(client, op
         "media-src": "'self' blob:",
         "font-src": "'self'",
         "connect-src": "'self'",
+        "frame-src": "'self'",
         "manifest-src": "'self'",
         "worker-src": "'self'",
         "base-uri": "'none'",

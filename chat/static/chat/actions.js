@@ -1,6 +1,6 @@
 /** What the buttons of a conversation do. */
 import { copyText, showCopied } from "chat/copy.js";
-import { answerFrame, commandFrame, messageFrame, newId } from "chat/protocol.js";
+import { MAX_FRAME_BYTES, answerFrame, commandFrame, isSendable, messageFrame, newId } from "chat/protocol.js";
 import { questionOf } from "chat/state.js";
 import { Uploads } from "chat/uploads.js";
 import { t } from "chat/words.js";
@@ -13,9 +13,15 @@ export function makeActions(page) {
   function flush() {
     if (store.state.link.phase !== "open") return;
     for (const { id, frame, state } of store.state.pending) {
-      if (state === "queued" && connection.send(frame)) store.dispatch({ type: "page/sent", id });
+      if (state !== "queued") continue;
+      if (!isSendable(frame)) refuse(id);
+      else if (connection.send(frame)) store.dispatch({ type: "page/sent", id });
     }
   }
+
+  /** A frame that is too long would be refused unread, as nobody's, or end the connection. */
+  const tooLong = () => t("This is too long to be sent: {n} kB at most.", { n: MAX_FRAME_BYTES / 1024 });
+  const refuse = (id) => store.dispatch({ type: "error", error: "too_large", details: tooLong(), client_id: id });
 
   function send(frame, files = []) {
     store.dispatch({ type: "page/send", frame, files });
@@ -23,9 +29,11 @@ export function makeActions(page) {
   }
 
   function command(name, fields) {
-    const isSent = connection.send(commandFrame(name, fields));
+    const frame = commandFrame(name, fields);
+    const isShort = isSendable(frame);
+    const isSent = isShort && connection.send(frame);
     if (isSent) store.dispatch({ type: "page/notice", notice: null });
-    else toasts.show(t("That needs a connection."));
+    else toasts.show(isShort ? t("That needs a connection.") : tooLong());
     return isSent;
   }
 
@@ -69,6 +77,8 @@ export function makeActions(page) {
       send(answerFrame(newId(), requestId, answer));
       if (matchMedia("(hover: hover)").matches) page.composer.focus(); // the card goes
     },
+    /** @param {import("chat/state.js").Pending} pending  an answer of a card, which is given anew there */
+    withdraw: ({ id }) => store.dispatch({ type: "page/cancel", id }),
     newUploads: (changed) => new Uploads(page.api, page.composer.uploads.limits, changed),
     cancel(pending) {
       store.dispatch({ type: "page/cancel", id: pending.id });

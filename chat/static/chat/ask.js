@@ -1,9 +1,9 @@
 /** The card of an open question of the agent. What it asks with is a form of `chat/later/`, by its kind. */
-import { el, icon, newDomId, setText } from "chat/dom.js";
+import { button, el, icon, newDomId, setText } from "chat/dom.js";
 import { duration } from "chat/format.js";
 import { withEntry } from "chat/later.js";
 import { asks } from "chat/registries.js";
-import { kindOf } from "chat/state.js";
+import { isInCard, kindOf } from "chat/state.js";
 import { t } from "chat/words.js";
 
 export class AskCard {
@@ -23,9 +23,11 @@ export class AskCard {
   #look(request) {
     const { now, state } = this.context;
     setText(this.clock, request.timeout ? remaining(request, now) : "");
-    const given = state.pending.find(({ frame }) => frame.request_id === request.request_id);
+    const given = state.pending.find(({ frame }) => isInCard(state, frame));
     const isOnItsWay = given !== undefined && given.state !== "failed";
-    for (const control of this.root.querySelectorAll("button, input, textarea")) control.disabled = isOnItsWay;
+    for (const control of this.form.querySelectorAll("button, input, select, textarea")) control.disabled = isOnItsWay;
+    this.given = given;
+    this.queued.hidden = !isOnItsWay || state.link.phase === "open";
     const failure = given?.state === "failed" ? t("Not sent: {reason}", { reason: t(given.error.details) }) : "";
     setText(this.failure, failure);
     this.failure.hidden = !failure;
@@ -35,13 +37,27 @@ export class AskCard {
     const { actions } = this.context;
     this.clock = el("bdi", { class: "ask-clock" });
     this.failure = el("p", { class: "ask-problem", role: "alert", dir: "auto", hidden: true });
+    this.form = form(request, (answer) => actions.answer(request.request_id, answer), actions);
+    this.queued = el(
+      "p",
+      { class: "ask-queued", role: "status", hidden: true },
+      icon("clock"),
+      el("span", {}, t("Queued until the connection is back")),
+      button({ class: "text-button", onclick: () => this.#withdraw() }, "", t("Cancel")),
+    );
     this.root.append(
       el("h2", { class: "ask-title", id: this.titleId }, icon(symbol), el("span", {}, ...title(request)), this.clock),
       ...[request.prompt && el("p", { class: "ask-prompt", dir: "auto" }, request.prompt)].filter(Boolean),
-      form(request, (answer) => actions.answer(request.request_id, answer), actions),
+      this.form,
+      this.queued,
       this.failure,
     );
     this.#look(request);
+  }
+
+  #withdraw() {
+    this.context.actions.withdraw(this.given);
+    this.root.focus();
   }
 }
 

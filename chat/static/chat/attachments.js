@@ -1,19 +1,17 @@
 /** Files that came with a message of the user's: small pictures, and names. */
 import { el, icon } from "chat/dom.js";
-import { linked, loaded } from "chat/files.js";
+import { linked } from "chat/files.js";
 import { bytes } from "chat/format.js";
+import { pdfLink, pictureLink } from "chat/pictures.js";
 import { t } from "chat/words.js";
 
 const IMAGES = ["image/png", "image/jpeg", "image/gif", "image/webp"];
 
 /** @param {{name: string, type: string, size: number, url: string}} attachment */
 function attachmentCard({ name, type, size, url }) {
-  if (IMAGES.includes(type)) {
-    const image = loaded(el("img", { alt: name, loading: "lazy" }), url);
-    const link = el("a", { class: "attached attached-image", target: "_blank", rel: "noopener" }, image);
-    return linked(link, url, name);
-  }
+  if (IMAGES.includes(type)) return pictureLink("attached attached-image", { url, name }, { alt: name });
   const words = [el("bdi", { class: "attached-name" }, name), el("span", { class: "attached-size" }, bytes(size))];
+  if (type === "application/pdf") return pdfLink({ url, name }, { class: "attached" }, icon("file"), ...words);
   return linked(el("a", { class: "attached", download: name }, icon("file"), ...words), `${url}?download=1`, name);
 }
 

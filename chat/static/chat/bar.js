@@ -17,8 +17,7 @@ export class Bar {
 
   /** @param {import("chat/state.js").State} state @param {{now: number, agent: string, isEmpty: boolean}} extra */
   update({ conversation, ask, link }, { now, agent, isEmpty }) {
-    const unnamed = link.code === NOT_FOUND ? t("Not found") : conversation.stored ? t("Untitled") : t("New chat");
-    const title = (this.isEmbedded && agent) || conversation.title || unnamed;
+    const title = (this.isEmbedded && agent) || conversation.title || unnamed(conversation, link);
     setText(find("title"), title);
     const label = `${ask ? "(?) " : ""}${title} · ${this.site}`;
     if (document.title !== label) document.title = label;
@@ -42,6 +41,12 @@ export class Bar {
     setIcon(this.pill, symbol);
     setText(this.pillText, text);
   }
+}
+
+function unnamed({ stored, temporary }, link) {
+  if (link.code === NOT_FOUND) return t("Not found");
+  if (temporary) return t("Temporary chat");
+  return stored ? t("Untitled") : t("New chat");
 }
 
 export class Banner {

@@ -2,6 +2,7 @@
 import { el, icon } from "chat/dom.js";
 import { linked } from "chat/files.js";
 import { bytes } from "chat/format.js";
+import { pdfLink } from "chat/pictures.js";
 import { t } from "chat/words.js";
 
 /** The line below what is shown: its name, what there is to say of it, and where all of it is. */
@@ -12,13 +13,11 @@ export function caption({ kind, name, attachment }, ...notes) {
   return el(
     "figcaption",
     { class: "shown-caption" },
-    kind === "pdf" ? opened(attachment, title) : title,
+    kind === "pdf" ? pdfLink(attachment, {}, title) : title,
     said && el("span", { class: "card-figures" }, said),
     attachment && download(attachment),
   );
 }
-
-const opened = ({ name, url }, title) => linked(el("a", { target: "_blank", rel: "noopener" }, title), url, name);
 
 function download({ name, url }) {
   const label = t("Download {name}", { name });

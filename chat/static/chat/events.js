@@ -250,6 +250,13 @@
  */
 
 /**
+ * @typedef {object} feedback
+ * @property {"feedback"} type
+ * @property {string} message_id
+ * @property {object|null} feedback  null: taken back
+ */
+
+/**
  * @typedef {object} accepted  A message or answer is committed.
  * @property {"accepted"} type
  * @property {string|null} client_id  the id that the page made

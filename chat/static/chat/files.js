@@ -19,6 +19,9 @@ export function fetchFiles(request, failed) {
   onFailure = failed;
 }
 
+/** Whether files are fetched: then no address of theirs opens by itself. */
+export const areFetched = () => ask !== null;
+
 async function fetched(address) {
   const answer = await ask(address);
   if (!answer.ok) throw Object.assign(new Error(address), { status: answer.status });

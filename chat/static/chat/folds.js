@@ -73,6 +73,7 @@ export class Cut {
 
 export const TOOL_STATES = {
   running: ["wait", t("Running")],
+  asking: ["shield", t("Needs approval")],
   complete: ["check", t("Done")],
   error: ["alert", t("Failed")],
   stopped: ["stop", t("Stopped")],

@@ -13,6 +13,7 @@ import { bindKeys } from "chat/keys.js";
 import { Dialogs, loadAtRest } from "chat/later.js";
 import { Notifier } from "chat/notify.js";
 import * as outbox from "chat/outbox.js";
+import { showLarge } from "chat/pictures.js";
 import { ticketFrame } from "chat/protocol.js";
 import { Router, seqOf, wishOf } from "chat/router.js";
 import { Follower } from "chat/scroll.js";
@@ -198,6 +199,7 @@ find("scroller").addEventListener(
   { passive: true },
 );
 find("turns").addEventListener("click", (event) => act(event, actions.copy));
+find("turns").addEventListener("click", (event) => showLarge(event, page.dialogs));
 document.addEventListener("submit", async (event) => {
   const field = event.target.querySelector("[name=csrfmiddlewaretoken]");
   if (!field) return;

@@ -3,6 +3,8 @@
  * What the server sends (`events.js`) is taken apart in `state.js` and `log.js`, whose functions carry its names.
  */
 
+export const MAX_FRAME_BYTES = 64 * 1024; // of a frame that the page sends: the server's `MAX_COMMAND_BYTES`
+
 /** After these close codes there is no point in connecting again by itself. */
 export const SIGN_IN = 4401;
 export const FORBIDDEN = 4403;
@@ -50,6 +52,9 @@ export const answerFrame = (id, requestId, answer) => ({
 export const ticketFrame = (ticket) => ({ type: "ticket", ticket });
 export const commandFrame = (command, fields = {}) => ({ type: "command", command, ...fields });
 export const syncFrame = (messageId) => ({ type: "sync", message_id: messageId });
+
+/** Whether the server reads a frame of this length. */
+export const isSendable = (frame) => new TextEncoder().encode(JSON.stringify(frame)).length <= MAX_FRAME_BYTES;
 
 /** Return a random UUID, version 4. `crypto.randomUUID` does not exist on a page without TLS. */
 export function newId() {

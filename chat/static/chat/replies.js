@@ -79,7 +79,8 @@ export class ReplyView {
       reply.cost && money(reply.cost),
       reply.durationMs && duration(reply.durationMs),
     ];
-    setText(this.figures, figures.filter(Boolean).join(" · "));
+    const isTold = reply.isLastOfTurn || reply.text; // a time alone, between two of the user's messages, says nothing
+    setText(this.figures, isTold ? figures.filter(Boolean).join(" · ") : "");
   }
 
   enable(context) {

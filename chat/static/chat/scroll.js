@@ -25,7 +25,8 @@ export class Follower {
   toEnd({ smooth = false } = {}) {
     this.#set(true);
     const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    this.scroller.scrollTo({ top: this.scroller.scrollHeight, behavior: smooth && !isCalm ? "smooth" : "instant" });
+    const top = this.turns.childElementCount ? this.scroller.scrollHeight : 0;
+    this.scroller.scrollTo({ top, behavior: smooth && !isCalm ? "smooth" : "instant" });
   }
 
   /**

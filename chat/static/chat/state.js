@@ -109,6 +109,10 @@ export const isBusy = (state) => state.status.state !== "idle";
 /** What kind of answer a question wants. */
 export const kindOf = (ask) => ask.kind ?? "text";
 
+/** Whether a frame answers the open question in its card; a text comes from the composer, and is a message. */
+export const isInCard = ({ ask }, frame) =>
+  Boolean(ask) && frame.request_id === ask.request_id && kindOf(ask) !== "text";
+
 /** The question that the composer's text answers. @returns {object|null} */
 export const questionOf = ({ ask, answers }) => (ask && answers && kindOf(ask) === "text" ? ask : null);
 
@@ -221,6 +225,11 @@ const handlers = {
         }
       : next;
   },
+
+  feedback: (state, { message_id: id, feedback }) => ({
+    ...state,
+    feedback: { ...state.feedback, [id]: feedback ?? undefined },
+  }),
 
   "page/link"(state, { link }, now) {
     const since = state.link.since || now;

@@ -3,7 +3,7 @@
  * are looked at in which something happens: a frame costs the same in a long conversation.
  */
 import { KeyedList } from "chat/dom.js";
-import { isBusy, shownLog } from "chat/state.js";
+import { isBusy, isInCard, shownLog } from "chat/state.js";
 import { greetingOf, pathOf, turnOf } from "chat/transcript.js";
 import { PendingView, TurnView } from "chat/turns.js";
 
@@ -98,7 +98,8 @@ function itemsOf(log, state) {
 }
 
 /** What waits and has a text to show. */
-export const shownPending = ({ pending }) => pending.filter(({ frame, files }) => frame.content || files?.length);
+export const shownPending = (state) =>
+  state.pending.filter(({ frame, files }) => (frame.content || files?.length) && !isInCard(state, frame));
 
 function pendingItemsOf(state) {
   const shown = shownPending(state);

@@ -6,6 +6,10 @@ import { Cut, isLong } from "chat/folds.js";
 import { clockTime, jsonText } from "chat/format.js";
 import { t } from "chat/words.js";
 
+/** Whether it says more than the names of its files, which stand on them. */
+const hasWords = ({ content, attachments = [] }) =>
+  Boolean(content) && content !== attachments.map(({ name }) => name).join(", ");
+
 export class UserView {
   constructor() {
     this.titleId = newDomId("user");
@@ -40,7 +44,7 @@ export class UserView {
     const time = clockTime(item.message.timestamp);
     setText(this.title, time ? t("You said, {time}", { time }) : t("You said"));
     setText(this.bubble, item.kind === "answer" ? answerText(item.message) : item.message.content);
-    this.bubble.hidden = !item.message.content || Boolean(this.editor);
+    this.bubble.hidden = !hasWords(item.message) || Boolean(this.editor);
     this.files.update(item.message.attachments);
     this.cut.suggest(isLong(item.message.content));
     setText(this.time, time);
@@ -77,7 +81,7 @@ export class UserView {
     const close = () => {
       this.editor.remove();
       this.editor = null;
-      this.bubble.hidden = !this.message.content;
+      this.bubble.hidden = !hasWords(this.message);
       this.row.hidden = false;
       this.note.hidden = !this.isQueued;
       this.pen.focus({ preventScroll: true });

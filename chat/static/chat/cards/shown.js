@@ -1,9 +1,10 @@
 /** What an agent shows beside its words: pictures, sound, files. Tables, JSON and diffs have files in `chat/later/`. */
 import { caption } from "chat/captions.js";
 import { el, icon } from "chat/dom.js";
-import { linked, loaded } from "chat/files.js";
+import { loaded } from "chat/files.js";
 import { Fold } from "chat/folds.js";
 import { shownOf } from "chat/parts.js";
+import { pictureLink } from "chat/pictures.js";
 import { parts, shown } from "chat/registries.js";
 import { t } from "chat/words.js";
 
@@ -25,9 +26,8 @@ const figure = (part, ...children) => el("figure", { class: "shown", "data-kind"
 
 shown.register("image", (part) => {
   const { attachment, width, height, alt, name } = part;
-  const image = loaded(el("img", { width, height, alt: alt || name, loading: "lazy" }), attachment.url);
-  const link = el("a", { class: "shown-image", target: "_blank", rel: "noopener" }, image);
-  return figure(part, linked(link, attachment.url, attachment.name), caption(part), ...dataOf(part));
+  const picture = pictureLink("shown-image", attachment, { width, height, alt: alt || name });
+  return figure(part, picture, caption(part), ...dataOf(part));
 });
 
 /** The points of a figure. */

@@ -57,23 +57,31 @@ class ToolCard {
 
   update({ tool }, context) {
     const isRunning = tool.status === "running";
+    const isAsking = isRunning && isAskedFor(tool, context.state.ask);
     if (isRunning && tool.since)
       setText(this.time, context.now - tool.since > 1000 ? `${Math.floor((context.now - tool.since) / 1000)} s` : "");
-    if (tool === this.tool) return;
+    if (tool === this.tool && isAsking === this.isAsking) return;
     this.step.update(isRunning ? tool.progress : null);
-    const hasOnlyComeFurther = isRunning && this.tool?.status === "running";
+    const hasOnlyComeFurther = isRunning && this.tool?.status === "running" && isAsking === this.isAsking;
     this.tool = tool;
+    this.isAsking = isAsking;
     if (hasOnlyComeFurther) return;
-    this.mark.update(tool.status);
+    this.mark.update(isAsking ? "asking" : tool.status);
     setText(this.name, tool.tool_name ?? "tool");
     const isFull = showOf(context, "tools") === "full";
-    setText(this.args, isFull ? oneLine(tool.tool_args) : "");
+    setText(this.args, isFull && !isAsking ? oneLine(tool.tool_args) : ""); // the question shows them
     if (!isRunning)
       setText(this.time, tool.duration_ms === null || tool.duration_ms === undefined ? "" : duration(tool.duration_ms));
     this.fold.suggest(tool.status === "error" || (isFull && Boolean(tool.parts?.length)));
     this.fold.body.replaceChildren(...(isFull ? toolBody(tool, context.actions) : [notShown()]));
   }
 }
+
+/** Whether the open question asks for leave for this call. */
+const isAskedFor = (tool, ask) =>
+  ask?.kind === "approval" &&
+  ask.tool_name === tool.tool_name &&
+  jsonText(ask.tool_args ?? {}) === jsonText(tool.tool_args ?? {});
 
 /** What its card shows of a tool (`CARDS`), with arguments and result as texts below it, folded; or these alone. */
 function toolBody(tool, actions) {
