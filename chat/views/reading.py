@@ -99,6 +99,7 @@ class Entry:
         before, record = self.before, self.record
         return (
             before is not None
+            and not self.is_user
             and not self.has_bad_end
             and (before.kind, before.agent, before.depth) == (record.kind, record.agent, record.depth)
         )
@@ -118,6 +119,17 @@ class Entry:
             return SafeString("")
         html, is_cut = render_within(self.record.content, MAX_HTML_BYTES, self.patience)
         return SafeString("") if is_cut else mark_safe(_LINK.sub(_with_target, html))  # made by the sanitiser
+
+    @property
+    def text(self) -> str:
+        """What it says; an answer to a question says what it meant."""
+        answer, content = self.record.answer or {}, self.record.content
+        values = [f"{name}: {_text_of(value)}" for name, value in answer.get("tool_args", {}).items()]
+        if values:
+            return "\n".join([_("Approved, changed to"), *values] if answer.get("approved") else values)
+        if answer.get("approved") is False and content != "Rejected":
+            return _("Rejected: {reason}").format(reason=content)
+        return content
 
     @property
     def text_is_shown(self) -> bool:
@@ -245,6 +257,10 @@ def _shows(share: Share, file: Attachment) -> bool:
 
 def _ids_of(given: list[dict[str, Any]], parts: list[dict[str, Any]] | None, sources: list[Any]) -> list[str]:
     return [item["id"] for item in [*given, *(part["attachment"] for part in _with_files([*(parts or ()), *sources]))]]
+
+
+def _text_of(value: Any) -> str:
+    return value if isinstance(value, str) else json_text(value)
 
 
 def _with_target(link: re.Match[str]) -> str:

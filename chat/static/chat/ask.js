@@ -27,10 +27,17 @@ export class AskCard {
     const isOnItsWay = given !== undefined && given.state !== "failed";
     for (const control of this.form.querySelectorAll("button, input, select, textarea")) control.disabled = isOnItsWay;
     this.given = given;
-    this.queued.hidden = !isOnItsWay || state.link.phase === "open";
+    this.#showWay(isOnItsWay, state.link.phase !== "open");
     const failure = given?.state === "failed" ? t("Not sent: {reason}", { reason: t(given.error.details) }) : "";
     setText(this.failure, failure);
     this.failure.hidden = !failure;
+  }
+
+  #showWay(isOnItsWay, isQueued) {
+    this.queued.hidden = !isOnItsWay;
+    this.queued.classList.toggle("late", !isQueued); // mostly it is there before
+    setText(this.wait, isQueued ? t("Queued until the connection is back") : t("Sending…"));
+    this.withdraw.hidden = !isQueued;
   }
 
   #build({ icon: symbol, title, form }, request) {
@@ -38,13 +45,10 @@ export class AskCard {
     this.clock = el("bdi", { class: "ask-clock" });
     this.failure = el("p", { class: "ask-problem", role: "alert", dir: "auto", hidden: true });
     this.form = form(request, (answer) => actions.answer(request.request_id, answer), actions);
-    this.queued = el(
-      "p",
-      { class: "ask-queued", role: "status", hidden: true },
-      icon("clock"),
-      el("span", {}, t("Queued until the connection is back")),
-      button({ class: "text-button", onclick: () => this.#withdraw() }, "", t("Cancel")),
-    );
+    this.wait = el("span");
+    this.withdraw = button({ class: "text-button", onclick: () => this.#withdraw() }, "", t("Cancel"));
+    const about = { class: "ask-queued", role: "status", hidden: true };
+    this.queued = el("p", about, icon("clock"), this.wait, this.withdraw);
     this.root.append(
       el("h2", { class: "ask-title", id: this.titleId }, icon(symbol), el("span", {}, ...title(request)), this.clock),
       ...[request.prompt && el("p", { class: "ask-prompt", dir: "auto" }, request.prompt)].filter(Boolean),

@@ -8,6 +8,7 @@ import { t } from "chat/words.js";
  * @property {number} key
  * @property {string} name
  * @property {number} size
+ * @property {boolean} isLarge  more than is taken: it is not sent
  * @property {string} preview  address of an image in this page, or ""
  * @property {"waiting"|"sending"|"done"|"failed"} state
  * @property {number} progress  from 0 to 1
@@ -55,10 +56,19 @@ export class Uploads {
         size: file.size,
         preview: isImage(file) && !isLarge ? URL.createObjectURL(file) : "",
         state: isLarge ? "failed" : "waiting",
+        isLarge,
         progress: 0,
         problem: isLarge ? t("Larger than {size}", { size: bytes(this.limits.maxBytes) }) : "",
       });
     }
+    this.changed();
+    this.#next();
+  }
+
+  /** Send once more what has failed. */
+  retry(key) {
+    const item = this.items.find((each) => each.key === key);
+    Object.assign(item, { state: "waiting", progress: 0, problem: "" });
     this.changed();
     this.#next();
   }
@@ -106,8 +116,7 @@ export class Uploads {
       item.state = "done";
     } catch (error) {
       item.state = "failed";
-      item.problem =
-        error instanceof ApiError && error.details ? t(error.details) : t("It could not be sent. Try again.");
+      item.problem = error instanceof ApiError && error.details ? t(error.details) : t("It could not be sent.");
     }
     this.isSending = false;
     this.changed();

@@ -14,6 +14,7 @@ class ChatMenu {
       this.root.hidePopover();
       this.#do(item.dataset.action);
     });
+    this.root.addEventListener("keydown", (event) => this.#key(event));
     this.root.addEventListener("toggle", ({ newState }) => {
       this.anchor?.setAttribute("aria-expanded", String(newState === "open"));
       if (newState === "closed" && this.root.contains(document.activeElement)) this.anchor.focus();
@@ -37,6 +38,16 @@ class ChatMenu {
     this.root.showPopover();
     this.#place();
     this.root.querySelector(".menu-item:not([hidden])").focus();
+  }
+
+  /** Arrows go from item to item, round and round. */
+  #key(event) {
+    const items = Array.from(this.root.querySelectorAll(".menu-item:not([hidden])"));
+    const at = items.indexOf(document.activeElement);
+    const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: -1 }[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    items.at(to % items.length).focus();
   }
 
   #do(action) {

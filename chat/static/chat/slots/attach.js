@@ -1,5 +1,5 @@
 /** Beside the buttons: the one that attaches files. They may be dropped on the page, too, or pasted. */
-import { el, iconButton, setAttribute } from "chat/dom.js";
+import { el, icon, iconButton } from "chat/dom.js";
 import { fillSlot } from "chat/registries.js";
 import { t } from "chat/words.js";
 
@@ -16,6 +16,8 @@ class Attach {
       class: "icon-button attach",
       onclick: () => this.input.click(),
     });
+    this.sign = el("div", { class: "drop-sign", hidden: true }, icon("clip"), el("span", {}, t("Drop files here")));
+    document.querySelector(".main").append(this.sign);
     this.root = el("span", { class: "attach-slot" }, this.input, this.button);
     this.input.addEventListener("change", () => {
       this.#add(this.input.files);
@@ -64,7 +66,7 @@ class Attach {
   }
 
   #mark(isOver) {
-    setAttribute(this.composer.root, "data-drop", isOver);
+    this.sign.hidden = !isOver;
   }
 }
 

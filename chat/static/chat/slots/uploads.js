@@ -9,14 +9,17 @@ class UploadChip {
     const face = preview ? el("img", { class: "upload-image", src: preview, alt: "" }) : icon("file");
     this.note = el("span", { class: "upload-note" });
     this.bar = el("progress", { class: "upload-bar", max: "1", "aria-label": t("Sending {name}", { name }) });
+    const again = () => uploads.retry(key);
+    this.again = iconButton(t("Send {name} again", { name }), "again", { hidden: true, onclick: again });
     const remove = iconButton(t("Remove {name}", { name }), "close", { onclick: () => uploads.remove(key) });
     const words = el("span", { class: "upload-words" }, el("bdi", { class: "upload-name" }, name), this.note, this.bar);
-    this.root = el("li", { class: "upload" }, face, words, remove);
+    this.root = el("li", { class: "upload" }, face, words, this.again, remove);
   }
 
-  update({ state, progress, size, problem }) {
+  update({ state, progress, size, problem, isLarge }) {
     const isOnItsWay = state === "waiting" || state === "sending";
     this.bar.hidden = !isOnItsWay;
+    this.again.hidden = state !== "failed" || isLarge;
     this.bar.value = progress;
     setText(this.note, isOnItsWay ? "" : problem || bytes(size));
     setAttribute(this.root, "data-state", state);
