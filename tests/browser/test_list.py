@@ -72,6 +72,28 @@ def test_several_are_put_into_a_folder_and_deleted_and_both_can_be_undone(chat):
     expect(titles(chat)).to_have_count(3)
 
 
+def test_the_arrows_go_through_the_menu_and_the_focus_comes_back(chat):
+    begin(chat, "apples")
+    options = chat.page.get_by_role("button", name="Options for “apples")
+    chat.page.locator("a.chat").focus()
+    chat.page.keyboard.press("Tab")
+    expect(options).to_be_focused()
+    chat.page.keyboard.press("Enter")
+    menu = chat.page.locator("#chat-menu")
+    expect(menu.get_by_role("button", name="Rename…")).to_be_focused()
+    chat.page.keyboard.press("ArrowUp")
+    expect(menu.get_by_role("button", name="Delete")).to_be_focused()
+    for key in ("ArrowDown", "ArrowDown", "Enter"):
+        chat.page.keyboard.press(key)
+    expect(chat.page.locator(".chats-group").first).to_have_text("Pinned")
+    expect(options).to_be_focused()
+    chat.page.keyboard.press("Enter")
+    menu.get_by_role("button", name="Select several").press("Enter")
+    expect(chat.page.get_by_label("Select “apples")).to_be_focused()
+    chat.page.keyboard.press("Escape")
+    expect(chat.page.locator("#chats-selected")).to_be_hidden()
+
+
 def test_the_list_goes_on_by_itself_as_one_scrolls(chat):
     many = [
         {"id": f"00000000-0000-4000-8000-{n:012}", "title": f"old {n}", "agent": "plain", "state": "idle"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from playwright.sync_api import FilePayload, Page, expect
 
@@ -83,12 +85,22 @@ def test_what_is_too_large_or_too_much_is_refused_here(reads):
     expect(reads.page.locator(".upload[data-state=failed]")).to_contain_text("Larger than 20 MB")
 
 
-def drop(chat: Chat, file: str) -> None:
+def test_what_could_not_be_sent_is_sent_again(reads):
+    reads.page.route("**/api/attachments?*", lambda route: route.abort(), times=1)
+    choose(reads, POEM)
+    expect(reads.page.locator(".upload[data-state=failed]")).to_contain_text("It could not be sent.")
+    check(reads.page, "an upload that failed")
+    reads.page.get_by_role("button", name="again").press("Enter")
+    expect(reads.page.locator(".upload[data-state=done]")).to_have_count(1)
+    expect(reads.page.get_by_role("button", name="again")).to_be_hidden()
+
+
+def drop(chat: Chat, file: str, *, events: Sequence[str] = ("dragover", "drop")) -> None:
     chat.page.evaluate(
         f"""() => {{
             const dataTransfer = new DataTransfer();
             dataTransfer.items.add({file});
-            for (const type of ["dragover", "drop"])
+            for (const type of {list(events)})
                 document.querySelector(".scroller").dispatchEvent(new DragEvent(type, {{
                     dataTransfer, bubbles: true, cancelable: true,
                 }}));
@@ -108,7 +120,11 @@ def paste(chat: Chat, what: str) -> None:
 
 
 def test_files_are_dropped_and_pasted_and_a_long_text_becomes_one(reads):
-    drop(reads, "new File(['dropped'], 'dropped.txt')")
+    sign = reads.page.get_by_text("Drop files here")
+    drop(reads, "new File(['dropped'], 'dropped.txt')", events=["dragover"])
+    expect(sign).to_be_visible()
+    drop(reads, "new File(['dropped'], 'dropped.txt')", events=["drop"])
+    expect(sign).to_be_hidden()
     paste(reads, "clipboardData.items.add(new File(['pasted'], 'image.txt'))")
     paste(reads, "clipboardData.setData('text/plain', 'long '.repeat(5000))")
     paste(reads, "clipboardData.setData('text/plain', 'short')")

@@ -294,3 +294,19 @@ def test_printing_shows_all_to_the_owner_alone_and_opens_the_dialog(client, conv
     assert "first question" in html and "argument-7" in html and "chat/print" in html
     assert "script-src 'self'" in answer["Content-Security-Policy"]
     assert Client().get(f"/c/{conversation.id}/print/").status_code in (401, 404)
+
+
+def test_an_answer_to_a_question_says_what_it_meant_and_shows_a_tool_s_arguments_only_with_the_tools(
+    client, conversation
+):
+    turn = conversation.records().filter(kind="user").first()
+    for content, answer in (
+        ("Approved", {"approved": True, "tool_args": {"to": "argument-9"}}),
+        ("too dear", {"approved": False}),
+        ("Filled in", {"tool_args": {"nights": 2, "name": "Ines"}}),
+    ):
+        conversation.append(Message(kind="user", content=content, answer=answer, turn=turn.id))
+    html = shown(make(client, conversation)["url"])
+    assert "Rejected: too dear" in html and "nights: 2\nname: Ines" in html and "argument-9" not in html
+    html = shown(make(client, conversation, with_tools=True)["url"])
+    assert "Approved, changed to\nto: argument-9" in html

@@ -2,6 +2,9 @@
 import { KeyedList, el, icon, iconButton, setAttribute, setText } from "chat/dom.js";
 import { t } from "chat/words.js";
 
+/** The entry of a conversation, where it is in the list. @returns {Element|undefined} */
+export const entryOf = (id) => document.querySelector(`#chats a[data-id="${id}"]`)?.closest(".chat-item");
+
 export class Group {
   /** @param {import("chat/sidebar.js").Sidebar} sidebar */
   constructor(sidebar) {

@@ -1,4 +1,5 @@
 /** Choosing several conversations of the list, to do one thing with all of them. */
+import { entryOf } from "chat/chatitem.js";
 import { setText } from "chat/dom.js";
 import { counted } from "chat/format.js";
 
@@ -20,12 +21,18 @@ export class Selection {
       if (action === "cancel" || ids.length) this.end();
       if (action !== "cancel" && ids.length) actions[action](ids);
     });
+    this.root.parentElement.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" || !this.ids) return;
+      event.preventDefault(); // else it would close the drawer, or stop an answer
+      this.end();
+    });
   }
 
   /** @param {string} [id]  the first of them */
   begin(id) {
     this.ids = new Set(id ? [id] : []);
     this.#show();
+    entryOf(id)?.querySelector(".chat-box").focus();
   }
 
   end() {

@@ -1,5 +1,5 @@
 /** The list of conversations, in the sidebar or, on a narrow window, in the drawer. */
-import { Group } from "chat/chatitem.js";
+import { Group, entryOf } from "chat/chatitem.js";
 import { KeyedList, el, setAttribute } from "chat/dom.js";
 import { dateGroup } from "chat/format.js";
 import { Selection } from "chat/selection.js";
@@ -67,7 +67,7 @@ export class Sidebar {
       if (groups.at(-1)?.title !== title) groups.push({ key: title, title, chats: [] });
       groups.at(-1).chats.push(chat);
     }
-    this.groups.update(groups, { current: conversation.id, selected: this.selection.ids });
+    keepFocus(() => this.groups.update(groups, { current: conversation.id, selected: this.selection.ids }));
     setAttribute(find("new-chat"), "aria-current", conversation.stored ? null : "page");
     this.#views(chats);
     this.#tail(this.nothing, !items.length);
@@ -217,6 +217,18 @@ export class Sidebar {
   forget(id) {
     this.doomed.delete(id);
   }
+}
+
+const PARTS = ["a.chat", ".chat-box", ".icon-button"]; // of an entry
+
+/** An entry that gets another place is another element there: what had the focus in it has it again. */
+function keepFocus(change) {
+  const focused = document.activeElement;
+  const id = focused.closest(".chat-item")?.querySelector("a").dataset.id;
+  change();
+  if (!id || document.activeElement === focused) return;
+  const part = PARTS.find((selector) => focused.matches(selector));
+  entryOf(id)?.querySelector(part).focus();
 }
 
 const deletedText = (count) => tn(count, "Deleted {n} conversation", "Deleted {n} conversations");
