@@ -23,11 +23,11 @@ class Lightbox {
       this.place,
       iconButton(t("Next one"), "right", { onclick: () => this.#go(1) }),
     );
-    const close = iconButton(t("Close"), "close", { onclick: () => this.root.close() });
+    this.close = iconButton(t("Close"), "close", { autofocus: true, onclick: () => this.root.close() });
     this.root = el(
       "dialog",
       { class: "lightbox", "aria-labelledby": id },
-      el("header", { class: "lightbox-head" }, this.name, this.zoom, this.save, close),
+      el("header", { class: "lightbox-head" }, this.name, this.zoom, this.save, this.close),
       this.stage,
       this.ways,
     );
@@ -58,7 +58,9 @@ class Lightbox {
     setText(this.place, t("{n} of {all}", { n: at + 1, all: this.links.length }));
     const label = t("Download {name}", { name });
     const save = el("a", { class: "icon-button", download: name, "aria-label": label, title: label }, icon("download"));
+    const isLost = document.activeElement === this.zoom ? this.zoom.hidden : this.save.contains(document.activeElement);
     this.save.replaceChildren(linked(save, `${link.href}?download=1`, name));
+    if (isLost) this.close.focus(); // else the keys would be nobody's
   }
 
   /** Round and round. */
