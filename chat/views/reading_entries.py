@@ -185,7 +185,8 @@ def _text_of(value: Any) -> str:
 def _with_target(link: re.Match[str]) -> str:
     """A link of the sanitiser's, and for paper where it leads, unless that is what it says."""
     target, without_scheme, text = link.groups()
-    return link[0] if target in text or text == without_scheme else f'{link[0]}<span class="reading-target"> ({target})</span>'
+    is_told = target in text or text == without_scheme
+    return link[0] if is_told else f'{link[0]}<span class="reading-target"> ({target})</span>'
 
 
 def with_files(parts: list[Any] | None) -> list[dict[str, Any]]:
