@@ -104,6 +104,7 @@ class AgentSession:
         self.outbox = Outbox(conversation.group, str(conversation.id), may_send=may_send)
         self.writer = Writer(f"writer-{conversation.id.hex[:8]}")
         self._may_start = may_start
+        self._could_not_start = False  # the factory, not for want of leave
         self._ended = ended
         self._reason: str = ChatSession.EndReason.GRACE
         self._abort: Callable[[], object] | None = None
@@ -182,8 +183,9 @@ class AgentSession:
 
     @property
     def is_fruitless(self) -> bool:
-        """True when it has ended by itself, and no turn came to anything."""
-        return not self.record.turns and self._reason == ChatSession.EndReason.FAILED
+        """True when it has ended by itself, and no turn came to anything: its agent could not be made, or died."""
+        came_to_nothing = self._could_not_start or not self.record.turns
+        return came_to_nothing and self._reason == ChatSession.EndReason.FAILED
 
     @property
     def is_overdue(self) -> bool:
@@ -433,7 +435,7 @@ class AgentSession:
         incident = known.incident or new_incident()
         if not known.incident:
             logger.error("agent %s could not start, incident %s", self.record.agent_key, incident, exc_info=error)
-        self._reason = ChatSession.EndReason.FAILED
+        self._reason, self._could_not_start = ChatSession.EndReason.FAILED, self._may_start
         from chat.agents.provider.failures import cause_of
 
         cause = cause_of(error.__cause__ or error)

@@ -370,15 +370,21 @@ async def test_a_first_word_waits_for_no_other_program_and_is_stored_later(sessi
     assert (row.seq is None) == (status == "open")
 
 
-async def test_an_agent_that_may_not_start_tells_who_waits(session):
+@pytest.mark.parametrize("may_start", [True, False])
+async def test_an_agent_that_does_not_start_tells_who_waits_and_counts_if_it_was_tried(session, monkeypatch, may_start):
     def begin() -> Claim:
         id = uuid.uuid4()
         accept_message(OWNER, id, content="hello", client_id=None, new_agent="mock")
         return claim(id, ServerProcess.objects.create(host="one", pid=1))
 
+    def panic(*_: object) -> None:
+        raise GeneratorExit
+
+    monkeypatch.setattr("chat.agents.registry.build", panic)
     claimed = await asyncio.to_thread(begin)
-    refused = AgentSession(claimed, resources={}, may_start=False, ended=lambda _: None)
+    refused = AgentSession(claimed, resources={}, may_start=may_start, ended=lambda _: None)
     await start_thread(refused._run, name="agent-test")
+    assert refused.is_fruitless is may_start
     last = await Message.objects.filter(conversation=refused.conversation_id).alatest("seq")
     assert (last.status, last.error["code"]) == ("error", "agent_unavailable")
 
