@@ -16,8 +16,9 @@ from chat.conf import conf
 from chat.exceptions import Busy, LimitReached, RateLimited
 from chat.mends.locks import lock_name
 from chat.mends.statements import STAND_INS, Prepared
-from chat.models import Attachment, Conversation, Message
+from chat.models import Attachment, Conversation, Message, Tally
 from chat.models.message import OPEN_TURN
+from chat.models.tallies import key_of_owner
 from chat.owners import Owner
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Usage(TypedDict):
     others: int
     recent: int
     moves: int
+    deleted: int
     record_count: int | None
     byte_count: int | None
 
@@ -46,7 +48,7 @@ def check_limits(owner: Owner, conversation: Conversation) -> None:
         raise Busy("Too many messages wait for the agent already.", retry_ms=5000)
     if now.others >= conf.MAX_RUNNING_TURNS and _running_elsewhere(owner, conversation) >= conf.MAX_RUNNING_TURNS:
         raise Busy("Other conversations of yours are still being answered.", retry_ms=5000)
-    if now.recent + now.moves >= conf.TURNS_PER_MINUTE:
+    if now.recent + now.moves + now.deleted >= conf.TURNS_PER_MINUTE:
         raise RateLimited(retry_ms=15000)
     _check_quota(now)
     count_turn(owner.address, conversation.id, most_running=conf.MAX_RUNNING_VISITOR_TURNS)
@@ -56,7 +58,7 @@ def check_move(owner: Owner, conversation: Conversation) -> None:
     """Moving the head stores a record too: it counts with the turns."""
     now = _usage_now(conversation.id, owner)
     assert now is not None
-    if now.recent + now.moves >= conf.TURNS_PER_MINUTE:
+    if now.recent + now.moves + now.deleted >= conf.TURNS_PER_MINUTE:
         raise RateLimited(retry_ms=15000)
     _check_quota(now)
     count_turn(owner.address, conversation.id, most_running=0)
@@ -88,10 +90,11 @@ def _running_elsewhere(owner: Owner, conversation: Conversation) -> int:
     return running(Conversation.objects.for_owner(owner).exclude(id=conversation.id)).count()
 
 
-def _usage(id: uuid.UUID, owner: Owner) -> QuerySet[Row]:
+def _usage(id: uuid.UUID, owner: Owner, key: str) -> QuerySet[Row]:
     """The conversation with what the limits look at.
 
-    Turns that wait, others with open turns, turns and moves of the head in a minute, the owner's records and bytes.
+    Turns that wait, others with open turns, turns and moves of the head in a minute, also those that were deleted
+    (`key`), the owner's records and bytes.
     """
     mine = Conversation.objects.for_owner(owner)
     turns = Message.objects.filter(conversation=OuterRef("id"))
@@ -103,22 +106,28 @@ def _usage(id: uuid.UUID, owner: Owner) -> QuerySet[Row]:
         others=count_of(with_open_turns(mine.exclude(id=id))),
         recent=count_of(recent),
         moves=count_of(moves),
+        deleted=count_of(Tally.objects.filter(key=key, created__gt=minute_ago)),
         record_count=sum_of(mine, "newest_seq"),
         byte_count=sum_of(mine, "size_bytes"),
     )
 
 
 def _usage_now(id: uuid.UUID, owner: Owner) -> Row | None:
+    key = key_of_owner(owner)
     if owner.user_id is None:
-        return _usage_of_visitor.first(id, owner.visitor)
+        return _usage_of_visitor.first(id, owner.visitor, key)
     kind: type = type(owner.user_id)
-    return _usage_of_user(kind).first(id, owner.user_id) if kind in STAND_INS else _usage(id, owner).first()
+    if kind not in STAND_INS:
+        return _usage(id, owner, key).first()
+    return _usage_of_user(kind).first(id, owner.user_id, key)
 
 
 @functools.cache
 def _usage_of_user(kind: type) -> Prepared[Row]:
     """`kind`: of a user's key, which is the project's choice."""
-    return Prepared(lambda id, user_id: _usage(id, Owner(user_id=user_id)), uuid.UUID, kind)
+    return Prepared(lambda id, user_id, key: _usage(id, Owner(user_id=user_id), key), uuid.UUID, kind, str)
 
 
-_usage_of_visitor: Prepared[Row] = Prepared(lambda id, visitor: _usage(id, Owner(visitor=visitor)), uuid.UUID, str)
+_usage_of_visitor: Prepared[Row] = Prepared(
+    lambda id, visitor, key: _usage(id, Owner(visitor=visitor), key), uuid.UUID, str, str
+)

@@ -1,4 +1,4 @@
-"""What is counted by address over all processes. An address is known by a keyed hash, and for minutes only."""
+"""What counts for a minute, whatever becomes of it, over all processes. Of an address there is a keyed hash only."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from django.utils.crypto import salted_hmac
 from chat.clock import Now
 from chat.models.message import OPEN_TURN, Message
 from chat.models.runs import ServerProcess
+from chat.owners import Owner
 
 
 def key_of(what: str, address: str) -> str:
@@ -19,8 +20,13 @@ def key_of(what: str, address: str) -> str:
     return f"{what} {salted_hmac('chat.address', address).hexdigest()[:32]}"
 
 
+def key_of_owner(owner: Owner) -> str:
+    """Under which key the turns of an owner count that are deleted."""
+    return f"owner {owner.id}"
+
+
 class Tally(models.Model):
-    """One thing that somebody from an address has done: come as a new visitor, or asked for a turn."""
+    """One thing that somebody has done: come from an address, asked for a turn from it, deleted a turn of a minute."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     key = models.CharField(max_length=64)

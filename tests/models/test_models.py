@@ -13,12 +13,14 @@ from django.test.utils import CaptureQueriesContext
 
 from chat.actions.answer import accept_answer
 from chat.actions.counts import UNCLAIMED_SECONDS
+from chat.actions.delete import erase
 from chat.actions.rewrite import branch, clear, edit, regenerate
 from chat.actions.send import accept_message
 from chat.clock import Now
 from chat.exceptions import BadFrame, Busy, Conflict, LimitReached, NotFound, RateLimited
+from chat.keeping import erasure
 from chat.live.claims import Claim, claim, close_orphan, stop_waiting, store_checkpoints
-from chat.models import Conversation, Message, ServerProcess
+from chat.models import Conversation, Message, ServerProcess, Tally
 from chat.models.conversation import title_of
 from chat.owners import Owner
 
@@ -191,6 +193,21 @@ def test_moves_of_the_head_count_with_the_turns(alice, settings):
         with pytest.raises(RateLimited):
             move()
     assert Message.objects.filter(conversation=id).count() == 5
+
+
+def test_what_is_deleted_counts_to_the_end_of_its_minute(alice, mallory, settings):
+    settings.CHAT_TURNS_PER_MINUTE = 3
+    said = say(alice, uuid.uuid4(), "a")
+    answer(said)
+    clear(alice, said.conversation.id)
+    with erasure.postponed():
+        erase(said.conversation.id)
+    say(alice, uuid.uuid4(), "b")
+    with pytest.raises(RateLimited):
+        say(alice, uuid.uuid4(), "c")
+    say(mallory, uuid.uuid4(), "d")
+    Tally.objects.update(created=Now() - timedelta(minutes=1))
+    say(alice, uuid.uuid4(), "c")
 
 
 @pytest.mark.parametrize(("setting", "most"), [("CHAT_MAX_RECORDS", 4), ("CHAT_MAX_STORED_BYTES", 20)])
