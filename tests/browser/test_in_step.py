@@ -45,6 +45,7 @@ def test_what_is_said_asked_answered_and_judged(chat, others):
     chat.page.locator(".composer input[type=file]").first.set_input_files(
         {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"a note"}
     )
+    expect(chat.page.locator(".upload[data-state=done]")).to_have_count(1)
     chat.say('[[tool=ask_user args={"question":"May I?","kind":"approval"}]]')
     for other in others:
         expect(other.page.locator(".attached")).to_contain_text("notes.txt")
