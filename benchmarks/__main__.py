@@ -323,6 +323,8 @@ def page(arguments: argparse.Namespace) -> Result:
     rows += [("opened after", f"{found['open_seconds']:.2f} s")]
     rows += [("turns on the page", str(found["turns"])), ("elements", str(found["nodes"]))]
     rows += [("answer / ideal", f"{found['answer_seconds'] / found['ideal_seconds']:.2f}")]
+    shifts = (first["shifted"], found["open_shifted"], found["shifted"])
+    rows += [("layout shift: first visit, opened, answer", " / ".join(f"{each:.3f}" for each in shifts))]
     rows += [("tasks over 50 ms", f"{len(found['long_tasks'])}, longest {max(found['long_tasks'], default=0)} ms")]
     table(rows)
     for task in found.get("longest", []):

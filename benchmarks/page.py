@@ -70,6 +70,14 @@ def double(number: int) -> int:
 That is all there is to say about it.
 """
 
+# How far what stands there is moved about without a wish of the user's, as browsers count it: 0.1 and more is felt.
+SHIFTS = """
+    window.shifted = 0;
+    new PerformanceObserver((list) => {
+        for (const { value, hadRecentInput } of list.getEntries()) if (!hadRecentInput) window.shifted += value;
+    }).observe({ type: "layout-shift", buffered: true });
+"""
+
 STOP = "(isHidden) => document.querySelector('#stop').hidden === isHidden"
 MORE = "(count) => document.querySelectorAll('#turns > .turn').length > count"
 WATCH = """() => {
@@ -124,10 +132,12 @@ def first_visit(browser: Browser, url: str) -> dict[str, Any]:
             requestAnimationFrame(look);
         })()"""
     )
+    page.add_init_script(SHIFTS)
     page.goto(url)
     page.wait_for_function("() => document.querySelector('#pill')?.dataset.state === 'ok'", timeout=READY_MS)
     ms = page.evaluate("() => window.usableAt - performance.getEntriesByType('navigation')[0].responseEnd")
     page.wait_for_load_state("networkidle")
+    shifted = page.evaluate("() => window.shifted")
     context.close()
     code = {url: size for url, size in sizes.items() if "/static/" in url}
     later = sum(size for url, size in code.items() if "_later" in url)
@@ -136,6 +146,7 @@ def first_visit(browser: Browser, url: str) -> dict[str, Any]:
         "requests": len(sizes),
         "code_bytes": sum(code.values()) - later,
         "later_bytes": later,
+        "shifted": shifted,
     }
 
 
@@ -147,10 +158,14 @@ def measure(browser: Browser, plan: Plan) -> dict[str, Any]:
     found: dict[str, Any] = {"first_visit": min(visits, key=lambda visit: visit["usable_ms"])}
     found |= {"open_seconds": min(_opened(context.new_page(), plan) for _ in range(3))}
     page = context.new_page()
+    page.add_init_script(SHIFTS)
     _opened(page, plan)
+    page.wait_for_timeout(500)
+    found["open_shifted"] = page.evaluate("() => window.shifted")
     found["turns"] = _load(page, plan.loaded)
     found["nodes"] = page.evaluate("() => document.querySelectorAll('*').length")
     page.evaluate(WATCH)
+    page.evaluate("() => (window.shifted = 0)")
     cdp = context.new_cdp_session(page)
     events = _traced(cdp) if plan.trace else []
     began = time.monotonic()
@@ -160,6 +175,7 @@ def measure(browser: Browser, plan: Plan) -> dict[str, Any]:
     for is_hidden in (False, True):
         page.wait_for_function(STOP, arg=is_hidden, timeout=READY_MS)
     found["answer_seconds"] = time.monotonic() - began
+    found["shifted"] = page.evaluate("() => window.shifted")
     found["ideal_seconds"] = plan.tokens / plan.tps
     if plan.trace:
         found["longest"] = _longest(cdp, events, page)

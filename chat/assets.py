@@ -1,7 +1,7 @@
 """The page's ES modules and style sheets: which there are, in which order, and all of them in one file each.
 
 While developing, the browser loads them one by one, as they are. For production `collectstatic` makes one file of the
-modules that the page begins with, one of those that it loads later, and one of the sheets, without comments and white
+modules that the page begins with and one of those that it loads later, and so of the sheets, without comments and white
 space, where the project asks for it:
 
     STATICFILES_FINDERS = [
@@ -30,10 +30,11 @@ MAIN = "chat/main.js"
 # Each of them registers what it adds (`chat/registries.js`).
 ADDED = ("chat/cards/*.js", "chat/slots/*.js")
 ADDED_LATER = "chat/later/*.js"
-SCRIPT, LATER_SCRIPT, SHEET = "chat/bundle.js", "chat/bundle_later.js", "chat/bundle.css"
+SCRIPT, LATER_SCRIPT = "chat/bundle.js", "chat/bundle_later.js"
+SHEET, LATER_SHEET = "chat/bundle.css", "chat/bundle_later.css"
 
 # The forms in which our modules import and export. Others have no place in them: a test says so.
-IMPORT = re.compile(r'^import (?:\{([^}]*)\}|\* as (\w+)) from "(chat/[\w./-]+)";\n', re.M)
+IMPORT = re.compile(r'^import \{([\w, \n]*)\} from "(chat/[\w./-]+)";\n', re.M)
 EXPORT = re.compile(r"^export ((?:async )?function|const|class) (\w+)", re.M)
 BLANK = re.compile(r"""("[^"]*")|\s*([{};,])\s*|\s+""")
 DOC_COMMENT = re.compile(r"^[ \t]*/\*\*.*?\*/\n", re.M | re.S)
@@ -49,8 +50,13 @@ def style_names() -> tuple[str, ...]:
     """Return the names of the page's style sheets. The one that puts the layers in order comes first; of the others
     none depends on the order.
     """
-    names = (path.relative_to(STATIC).as_posix() for path in STATIC.glob("chat/styles/*.css"))
-    return tuple(sorted(names, key=lambda name: (name != "chat/styles/tokens.css", name)))
+    return tuple(sorted(_names_in("chat/styles/*.css"), key=lambda name: (name != "chat/styles/tokens.css", name)))
+
+
+@cache
+def later_style_names() -> tuple[str, ...]:
+    """Return the names of those for what the modules that come later show."""
+    return _names_in("chat/styles/later/*.css")
 
 
 @cache
@@ -90,7 +96,7 @@ def _with_imports(starts: Iterable[str]) -> tuple[str, ...]:
     def visit(name: str) -> None:
         if name in names:
             return
-        for _, _, imported in IMPORT.findall(text_of(name)):
+        for _, imported in IMPORT.findall(text_of(name)):
             visit(imported)
         names[name] = None
 
@@ -105,13 +111,24 @@ def is_bundled() -> bool:
 
 
 def joined_script() -> str:
-    """Return the modules in one: each is a function that returns what it exports."""
-    return "export const modules = {};\n" + _as_functions(module_names())
+    """Return the modules in one, each after those that it imports. All of their names are in one scope, so no two may
+    use the same one.
+    """
+    shared = ", ".join(_shared_names())
+    return f"{_without_imports(module_names())}export {{ {shared} }};\n"
 
 
 def joined_later_script() -> str:
     """Return the modules that the page loads later in one."""
-    return f'import {{ modules }} from "{SCRIPT}";\n' + _as_functions(later_module_names())
+    shared = ", ".join(_shared_names())
+    return f'import {{ {shared} }} from "{SCRIPT}";\n{_without_imports(later_module_names())}'
+
+
+def _shared_names() -> list[str]:
+    """Return the names of the first script that the second one needs."""
+    first = module_names()
+    imports = [found for name in later_module_names() for found in IMPORT.findall(text_of(name)) if found[1] in first]
+    return sorted({name.strip() for names, _ in imports for name in names.split(",") if name.strip()})
 
 
 def without_blanks(script: str) -> str:
@@ -122,31 +139,20 @@ def without_blanks(script: str) -> str:
     return str(rjsmin.jsmin(script))
 
 
-def _as_functions(names: Iterable[str]) -> str:
-    return "".join(_as_function(name, text_of(name)) for name in names)
+def _without_imports(names: Iterable[str]) -> str:
+    return "".join(EXPORT.sub(r"\1 \2", IMPORT.sub("", DOC_COMMENT.sub("", text_of(name)))) for name in names)
 
 
-def _as_function(name: str, text: str) -> str:
-    exported = ", ".join(each for _, each in EXPORT.findall(text))
-    body = EXPORT.sub(r"\1 \2", IMPORT.sub(_as_constant, DOC_COMMENT.sub("", text)))
-    return f'modules["{name}"] = (() => {{\n{body}return {{ {exported} }};\n}})();\n'
-
-
-def _as_constant(found: re.Match[str]) -> str:
-    names, whole, module = found.groups()
-    return f'const {whole or "{" + names.replace(" as ", ": ") + "}"} = modules["{module}"];\n'
-
-
-def bundled_sheet() -> str:
-    """Return all style sheets in one."""
-    first, *others = joined_sheet().split("/*")
+def bundled_sheet(names: Iterable[str]) -> str:
+    """Return the style sheets in one."""
+    first, *others = joined_sheet(names).split("/*")
     bare = first + "".join(other.partition("*/")[2] for other in others)
     return BLANK.sub(lambda found: found[1] or found[2] or " ", bare)
 
 
-def joined_sheet() -> str:
+def joined_sheet(names: Iterable[str]) -> str:
     """Return the style sheets in one as they are written."""
-    return "".join(map(text_of, style_names()))
+    return "".join(map(text_of, names))
 
 
 class BundleFinder(BaseFinder):
@@ -157,7 +163,8 @@ class BundleFinder(BaseFinder):
 
     def list(self, ignore_patterns: Iterable[str] | None) -> Iterator[tuple[str, Storage]]:
         texts = {SCRIPT: without_blanks(joined_script()), LATER_SCRIPT: without_blanks(joined_later_script())}
-        for name, text in {**texts, SHEET: bundled_sheet()}.items():
+        sheets = {SHEET: bundled_sheet(style_names()), LATER_SHEET: bundled_sheet(later_style_names())}
+        for name, text in {**texts, **sheets}.items():
             self.storage.delete(name)
             yield self.storage.save(name, ContentFile(text.encode())), self.storage
 

@@ -5,8 +5,9 @@
 
 A string of a module that looks like one for people and is not in `t()` counts as not translated.
 
-Three kinds of source: the page's modules (`t("…")`, `tn(n, "…", "…")`), the sentences of the server's errors, which the
-page translates as it shows them, and templates with the server's other texts (`translate`, `_("…")`).
+Three kinds of source: the page's modules (`t("…")`, `tn(n, "…", "…")`), the sentences of the server's errors and its
+reasons of feedback, which the page translates as it shows them, and templates with the server's other texts
+(`translate`, `_("…")`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +112,16 @@ def of_errors() -> Found:
                 yield text, _name(path)
 
 
+def of_reasons() -> Found:
+    """What feedback offers as reasons where an agent names none."""
+    path = ROOT / "chat" / "conf.py"
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "FEEDBACK_REASONS":
+            for texts in (each for each in ast.walk(node) if isinstance(each, ast.Tuple)):
+                for text in ast.literal_eval(texts):
+                    yield text, _name(path)
+
+
 def _texts(nodes: Iterable[ast.AST]) -> Iterator[str]:
     """The whole sentences among the constants."""
     for node in nodes:
@@ -181,7 +193,7 @@ def main() -> int:
         for folder in sorted((ROOT / app / "locale").glob("*/LC_MESSAGES")):
             domains = {"django": of_server(app)}
             if app == "chat":
-                domains["djangojs"] = (message for found in (of_modules(), of_errors()) for message in found)
+                domains["djangojs"] = chain(of_modules(), of_errors(), of_reasons())
             for domain, found in domains.items():
                 path = folder / f"{domain}.po"
                 text, compiled, missing = updated(path, found)

@@ -45,6 +45,7 @@ from chat.markdown import formulas, notes, targets
 from chat.markdown.addresses import Addresses
 from chat.markdown.cjk import emphasis_plugin
 from chat.markdown.colours import Colours
+from chat.markdown.habits import habits_plugin
 from chat.markdown.sanitiser import clean
 from chat.markdown.tags import tags_plugin
 
@@ -62,7 +63,7 @@ _LINK = re.compile(r"(?:https?://|mailto:)", re.IGNORECASE)
 def _make_parser() -> MarkdownIt:
     options = {"html": False, "linkify": True, "breaks": True, "tasklists": True, "maxNesting": MAX_NESTING}
     md = MarkdownIt("gfm-like", options)
-    for plugin in (formulas.formulas_plugin, emphasis_plugin, tags_plugin, notes.notes_plugin):
+    for plugin in (formulas.formulas_plugin, emphasis_plugin, tags_plugin, notes.notes_plugin, habits_plugin):
         md.use(plugin)
     md.core.ruler.disable(["normalize", "block"])  # `parse` does both
     md.validateLink = lambda url: True  # type: ignore[method-assign]  # `_tame` leaves the label of a bad link

@@ -25,8 +25,8 @@ register = template.Library()
 
 @register.simple_tag
 def chat_style_sheets() -> SafeString:
-    """Print a link to each of the page's style sheets."""
-    names = [assets.SHEET] if assets.is_bundled() else assets.style_names()
+    """Print a link to each of the page's style sheets, but for those that come later."""
+    names = [assets.SHEET] if assets.is_bundled() else [*assets.style_names(), *assets.later_style_names()]
     return _each('<link rel="stylesheet" href="{}">', names)
 
 
@@ -51,16 +51,19 @@ def chat_logo() -> str:
 @register.simple_tag
 def chat_scripts(nonce: str) -> SafeString:
     """Print the scripts that start the page, in the order in which they run; before them the import map, the names of
-    those that come later, and a preload for each module: without it the browser finds one only when another imports it.
+    those that come later, with their sheet, and a preload for each module: without it the browser finds one only when
+    another imports it.
     """
     modules, starts = assets.module_names(), assets.script_names()
     later_modules, later = assets.later_module_names(), assets.later_script_names()
+    later_sheet = [assets.LATER_SHEET] if assets.is_bundled() else []
     if assets.is_bundled():
         modules = starts = (assets.SCRIPT,)
         later_modules = later = (assets.LATER_SCRIPT,)
     elements = (
         _import_map(nonce, (*modules, *later_modules)),
         format_html('<meta name="chat-later" content="{}">', " ".join(later)),
+        _each('<meta name="chat-later-sheet" content="{}">', later_sheet),
         _each('<link rel="modulepreload" href="{}">', modules),
         _each('<script type="module" src="{}"></script>', starts),
     )

@@ -19,6 +19,7 @@ class Chat:
         self.field = page.locator("#field")
         self.replies = page.locator(".reply")
         self.stop = page.get_by_role("button", name="Stop")
+        self.stop_button = page.locator("#stop")  # in any language
 
     def open(self, path: str = "/") -> Chat:
         self.page.goto(self.url + path)
@@ -64,12 +65,13 @@ def check(page: Page, state: str) -> None:
     assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == [], state
     assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), state
     outside = page.evaluate(
-        """() => Array.from(document.querySelectorAll(".main *"))
+        """() => Array.from(document.querySelectorAll(":is(.main, dialog[open], :popover-open) *"))
             .filter((element) => !element.closest("pre, .table, .math, .hidden, .card-args"))
             .filter((element) => element.getClientRects().length)
             .filter((element) => {
                 const { left, right } = element.getBoundingClientRect();
-                return left < element.closest(".main").getBoundingClientRect().left - 1 || right > innerWidth + 1;
+                const around = element.closest(".main, dialog, [popover]").getBoundingClientRect();
+                return left < around.left - 1 || right > Math.min(innerWidth, around.right) + 1;
             })
             .map((element) => element.outerHTML.slice(0, 100))"""
     )

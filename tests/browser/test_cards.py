@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.browser.chat import ANSWER_MS, Chat, check
-from tests.browser.test_states import LOOKS
+from tests.browser.looks import check_in_all_looks
 from tests.servers import Server
 
 
@@ -17,14 +17,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("cards")
     with Server(folder, settings="tests.browser.card_settings", CHAT_MOCK_MODEL="true") as server:
         yield server
-
-
-def in_all_looks(page: Page, state: str) -> None:
-    for name, (media, width, direction) in LOOKS.items():
-        page.emulate_media(**{"color_scheme": "light", "forced_colors": "none", "reduced_motion": None} | media)
-        page.set_viewport_size({"width": width, "height": 720})
-        page.evaluate(f"() => document.documentElement.dir = '{direction}'")
-        check(page, f"{state}, {name}")
 
 
 def test_each_card_shows_what_its_tool_is_about(page, server):
@@ -44,7 +36,7 @@ def test_each_card_shows_what_its_tool_is_about(page, server):
     expect(sql.get_by_text("Result", exact=True)).to_be_hidden()
     sql.get_by_text("Arguments and result").click()
     expect(sql.get_by_text("Result", exact=True)).to_be_visible()
-    in_all_looks(page, "cards of tools")
+    check_in_all_looks(page, "cards of tools")
     page.reload()
     chat.connected()
     expect(sql.locator(".shown-table tbody tr")).to_have_count(3, timeout=ANSWER_MS)
@@ -79,7 +71,7 @@ def test_a_mark_in_the_text_opens_its_source(page, server):
     expect(sources.locator("a[href='https://example.org/rings']")).to_have_text("2rings.example(example.org)")
     marks.nth(2).get_by_role("button").click()
     expect(sources.get_by_role("link", name="Notes")).to_be_visible()
-    in_all_looks(page, "sources")
+    check_in_all_looks(page, "sources")
 
 
 def test_an_agent_that_was_chosen_speaks_first_and_only_once(page, server):

@@ -12,9 +12,11 @@ from babel.messages.pofile import read_po
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.chat import ANSWER_MS, Chat, check
+from tests.browser.looks import states
 from tests.browser.test_states import Sockets
 from tests.servers import ROOT, Server
 from tests.stub_llm import StubServer
+from webui_project import settings as project
 
 # Of people, agents and models, and signs that are the same in every language.
 FOREIGN = ".bubble, .prose, pre, code, kbd, time, bdi, .avatar, .initials, .brand, .chat, .chip, script, style"
@@ -30,13 +32,15 @@ UNMARKED = """(foreign) => {
             if (isText(element.getAttribute(name)) && !element.matches(foreign)) found.add(element.getAttribute(name));
     return Array.from(found);
 }"""
+AUTHORED = repr(project.CHAT_AGENTS) + "Planets, The A above middle C.wav"  # of our examples
 SAME = {"New chat · Chat", "Ctrl+Shift+O"}  # of the title, in a language of its own; a key
 
 
 @pytest.fixture(scope="module")
-def server(stub: StubServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def locale(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the marked language."""
     folder = tmp_path_factory.mktemp("language")
-    messages = folder / "locale" / "eo" / "LC_MESSAGES"
+    messages = folder / "eo" / "LC_MESSAGES"
     messages.mkdir(parents=True)
     for domain in ("django", "djangojs"):
         for app in ("chat", "webui_project"):
@@ -44,9 +48,21 @@ def server(stub: StubServer, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             if path.exists():
                 (messages / f"{domain}.{app}").write_bytes(path.read_bytes())
         _mark([*messages.glob(f"{domain}.*")], messages / f"{domain}.mo")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(stub: StubServer, locale: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     environment = {"CHAT_API_BASE": stub.url, "CHAT_API_KEY": "sk-test-key", "CHAT_MODEL": "gpt-4o-mini"}
-    environment["PSEUDO_LOCALE"] = str(folder / "locale")
-    with Server(folder, settings="tests.browser.pseudo_settings", **environment) as server:
+    environment["PSEUDO_LOCALE"] = str(locale)
+    with Server(tmp_path_factory.mktemp("a"), settings="tests.browser.pseudo_settings", **environment) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def examples(locale: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    environment = {"PSEUDO_LOCALE": str(locale), "CHAT_MOCK_MODEL": "1", "EXAMPLES": "1"}
+    with Server(tmp_path_factory.mktemp("b"), settings="tests.browser.pseudo_settings", **environment) as server:
         yield server
 
 
@@ -139,6 +155,23 @@ def test_no_word_of_the_page_is_left_untranslated(marked: Page, server: Server):
     unmarked |= set(marked.evaluate(UNMARKED, FOREIGN))
 
     assert unmarked - SAME == set()
+
+
+def test_no_word_is_left_untranslated_in_any_state(marked: Page, examples: Server):
+    found: dict[str, str] = {}
+    for state in states(marked, examples.url):
+        for text in set(marked.evaluate(UNMARKED, FOREIGN)) - SAME:
+            if text not in AUTHORED:
+                found.setdefault(text, state)
+
+    assert found == {}
+
+
+def test_german_words_fit_a_narrow_window_in_every_state(german: Page, examples: Server):
+    for state in states(german, examples.url):
+        german.set_viewport_size({"width": 320, "height": 720})
+        check(german, state)
+        german.set_viewport_size({"width": 1280, "height": 720})
 
 
 def test_the_pages_around_are_translated_too(marked: Page, server: Server):

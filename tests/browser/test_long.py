@@ -102,6 +102,30 @@ def test_among_300_turns_an_answer_changes_its_own_and_is_drawn_once_a_frame(lon
     long.stop.click()
 
 
+FAR = """() => {
+    window.far = 0;
+    const observer = new MutationObserver((changes) => (window.far += changes.length));
+    const turns = Array.from(document.querySelectorAll("#turns > .turn")).slice(0, 20);
+    for (const turn of turns) observer.observe(turn, { attributes: true, childList: true, subtree: true });
+}"""
+
+
+def test_turns_out_of_sight_change_when_they_are_seen(long):
+    """Hundreds of them would be restyled whenever an answer begins or ends."""
+    long.load(60)
+    long.wait("!document.querySelector('#turns article').checkVisibility({ contentVisibilityAuto: true })")
+    long.page.evaluate(FAR)
+    long.say("[[tokens=3000 tps=100]]")
+    long.wait("""document.querySelector("[aria-busy=true] .prose")?.textContent.includes("word")""")
+    assert long.page.evaluate("() => window.far") == 0
+    seq = long.turns.first.locator(".user").get_attribute("data-seq")  # earlier ones come before it
+    pen = long.page.locator(f"#turns .user[data-seq='{seq}']").get_by_role("button", name="Edit message")
+    long.page.locator("#scroller").evaluate("(scroller) => scroller.scrollTo(0, 0)")
+    expect(pen).to_be_disabled()
+    long.stop.click()
+    expect(pen).to_be_enabled()
+
+
 def test_what_a_reader_has_loaded_is_let_go_once_the_reader_is_back_at_the_end(long):
     long.load(425)
     long.wait("document.querySelectorAll('#turns > .turn').length === 100")

@@ -138,6 +138,26 @@ def test_what_waits_for_a_conversation_that_is_gone_goes_to_a_new_one(page, serv
     assert page.evaluate("() => sessionStorage.getItem('chat.outbox')") is None
 
 
+SHIFTED = """
+    window.shifted = 0;
+    new PerformanceObserver((list) => {
+        for (const { value, hadRecentInput } of list.getEntries()) if (!hadRecentInput) window.shifted += value;
+    }).observe({ type: "layout-shift", buffered: true });
+"""
+
+
+def test_nothing_jumps_on_a_first_visit_while_an_answer_comes_and_when_it_is_loaded_again(page, server):
+    page.add_init_script(SHIFTED)
+    chat = Chat(page, server.url).open()
+    visited = page.evaluate("() => window.shifted")
+    chat.say("[[tokens=300 tps=200]]")
+    chat.answered()
+    answered = page.evaluate("() => window.shifted") - visited
+    page.reload()
+    chat.answered()
+    assert max(visited, answered, page.evaluate("() => window.shifted")) <= 0.01
+
+
 def test_a_second_tab_shows_the_same_while_it_is_written(chat, context):
     chat.say("[[tokens=200 tps=40]]")
     chat.writing()

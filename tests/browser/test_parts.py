@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.chat import ANSWER_MS, Chat, check
-from tests.browser.test_states import LOOKS
+from tests.browser.looks import check_in_all_looks
 from tests.part_things import picture
 
 KINDS = ["image", "plot", "table", "long_table", "json", "diff", "audio", "pdf", "svg"]
@@ -35,11 +35,7 @@ def test_each_kind_is_accessible_and_inside_its_edges(shows):
     for _ in "12":  # a figure's points, and JSON
         shows.page.locator(".shown details:not([open]) > summary").first.click()
     expect(shows.page.locator("[data-kind=image] tbody tr")).to_have_count(3)
-    for name, (media, width, direction) in LOOKS.items():
-        shows.page.emulate_media(**{"color_scheme": "light", "forced_colors": "none", "reduced_motion": None} | media)
-        shows.page.set_viewport_size({"width": width, "height": 720})
-        shows.page.evaluate(f"() => document.documentElement.dir = '{direction}'")
-        check(shows.page, name)
+    check_in_all_looks(shows.page, "parts")
 
 
 def test_an_image_is_seen_with_its_words_before_and_after_a_reload(shows):

@@ -8,14 +8,8 @@ import pytest
 from playwright.sync_api import Page, WebSocketRoute, expect
 
 from tests.browser.chat import ANSWER_MS, Chat, check
-
-LOOKS = {
-    "light": ({"color_scheme": "light"}, 1280, "ltr"),
-    "dark on a phone": ({"color_scheme": "dark"}, 390, "ltr"),
-    "narrow, from right to left": ({"color_scheme": "light"}, 320, "rtl"),
-    "forced colours, no motion": ({"forced_colors": "active", "reduced_motion": "reduce"}, 1280, "ltr"),
-}
-
+from tests.browser.looks import LOOKS, check_in_all_looks
+from tests.servers import Server
 
 FIGURES_OUTSIDE = """() => Array.from(document.querySelectorAll("summary > .card-figures")).filter((figures) => {
     const [inner, outer] = [figures, figures.parentElement].map((element) => element.getBoundingClientRect());
@@ -42,12 +36,26 @@ class Sockets:
         self.opened[-1].close(code=code)
 
 
-@pytest.fixture(params=LOOKS.values(), ids=LOOKS)
+@pytest.fixture(params=list(LOOKS)[:4])
 def look(request, page):
-    media, width, direction = request.param
+    media, width, height, direction, _ = LOOKS[request.param]
     page.emulate_media(**media)
-    page.set_viewport_size({"width": width, "height": 720})
+    page.set_viewport_size({"width": width, "height": height})
     page.add_init_script(f"addEventListener('DOMContentLoaded', () => document.documentElement.dir = '{direction}')")
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory):
+    """The example project as it is, without a model."""
+    folder = tmp_path_factory.mktemp("examples")
+    with Server(folder, settings="webui_project.settings", CHAT_MOCK_MODEL="1", SECRET_KEY="x", DEBUG="1") as server:
+        yield server
+
+
+@pytest.mark.parametrize("path", ["/accounts/login/", "/accounts/password_reset/", "/s/none/"])
+def test_the_pages_around_are_accessible_in_every_look(page, examples, path):
+    page.goto(examples.url + path)
+    check_in_all_looks(page, path)
 
 
 def test_each_state_is_accessible_and_nothing_sticks_out(look, page, server):

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import FilePayload, Page, expect
 
 from tests.browser.chat import ANSWER_MS, Chat, check
-from tests.browser.test_states import LOOKS
+from tests.browser.looks import check_in_all_looks
 from tests.part_things import picture
 
 PHOTO = FilePayload(name="photo.png", mimeType="image/png", buffer=picture())
@@ -59,11 +59,7 @@ def test_each_state_is_accessible_and_inside_its_edges(reads):
     reads.say("[[tokens=2]]")
     reads.answered()
     choose(reads, PHOTO, POEM, BROKEN)
-    for name, (media, width, direction) in LOOKS.items():
-        reads.page.emulate_media(**{"color_scheme": "light", "forced_colors": "none", "reduced_motion": None} | media)
-        reads.page.set_viewport_size({"width": width, "height": 720})
-        reads.page.evaluate(f"() => document.documentElement.dir = '{direction}'")
-        check(reads.page, name)
+    check_in_all_looks(reads.page, "files")
 
 
 def test_a_file_is_left_out_again(reads):

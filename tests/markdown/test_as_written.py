@@ -61,6 +61,35 @@ def test_a_cell_has_lines():
     assert "<td>one<br>two</td>" in markup("| a | b |\n|---|---|\n| one<br>two | three |")
 
 
+@pytest.mark.parametrize(
+    ("row", "cells"),
+    [
+        ("| `x || y` | or |", ["x || y", "or"]),
+        ("| `a | b` | `c \\| d` |", ["a | b", "c | d"]),
+        ("| a` | `b |", ["a`", "`b"]),
+        ("| ` | b` |", ["`", "b`"]),
+    ],
+)
+def test_a_stroke_in_the_code_of_a_cell_parts_no_cells(row, cells):
+    html = render(f"| op | means |\n|---|---|\n{row}\n\n`c | d` | e")
+    assert [re.sub("<[^>]*>", "", cell) for cell in re.findall(r"<td>(.*?)</td>", html)] == cells
+    assert "\ufdd0" not in html and "c | d" in html
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("##Second", "<h4>Second</h4>"),
+        ("a\n###**Third** ##\nb", "<p>a</p><h5><strong>Third</strong></h5><p>b</p>"),
+        ("#tag and #1", "<p>#tag and #1</p>"),
+        ("#######seven", "<p>#######seven</p>"),
+        ("    ##code", None),
+    ],
+)
+def test_a_heading_may_lack_its_space_from_two_marks_on(text, expected):
+    assert markup(text) == expected if expected else "<h" not in render(text)
+
+
 def test_a_thousand_tags_in_each_other_are_no_deeper_than_anything_else():
     assert_harmless(render("<sub>" * 1000 + "x" + "</sub>" * 1000))
     assert_harmless(render("<details>\n" * 200 + "x\n" + "</details>\n" * 200))

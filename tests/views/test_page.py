@@ -14,7 +14,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from chat.assets import later_module_names, module_names, style_names
+from chat.assets import later_module_names, later_style_names, module_names, style_names
 from chat.models import Conversation
 from chat.owners import owner_of_cookies
 
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 TEMPLATES = sorted([*ROOT.glob("templates/**/*.html"), *ROOT.glob("chat/templates/**/*.html")])
 STATIC = ROOT / "chat/static"
 MODULES = sorted(STATIC.glob("chat/**/*.js"))
-SHEETS = sorted(STATIC.glob("chat/styles/*.css"))
+SHEETS = sorted(STATIC.glob("chat/styles/**/*.css"))
 
 
 class Elements(HTMLParser):
@@ -154,9 +154,9 @@ def test_no_module_imports_one_that_imports_it():
 def test_the_sheet_that_puts_the_layers_in_order_comes_first(client, developed_site):
     page = Elements(client.get("/").content.decode())
     sheets = [link["href"].removeprefix("/static/") for link in page.all("link") if link["rel"] == "stylesheet"]
-    assert sheets == list(style_names())
+    assert sheets == [*style_names(), *later_style_names()]
     assert sorted(sheets) == sorted(path.relative_to(STATIC).as_posix() for path in SHEETS)
-    order = re.search(r"@layer ([\w, ]+);", SHEETS[0].with_name("tokens.css").read_text())
+    order = re.search(r"@layer ([\w, ]+);", (STATIC / sheets[0]).read_text())
     assert sheets[0] == "chat/styles/tokens.css" and order
     layers = {name for path in SHEETS for name in re.findall(r"^@layer (\w+) {", path.read_text(), re.M)}
     assert layers == set(order[1].split(", "))

@@ -3,6 +3,7 @@
  * with every change. Here are the few sentences that matter.
  */
 import { setText } from "chat/dom.js";
+import { promptOf } from "chat/format.js";
 import { turnLog } from "chat/log.js";
 import { isBusy } from "chat/state.js";
 import { t, tn } from "chat/words.js";
@@ -38,7 +39,10 @@ export class Announcer {
     if (event.type === "error") this.alert(t(event.details));
     if (ask && ask !== before.ask)
       this.alert(
-        t("{name} asks: {question}", { name: ask.agent || name, question: ask.prompt || t("your approval is needed") }),
+        t("{name} asks: {question}", {
+          name: ask.agent || name,
+          question: promptOf(ask) || t("your approval is needed"),
+        }),
       );
     if (event.type === "message" && event.message.error && state.replayed) this.alert(t(event.message.error.details));
     if (before.link.phase !== "open" || state.link.phase !== "open") return;

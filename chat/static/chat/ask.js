@@ -1,6 +1,6 @@
 /** The card of an open question of the agent. What it asks with is a form of `chat/later/`, by its kind. */
 import { button, el, icon, newDomId, setText } from "chat/dom.js";
-import { duration } from "chat/format.js";
+import { duration, promptOf } from "chat/format.js";
 import { withEntry } from "chat/later.js";
 import { asks } from "chat/registries.js";
 import { isInCard, kindOf } from "chat/state.js";
@@ -51,7 +51,7 @@ export class AskCard {
     this.queued = el("p", about, icon("clock"), this.wait, this.withdraw);
     this.root.append(
       el("h2", { class: "ask-title", id: this.titleId }, icon(symbol), el("span", {}, ...title(request)), this.clock),
-      ...[request.prompt && el("p", { class: "ask-prompt", dir: "auto" }, request.prompt)].filter(Boolean),
+      ...[request.prompt && el("p", { class: "ask-prompt", dir: "auto" }, promptOf(request))].filter(Boolean),
       this.form,
       this.queued,
       this.failure,

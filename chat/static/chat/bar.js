@@ -1,16 +1,15 @@
 /** The frame around the turns: title and agent in the bar, the pill of the connection, the banner above the composer. */
-import { button, el, icon, setAttribute, setIcon, setText } from "chat/dom.js";
+import { button, byId, el, icon, setAttribute, setIcon, setText } from "chat/dom.js";
 import { ELSEWHERE, NOT_FOUND, SIGN_IN } from "chat/protocol.js";
 import { t, tn } from "chat/words.js";
 
-const QUIET_MS = 2_000; // a break so short is nobody's business
-const find = (id) => document.getElementById(id);
+const UNNOTICED_MS = 2_000; // a break so short is nobody's business
 
 export class Bar {
   /** @param {{site: string, isEmbedded: boolean}} config  in another site's frame the agent is the title */
   constructor({ site, isEmbedded }) {
     Object.assign(this, { site, isEmbedded });
-    this.pill = find("pill");
+    this.pill = byId("pill");
     this.pillText = el("span");
     this.pill.append(icon("wait"), this.pillText);
   }
@@ -18,17 +17,17 @@ export class Bar {
   /** @param {import("chat/state.js").State} state @param {{now: number, agent: string, isEmpty: boolean}} extra */
   update({ conversation, ask, link }, { now, agent, isEmpty }) {
     const title = (this.isEmbedded && agent) || conversation.title || unnamed(conversation, link);
-    setText(find("title"), title);
+    setText(byId("title"), title);
     const label = `${ask ? "(?) " : ""}${title} · ${this.site}`;
     if (document.title !== label) document.title = label;
-    const more = find("chat-more"); // not in another site's frame
+    const more = byId("chat-more"); // not in another site's frame
     if (more) more.hidden = !conversation.stored || link.code === NOT_FOUND;
-    const temporary = find("temporary");
+    const temporary = byId("temporary");
     if (temporary) {
       temporary.hidden = conversation.stored || !isEmpty;
       setAttribute(temporary, "aria-pressed", String(Boolean(conversation.temporary)));
     }
-    const chip = find("agent");
+    const chip = byId("agent");
     chip.hidden = !agent || isEmpty || this.isEmbedded;
     setText(chip, agent);
     this.#pill(link, now);
@@ -53,7 +52,7 @@ export class Banner {
   /** @param {object} actions @param {{signIn: string}} config */
   constructor(actions, config) {
     Object.assign(this, { actions, config });
-    this.root = find("banner");
+    this.root = byId("banner");
   }
 
   update(state, now) {
@@ -133,7 +132,7 @@ function bannerOf({ link, pending, notice, trouble, unkept }, now, { signIn }) {
       text: t(notice.details),
       buttons: [[t("Dismiss"), "dismissNotice"]],
     };
-  if (link.phase === "open" || link.phase === "closed" || now - link.since < QUIET_MS) return unkeptOf(unkept);
+  if (link.phase === "open" || link.phase === "closed" || now - link.since < UNNOTICED_MS) return unkeptOf(unkept);
   const queued = pending.length ? ` ${tn(pending.length, "One message waits here.", "{n} messages wait here.")}` : "";
   if (!navigator.onLine)
     return { key: "offline", kind: "warn", icon: "offline", text: `${t("You are offline.")}${queued}` };

@@ -18,7 +18,7 @@ import { t } from "chat/words.js";
  * @property {boolean} isClosed  nothing can be sent here
  */
 
-const isTouch = matchMedia("(pointer: coarse) and (hover: none)");
+export const isTouch = matchMedia("(pointer: coarse) and (hover: none)");
 const draftKey = (conversation) => `chat.draft.${conversation || "new"}`;
 
 export class Composer {

@@ -48,7 +48,7 @@ const ACTIONS = {
   "copy-code": (control, copy) => copy(codeOf(control), control),
   "wrap-code": (control) => toggle(control, "wrap", "lines"),
   "number-code": (control) => toggle(control, "lines", "wrap"), // a wrapped line would have the numbers of two
-  "save-code": (control) => save(codeOf(control), control.closest("figcaption").firstChild?.textContent ?? ""),
+  "save-code": (control) => saveCode(codeOf(control), control.closest("figcaption").firstChild?.textContent ?? ""),
   "to-note": (control) => openSource(control) || goTo(control, ".footnote > sup > button"),
   "to-mark": (control) => goTo(control, ".footnote-mark > button"),
 };
@@ -78,7 +78,7 @@ function numbersOf(code) {
   return el("span", { class: "code-lines", "aria-hidden": "true", [OWN]: true }, numbers);
 }
 
-const ENDINGS = {
+const FILE_ENDINGS = {
   bash: "sh",
   "c#": "cs",
   "c++": "cpp",
@@ -97,9 +97,9 @@ const ENDINGS = {
   yaml: "yml",
 };
 
-function save(code, language) {
+function saveCode(code, language) {
   const name = language.toLowerCase();
-  const ending = ENDINGS[name] ?? (/^[a-z0-9]{1,8}$/.test(name) ? name : "txt");
+  const ending = FILE_ENDINGS[name] ?? (/^[a-z0-9]{1,8}$/.test(name) ? name : "txt");
   const url = URL.createObjectURL(new Blob([code], { type: "text/plain" }));
   el("a", { href: url, download: `code.${ending}` }).click();
   setTimeout(() => URL.revokeObjectURL(url), 10_000); // the browser has begun by then

@@ -1,5 +1,8 @@
 /** Small tools to build and keep elements. Text is always text: no HTML passes through here. */
 
+/** @returns {HTMLElement|null} */
+export const byId = (id) => document.getElementById(id);
+
 const SVG = "http://www.w3.org/2000/svg";
 
 /**

@@ -127,3 +127,11 @@ export function oneLine(value, length = 120) {
     .join(", ");
   return visible(text).replace(/\s+/g, " ").slice(0, length); // U+FEFF is a space to JavaScript
 }
+
+const OWN_PROMPT = /^May (.+) run this tool\?$/;
+
+/** What is asked, in the page's language where it is the chat's own sentence. @param {object} request  an `input_request` */
+export function promptOf({ prompt = "" }) {
+  const name = OWN_PROMPT.exec(prompt)?.[1];
+  return name ? t("May {name} run this tool?", { name }) : prompt;
+}

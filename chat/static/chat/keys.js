@@ -1,20 +1,20 @@
 /** Keys that work anywhere on the page, and the list of them. */
+import { byId } from "chat/dom.js";
 import { keep, kept } from "chat/storage.js";
 
 const SINGLE_KEYS = "chat.single-keys"; // localStorage: "off" where the user does not want them
 
-const find = (id) => document.getElementById(id);
 const isTyping = ({ target }) => target.closest("input, textarea, select, [contenteditable]") !== null;
 const isCovered = () => document.querySelector("dialog[open], [popover]:popover-open") !== null;
 
 /** @param {{stop: () => void, leaveAnswer: () => boolean, openNew: () => void, search: () => void}} actions */
 export function bindKeys(actions) {
-  const dialog = find("keys");
-  const single = find("single-keys");
+  const dialog = byId("keys");
+  const single = byId("single-keys");
   single.checked = kept("localStorage", SINGLE_KEYS) !== "off";
   single.addEventListener("change", () => keep("localStorage", SINGLE_KEYS, single.checked ? "on" : "off"));
-  find("keys-open").addEventListener("click", () => {
-    find("menu").hidePopover();
+  byId("keys-open").addEventListener("click", () => {
+    byId("menu").hidePopover();
     dialog.showModal();
   });
 
@@ -45,6 +45,6 @@ function step(by) {
   const messages = Array.from(document.querySelectorAll("#turns article"));
   const at = messages.findIndex((message) => message.contains(document.activeElement));
   const next = at < 0 ? (by < 0 ? messages.length - 1 : -1) : at + by;
-  if (next >= messages.length) return find("field").focus();
+  if (next >= messages.length) return byId("field").focus();
   messages[Math.max(0, next)]?.focus();
 }

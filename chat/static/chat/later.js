@@ -1,7 +1,8 @@
 /**
- * What the page does not begin with: the modules in `chat/later/`. They are loaded once the page is at rest, or when one
- * of them is first needed; from then on they need no connection.
+ * What the page does not begin with: the modules in `chat/later/`, and the sheets for what they show. They are loaded once
+ * the page is at rest, or when one of them is first needed; from then on they need no connection.
  */
+import { el } from "chat/dom.js";
 import { dialogs } from "chat/registries.js";
 import { t } from "chat/words.js";
 
@@ -10,14 +11,14 @@ const AGAIN_MS = 2_000; // after a module could not be loaded
 let loading = null;
 let isLoaded = false;
 
-const namesOf = (meta) => meta?.content.split(" ") ?? [];
+const contentOf = (name) => document.querySelector(`meta[name=${name}]`)?.content;
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
-/** As long as it takes. An address that failed once fails for good in some browsers, so the next one differs. */
-async function load(name) {
+/** As long as it takes. @param {(attempt: number) => Promise<void>} load */
+async function untilLoaded(load) {
   for (let attempt = 0; ; attempt += 1) {
     try {
-      return await import(attempt ? `${import.meta.resolve(name)}?${attempt}` : name);
+      return await load(attempt);
     } catch (error) {
       console.warn(error);
       await pause(AGAIN_MS);
@@ -25,10 +26,25 @@ async function load(name) {
   }
 }
 
+/** An address that failed once fails for good in some browsers, so the next one differs. */
+const loadModule = (name) =>
+  untilLoaded((attempt) => import(attempt ? `${import.meta.resolve(name)}?${attempt}` : name));
+
+/** Before the project's own sheet, which comes last. */
+const loadSheet = (href) =>
+  untilLoaded(
+    () =>
+      new Promise((onload, onerror) =>
+        document.querySelector("link[rel=stylesheet]").after(el("link", { rel: "stylesheet", href, onload, onerror })),
+      ),
+  );
+
 /** @returns {Promise<void>} until all of them are there */
 export function whenLoaded() {
-  const names = () => namesOf(document.querySelector("meta[name=chat-later]"));
-  loading ??= Promise.all(names().map(load)).then(() => (isLoaded = true));
+  loading ??= Promise.all([
+    ...(contentOf("chat-later")?.split(" ") ?? []).map(loadModule),
+    ...[contentOf("chat-later-sheet")].filter(Boolean).map(loadSheet),
+  ]).then(() => (isLoaded = true));
   return loading;
 }
 

@@ -72,14 +72,14 @@ function put(log, kind, turn, entry) {
   return { ...log, live: { ...log.live, [key]: { ...known, [kind]: { ...known[kind], [entry.id]: entry } } } };
 }
 
-const find = (log, kind, turn, id) => turnLog(log, turn ?? GREETING)[kind][id];
+const knownEntry = (log, kind, turn, id) => turnLog(log, turn ?? GREETING)[kind][id];
 
 /** Where it stands among its siblings: as first seen, so that nothing on the page jumps. */
 const placed = (log, known) => (known ? [log, known.order] : [{ ...log, last: log.last + 1 }, log.last + 1]);
 
 /** The task that a record or stream belongs to is known by it, also after its task_start is history. */
 function withTask(log, { task, depth, agent, turn }) {
-  if (!task || find(log, "tasks", turn, task.id)) return log;
+  if (!task || knownEntry(log, "tasks", turn, task.id)) return log;
   const [next, order] = placed(log, null);
   const { id, name = agent, parent_id } = task;
   return put(next, "tasks", turn, { id, name, parent_id, depth, turn: turn ?? null, status: "complete", order });
@@ -97,7 +97,7 @@ const record = (take) => (log, event, now) => {
 };
 
 function takeMessage(log, { seq, message }, now) {
-  const known = find(log, "messages", message.turn, message.id);
+  const known = knownEntry(log, "messages", message.turn, message.id);
   const [next, order] = placed(withTask(log, message), known);
   const entry = {
     ...message,
@@ -132,7 +132,7 @@ function withoutDropped(log, { dropped = [] }) {
 
 function takeToolResult(log, event) {
   const id = event.tool_call_id;
-  const known = find(log, "tools", event.turn, id);
+  const known = knownEntry(log, "tools", event.turn, id);
   const [next, order] = placed(withTask(log, event), known);
   return put(next, "tools", event.turn, { ...known, ...event, id, order });
 }
@@ -156,13 +156,13 @@ function turnOfTask(log, { parent_id }, current) {
   return caller ? caller[0] : (current ?? log.head ?? GREETING);
 }
 
-export const events = {
+export const logEvents = {
   message: record(takeMessage),
   tool_result: record(takeToolResult),
   head: record((log, event) => ({ ...withoutDropped(log, event), head: event.turn ?? null })),
 
   stream_start(log, event, now) {
-    const known = find(log, "messages", event.turn, event.message_id);
+    const known = knownEntry(log, "messages", event.turn, event.message_id);
     if (known?.seq) return log;
     const [next, order] = placed(withTask(log, event), known);
     const thinking = Boolean(event.reasoning) && !event.content && !event.blocks?.length;
@@ -226,14 +226,14 @@ export const events = {
 
   tool_call(log, event, now) {
     const id = event.tool_call_id;
-    const known = find(log, "tools", event.turn, id);
+    const known = knownEntry(log, "tools", event.turn, id);
     if (known?.seq) return log;
     const [next, order] = placed(withTask(log, event), known);
     return put(next, "tools", event.turn, { since: now, ...known, ...event, id, status: "running", order });
   },
 
   progress(log, event) {
-    const known = event.tool_call_id && find(log, "tools", event.turn, event.tool_call_id);
+    const known = event.tool_call_id && knownEntry(log, "tools", event.turn, event.tool_call_id);
     if (!known || known.seq) return log;
     return put(log, "tools", event.turn, { ...known, progress: event.is_over ? null : event });
   },
@@ -241,7 +241,7 @@ export const events = {
   task_start(log, event, now, current) {
     const id = event.task_id;
     const turn = turnOfTask(log, event, current);
-    const known = find(log, "tasks", turn, id);
+    const known = knownEntry(log, "tasks", turn, id);
     const [next, order] = placed(log, known);
     return put(next, "tasks", turn, { since: now, ...known, ...event, id, turn, status: "running", order });
   },
@@ -268,7 +268,7 @@ export function prepend(log, records, earlier) {
   const older = records.filter((event) => !log.oldest || event.seq < log.oldest);
   const first = log.first - 10 * (older.length + 1);
   let page = { ...emptyLog(), last: first };
-  for (const event of older) if (event.type !== "head") page = events[event.type]({ ...page, newest: 0 }, event, 0);
+  for (const event of older) if (event.type !== "head") page = logEvents[event.type]({ ...page, newest: 0 }, event, 0);
   const merged = { ...log.turns };
   const live = { ...log.live };
   for (const [turn, added] of Object.entries(page.live)) {
@@ -286,13 +286,13 @@ const joined = (older, newer) => ({
 });
 
 const isOpen = (entry) => entry.writing || entry.status === "running";
-const closed = (entry) => ({
+const closedEntry = (entry) => ({
   ...entry,
   writing: false,
   status: entry.status === "running" ? "complete" : entry.status,
 });
 const allClosed = (entries) =>
-  Object.fromEntries(Object.entries(entries).map(([id, entry]) => [id, isOpen(entry) ? closed(entry) : entry]));
+  Object.fromEntries(Object.entries(entries).map(([id, entry]) => [id, isOpen(entry) ? closedEntry(entry) : entry]));
 
 function settledTurn(turn) {
   const hasOpen = [turn.messages, turn.tasks].some((entries) => Object.values(entries).some(isOpen));

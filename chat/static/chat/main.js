@@ -6,13 +6,14 @@ import { Composer } from "chat/composer.js";
 import { Connection } from "chat/connection.js";
 import { Conversations } from "chat/conversations.js";
 import { act } from "chat/decorations.js";
+import { byId } from "chat/dom.js";
 import { follow } from "chat/effects.js";
 import { Embed } from "chat/embed.js";
 import { fetchFiles } from "chat/files.js";
 import { bindKeys } from "chat/keys.js";
 import { Dialogs, loadAtRest } from "chat/later.js";
 import { Notifier } from "chat/notify.js";
-import * as outbox from "chat/outbox.js";
+import { forgetPending, pendingOf, pendingOfNew, savePending } from "chat/outbox.js";
 import { showLarge } from "chat/pictures.js";
 import { ticketFrame } from "chat/protocol.js";
 import { Router, seqOf, wishOf } from "chat/router.js";
@@ -30,8 +31,7 @@ import { t } from "chat/words.js";
 
 const NEAR_START_PX = 600; // from here on earlier messages are loaded
 
-const find = (id) => document.getElementById(id);
-const config = { ...find("app").dataset };
+const config = { ...byId("app").dataset };
 const embed = config.parents ? new Embed(JSON.parse(config.parents)) : null;
 const agents = JSON.parse(config.agents);
 const wished = wishOf(location.search, agents);
@@ -39,7 +39,7 @@ const isMouse = matchMedia("(hover: hover)").matches;
 
 // ---- The state ----
 
-const stored = config.conversation ? outbox.pendingOf(config.conversation) : outbox.pendingOfNew();
+const stored = config.conversation ? pendingOf(config.conversation) : pendingOfNew();
 const store = new Store(
   initialState({
     id: stored.id,
@@ -89,7 +89,7 @@ function draw() {
   isScheduled = false;
   page.view.render(store.state, Date.now());
   page.sidebar.update(store.state);
-  find("app").dataset.ready = "true";
+  byId("app").dataset.ready = "true";
 }
 
 /** Once what was sent is drawn. */
@@ -103,21 +103,21 @@ const page = {
   agents,
   store,
   connection,
-  outbox,
+  outbox: { forgetPending, savePending },
   schedule,
   draw,
   showEnd,
   socketTrouble: () => socketTrouble(config.socket),
   api: new Api(config.page, embed ?? token),
-  toasts: new Toasts(find("toasts")),
-  announcer: new Announcer(find("says"), find("alerts")),
+  toasts: new Toasts(byId("toasts")),
+  announcer: new Announcer(byId("says"), byId("alerts")),
 };
 if (embed)
   fetchFiles(
     (address) => fetch(address, { headers: embed.headers, credentials: "omit" }),
     (error) => page.toasts.show(whyNot(error)),
   );
-page.notifier = find("notify") && new Notifier(find("notify"), page.toasts);
+page.notifier = byId("notify") && new Notifier(byId("notify"), page.toasts);
 const actions = makeActions(page);
 page.actions = actions;
 page.flush = actions.flush;
@@ -126,7 +126,7 @@ page.router = new Router(config.page, (id) => page.conversations.open(id), { isF
 const limits = { maxFiles: Number(config.maxFiles), maxBytes: Number(config.maxFileBytes) };
 // A new conversation gets its address with its first message.
 const signInHere = () => config.signIn && `${config.signIn}?next=${encodeURIComponent(location.pathname)}`;
-page.composer = new Composer(find("composer"), actions, Number(config.maxChars), new Uploads(page.api, limits));
+page.composer = new Composer(byId("composer"), actions, Number(config.maxChars), new Uploads(page.api, limits));
 page.view = new View({
   agents,
   actions,
@@ -161,7 +161,7 @@ page.sidebar = new Sidebar({
   toasts: page.toasts,
   page: config.page,
 });
-page.follower = new Follower(find("scroller"), find("column"), find("turns"), (follows) =>
+page.follower = new Follower(byId("scroller"), byId("column"), byId("turns"), (follows) =>
   store.dispatch({ type: "page/follows", follows }),
 );
 
@@ -180,26 +180,26 @@ setInterval(() => {
   if (isWaiting || isBusy(store.state)) schedule();
 }, 1000);
 
-find("temporary")?.addEventListener("click", () => page.conversations.openTemporary(!store.state.newTemporary));
+byId("temporary")?.addEventListener("click", () => page.conversations.openTemporary(!store.state.newTemporary));
 addEventListener("pagehide", () => page.conversations.leave(store.state.conversation));
-find("chat-more")?.addEventListener("click", ({ currentTarget }) => {
+byId("chat-more")?.addEventListener("click", ({ currentTarget }) => {
   const { id, title, agent, temporary } = store.state.conversation;
   const listed = store.state.chats.items.find((chat) => chat.id === id);
   page.menu.open(currentTarget, { ...listed, id, title, agent: agent?.key, temporary });
 });
-find("menu").addEventListener("beforetoggle", () => find("sign-in")?.setAttribute("href", signInHere()));
-find("search-open").addEventListener("click", search);
-find("latest").addEventListener("click", () => page.follower.toEnd({ smooth: true }));
-find("earlier").addEventListener("click", () => page.conversations.loadEarlier());
-find("scroller").addEventListener(
+byId("menu").addEventListener("beforetoggle", () => byId("sign-in")?.setAttribute("href", signInHere()));
+byId("search-open").addEventListener("click", search);
+byId("latest").addEventListener("click", () => page.follower.toEnd({ smooth: true }));
+byId("earlier").addEventListener("click", () => page.conversations.loadEarlier());
+byId("scroller").addEventListener(
   "scroll",
   ({ currentTarget: { scrollTop } }) => {
-    if (scrollTop < NEAR_START_PX && !find("earlier").hidden) page.conversations.loadEarlier();
+    if (scrollTop < NEAR_START_PX && !byId("earlier").hidden) page.conversations.loadEarlier();
   },
   { passive: true },
 );
-find("turns").addEventListener("click", (event) => act(event, actions.copy));
-find("turns").addEventListener("click", (event) => showLarge(event, page.dialogs));
+byId("turns").addEventListener("click", (event) => act(event, actions.copy));
+byId("turns").addEventListener("click", (event) => showLarge(event, page.dialogs));
 document.addEventListener("submit", async (event) => {
   const field = event.target.querySelector("[name=csrfmiddlewaretoken]");
   if (!field) return;
@@ -213,7 +213,7 @@ document.addEventListener("submit", async (event) => {
 if (!embed) onTrouble((problem) => store.dispatch({ type: "page/unkept", problem })); // a frame may keep nothing
 tryCookies();
 addEventListener("beforeunload", (event) => hasUnkept() && event.preventDefault()); // the browser asks whether to leave
-bindThemes(find("themes"));
+bindThemes(byId("themes"));
 bindKeys({
   stop: () => page.composer.isStoppable && actions.stop(),
   leaveAnswer: actions.leaveAnswer,

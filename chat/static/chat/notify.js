@@ -1,5 +1,5 @@
 /** A notification of the system when an answer or a question comes while nobody looks: if the user has asked for that. */
-import { visible } from "chat/format.js";
+import { promptOf, visible } from "chat/format.js";
 import { isBusy } from "chat/state.js";
 import { keep, kept } from "chat/storage.js";
 import { t } from "chat/words.js";
@@ -26,8 +26,7 @@ export class Notifier {
     if (!document.hidden || !this.isWanted || !state.replayed) return;
     const name = state.status.agent || state.conversation.agent?.name || t("The agent");
     const isAsked = state.ask && state.ask !== before.ask && state.ask.request_id !== before.ask?.request_id;
-    if (isAsked)
-      this.#show(t("{agent} asks", { agent: state.ask.agent || name }), visible(state.ask.prompt || ""), state);
+    if (isAsked) this.#show(t("{agent} asks", { agent: state.ask.agent || name }), visible(promptOf(state.ask)), state);
     else if (isBusy(before) && state.status.state === "idle")
       this.#show(t("{agent} has answered", { agent: name }), state.conversation.title, state);
   }

@@ -7,7 +7,7 @@ import { keep, kept } from "chat/storage.js";
 const KEY = "chat.outbox";
 
 /** @returns {Record<string, {ticket: string, items: import("chat/state.js").Pending[]}>} by conversation; "" is one without id */
-function load() {
+function readAll() {
   try {
     return JSON.parse(kept("sessionStorage", KEY)) ?? {};
   } catch {
@@ -17,13 +17,13 @@ function load() {
 
 /** @returns {{id: string, ticket: string, items: import("chat/state.js").Pending[]}} */
 export function pendingOf(conversation) {
-  const stored = load()[conversation];
+  const stored = readAll()[conversation];
   return { id: conversation, ticket: stored?.ticket ?? "", items: stored?.items ?? [] };
 }
 
 /** What waits for a conversation that the server has not stored yet: a page cut off early returns to it. */
 export function pendingOfNew() {
-  const unsaved = Object.entries(load()).find(([id, { ticket, items }]) => (ticket || !id) && items.length);
+  const unsaved = Object.entries(readAll()).find(([id, { ticket, items }]) => (ticket || !id) && items.length);
   return unsaved
     ? { id: unsaved[0], ticket: unsaved[1].ticket, items: unsaved[1].items }
     : { id: "", ticket: "", items: [] };
@@ -31,7 +31,7 @@ export function pendingOfNew() {
 
 /** @param {import("chat/state.js").State} state */
 export function savePending({ conversation, pending }) {
-  store({
+  writeAll({
     "": undefined,
     [conversation.id]: pending.length ? { ticket: conversation.ticket, items: pending } : undefined,
   });
@@ -39,10 +39,10 @@ export function savePending({ conversation, pending }) {
 
 /** The conversation will never be there. */
 export function forgetPending(conversation) {
-  store({ [conversation]: undefined });
+  writeAll({ [conversation]: undefined });
 }
 
-function store(changes) {
-  const entries = Object.entries({ ...load(), ...changes }).filter(([, stored]) => stored);
+function writeAll(changes) {
+  const entries = Object.entries({ ...readAll(), ...changes }).filter(([, stored]) => stored);
   keep("sessionStorage", KEY, entries.length ? JSON.stringify(Object.fromEntries(entries)) : null);
 }

@@ -1,18 +1,18 @@
 /** What agents do, in order: text, tool calls, sub-agents. The same at every depth. */
 import { KeyedList, el } from "chat/dom.js";
 import { withEntry } from "chat/later.js";
-import { parts as registry, shown } from "chat/registries.js";
+import { parts, shown } from "chat/registries.js";
 
 /** The parts of a reply or of a sub-agent, in order. */
 export class PartList extends KeyedList {
   constructor(parent) {
-    super(parent, ({ kind }) => new (registry.of(kind))());
+    super(parent, ({ kind }) => new (parts.of(kind))());
   }
 
-  update(parts, context) {
+  update(items, context) {
     // The kind is in the key: an entry that turns into another kind gets another component.
     super.update(
-      parts.map((part) => ({ ...part, key: `${part.kind}:${part.key}` })),
+      items.map((part) => ({ ...part, key: `${part.kind}:${part.key}` })),
       context,
     );
   }

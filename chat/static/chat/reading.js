@@ -13,7 +13,7 @@ globalThis.addEventListener?.("pagehide", () => speech?.cancel());
 /** @param {() => Element|null} textOf  what is read */
 export function readAloudButton(textOf) {
   const button = iconButton(t("Read aloud"), "speaker", { "aria-pressed": "false", hidden: !hasVoices() });
-  button.addEventListener("click", () => (current === button ? stop() : start(button, textOf())));
+  button.addEventListener("click", () => (current === button ? endReading() : beginReading(button, textOf())));
   readers.add(button);
   return button;
 }
@@ -25,24 +25,24 @@ function wordsOf(element) {
   return copy.textContent.replace(/\s+/g, " ").trim();
 }
 
-function start(button, element) {
-  stop();
+function beginReading(button, element) {
+  endReading();
   const words = element ? wordsOf(element) : "";
   if (!words) return;
   const utterance = new SpeechSynthesisUtterance(words);
   utterance.lang = element.closest("[lang]")?.lang ?? "";
-  utterance.onend = utterance.onerror = () => current === button && show(null);
-  show(button);
+  utterance.onend = utterance.onerror = () => current === button && showReading(null);
+  showReading(button);
   speech.speak(utterance);
 }
 
-function stop() {
+function endReading() {
   if (!current) return;
-  show(null);
+  showReading(null);
   speech.cancel();
 }
 
-function show(button) {
+function showReading(button) {
   for (const [each, isOn] of [
     [current, false],
     [button, true],

@@ -104,7 +104,7 @@ function makerOf({ enum: options, type, items }, value) {
   if (options) return choice;
   const isList = type === "array" && items?.type === "string" && !items.enum && !items.format;
   if (isList && !value?.some?.((item) => String(item).includes("\n"))) return lines;
-  return { boolean: yesOrNo, integer: number, number: number, string: text }[type] ?? json;
+  return { boolean: yesOrNo, integer: number, number: number, string: text }[type] ?? jsonField;
 }
 
 function choice({ enum: options }, value, id) {
@@ -147,7 +147,7 @@ function lines(property, value, id) {
   return { control, read, keepsEmpty: true, hint: t("One a line.") };
 }
 
-function json(property, value, id) {
+function jsonField(property, value, id) {
   const control = el("textarea", { id, class: "ask-editor", dir: "ltr", rows: "4", spellcheck: "false" });
   control.value = value === undefined ? "" : JSON.stringify(value, null, 2);
   const read = () => {

@@ -3,7 +3,7 @@ import { entryOf } from "chat/chatitem.js";
 import { setText } from "chat/dom.js";
 import { counted } from "chat/format.js";
 
-export class Selection {
+export class SelectedChats {
   /**
    * @param {object} options
    * @param {() => void} options.changed

@@ -1,15 +1,14 @@
 /** The list of conversations, in the sidebar or, on a narrow window, in the drawer. */
 import { Group, entryOf } from "chat/chatitem.js";
-import { KeyedList, el, setAttribute } from "chat/dom.js";
+import { KeyedList, byId, el, setAttribute } from "chat/dom.js";
 import { dateGroup } from "chat/format.js";
-import { Selection } from "chat/selection.js";
+import { SelectedChats } from "chat/selection.js";
 import { keep, kept } from "chat/storage.js";
 import { t, tn } from "chat/words.js";
 
 const UNDO_MS = 6_000;
 const COLLAPSED = "chat.sidebar"; // localStorage: "hidden" where the user does not want the list beside the chat
 const narrow = matchMedia("(max-width: 760px)");
-const find = (id) => document.getElementById(id);
 
 export class Sidebar {
   /**
@@ -27,9 +26,9 @@ export class Sidebar {
   constructor(options) {
     this.options = options;
     this.doomed = new Map(); // deleted here, still to be undone: id -> timer
-    this.drawer = find("drawer");
-    this.nav = find("chats");
-    this.dialog = find("rename");
+    this.drawer = byId("drawer");
+    this.nav = byId("chats");
+    this.dialog = byId("rename");
     this.groups = new KeyedList(this.nav, () => new Group(this));
     this.moreButton = el(
       "button",
@@ -37,8 +36,8 @@ export class Sidebar {
       t("Show older"),
     );
     this.nothing = el("p", { class: "no-chats" }, t("Conversations appear here."));
-    this.view = find("chats-view");
-    this.selection = new Selection({
+    this.view = byId("chats-view");
+    this.selection = new SelectedChats({
       changed: () => this.#again(),
       actions: {
         archive: (ids) => this.archive(ids, !this.chats.items.find(({ id }) => id === ids[0])?.archived),
@@ -68,7 +67,7 @@ export class Sidebar {
       groups.at(-1).chats.push(chat);
     }
     keepFocus(() => this.groups.update(groups, { current: conversation.id, selected: this.selection.ids }));
-    setAttribute(find("new-chat"), "aria-current", conversation.stored ? null : "page");
+    setAttribute(byId("new-chat"), "aria-current", conversation.stored ? null : "page");
     this.#views(chats);
     this.#tail(this.nothing, !items.length);
     this.#tail(this.moreButton, chats.more);
@@ -88,9 +87,9 @@ export class Sidebar {
   #views({ folders, view }) {
     if (folders !== this.folders) {
       this.folders = folders;
-      find("chats-folders").hidden = !folders.length;
-      find("chats-folders").replaceChildren(...folders.map((name) => el("option", { value: `folder:${name}` }, name)));
-      find("folder-names").replaceChildren(...folders.map((name) => el("option", { value: name })));
+      byId("chats-folders").hidden = !folders.length;
+      byId("chats-folders").replaceChildren(...folders.map((name) => el("option", { value: `folder:${name}` }, name)));
+      byId("folder-names").replaceChildren(...folders.map((name) => el("option", { value: name })));
     }
     if (this.view.value !== view) this.view.value = view;
     this.nothing.textContent = view ? t("Nothing here.") : t("Conversations appear here.");
@@ -111,27 +110,27 @@ export class Sidebar {
   #bind() {
     const place = () => {
       this.closeDrawer();
-      const home = narrow.matches ? this.drawer : find("sidebar");
-      home.append(find("sidebar-content"));
+      const home = narrow.matches ? this.drawer : byId("sidebar");
+      home.append(byId("sidebar-content"));
     };
     narrow.addEventListener("change", place);
     place();
-    find("drawer-open").addEventListener("click", () => this.drawer.showModal());
-    find("drawer-close").addEventListener("click", () => this.closeDrawer());
+    byId("drawer-open").addEventListener("click", () => this.drawer.showModal());
+    byId("drawer-close").addEventListener("click", () => this.closeDrawer());
     this.drawer.addEventListener("click", ({ target }) => target === this.drawer && this.closeDrawer());
-    find("new-chat").addEventListener("click", (event) => this.follow(event, this.options.openNew));
-    find("rename-cancel").addEventListener("click", () => this.dialog.close());
-    find("folder-cancel").addEventListener("click", () => find("folder").close());
+    byId("new-chat").addEventListener("click", (event) => this.follow(event, this.options.openNew));
+    byId("rename-cancel").addEventListener("click", () => this.dialog.close());
+    byId("folder-cancel").addEventListener("click", () => byId("folder").close());
     this.view.addEventListener("change", () => this.options.show(this.view.value));
-    const toggle = find("sidebar-toggle");
+    const toggle = byId("sidebar-toggle");
     toggle?.addEventListener("click", () => this.#collapse(toggle.getAttribute("aria-expanded") === "true"));
     if (toggle && kept("localStorage", COLLAPSED) === "hidden") this.#collapse(true);
     addEventListener("pagehide", () => this.#flush());
   }
 
   #collapse(isCollapsed) {
-    setAttribute(find("app"), "data-collapsed", isCollapsed);
-    const toggle = find("sidebar-toggle");
+    setAttribute(byId("app"), "data-collapsed", isCollapsed);
+    const toggle = byId("sidebar-toggle");
     setAttribute(toggle, "aria-expanded", String(!isCollapsed));
     keep("localStorage", COLLAPSED, isCollapsed ? "hidden" : null);
   }
@@ -144,7 +143,7 @@ export class Sidebar {
 
   /** @param {string[]} ids @param {string} folder  where they are now */
   moveTo(ids, folder) {
-    this.#ask(find("folder"), folder, (name) => name !== folder && this.options.change(ids, { folder: name }));
+    this.#ask(byId("folder"), folder, (name) => name !== folder && this.options.change(ids, { folder: name }));
   }
 
   #ask(dialog, value, answer) {
@@ -180,7 +179,7 @@ export class Sidebar {
     const order = Array.from(this.nav.querySelectorAll("a"));
     const left = order.filter(({ dataset }) => !ids.includes(dataset.id));
     const at = order.findIndex(({ dataset }) => ids.includes(dataset.id));
-    const next = left.find((link) => order.indexOf(link) > at) ?? left.at(-1) ?? find("new-chat");
+    const next = left.find((link) => order.indexOf(link) > at) ?? left.at(-1) ?? byId("new-chat");
     for (const id of ids)
       this.doomed.set(
         id,

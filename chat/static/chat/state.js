@@ -42,7 +42,7 @@
  * @property {{items: object[], more: boolean, folders: string[], view: string}} chats  the owner's conversations that are
  *   listed, pinned ones and then the newest first; `view`: "", "archived" or "folder:NAME"
  */
-import { emptyLog, events as logEvents, prepend, settle, trim } from "chat/log.js";
+import { emptyLog, logEvents, prepend, settle, trim } from "chat/log.js";
 import { pathOf } from "chat/transcript.js";
 
 const IDLE = { state: "idle", turn: null, queued: [], agent: "" };
@@ -127,8 +127,8 @@ const withoutPending = (state, id) =>
 
 /** As the server lists them: where two were used in the same moment, by id. */
 const byPlace = (a, b) =>
-  Number(b.pinned ?? false) - Number(a.pinned ?? false) || compare(b.updated, a.updated) || compare(b.id, a.id);
-const compare = (a, b) => (a < b ? -1 : Number(a > b));
+  Number(b.pinned ?? false) - Number(a.pinned ?? false) || byText(b.updated, a.updated) || byText(b.id, a.id);
+const byText = (a, b) => (a < b ? -1 : Number(a > b));
 
 /** Whether a conversation belongs into what the list shows. */
 const isIn = (view, { archived = false, folder = "" }) =>

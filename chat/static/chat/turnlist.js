@@ -21,7 +21,7 @@ export class TurnList {
     const { state } = context;
     const log = shownLog(state);
     const shape = shapeOf(state, context);
-    if (isSame(shape, this.shape)) this.#updateLive(log, context);
+    if (isSameShape(shape, this.shape)) this.#updateLive(log, context);
     else this.#updateAll(log, context);
     this.shape = shape;
     this.live = log.live;
@@ -32,7 +32,7 @@ export class TurnList {
   }
 
   #updateAll(log, context) {
-    const items = itemsOf(log, context.state);
+    const items = turnItemsOf(log, context.state);
     const waiting = pendingItemsOf(context.state);
     this.items = new Map(items.map((item) => [item.key, item]));
     this.current = items.find(({ isWorking, request }) => isWorking || request)?.key;
@@ -74,10 +74,10 @@ function shapeOf(state, { canAct }) {
   ];
 }
 
-const isSame = (a, b) => a.length === b.length && a.every((value, at) => Object.is(value, b[at]));
+const isSameShape = (a, b) => a.length === b.length && a.every((value, at) => Object.is(value, b[at]));
 
 /** @returns {import("chat/turns.js").TurnItem[]} with `kind` and `key` */
-function itemsOf(log, state) {
+function turnItemsOf(log, state) {
   const { status, ask, own, link } = state;
   const steps = [greetingOf(log), ...pathOf(log)].filter(Boolean);
   const working = status.turn ?? state.progress?.turn; // an agent that is made has no turn yet

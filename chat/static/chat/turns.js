@@ -27,11 +27,17 @@ export class TurnView {
   constructor() {
     this.root = el("section", { class: "turn" });
     this.list = new KeyedList(this.root, ({ kind }) => new SEGMENTS[kind]());
+    this.isSkipped = false; // it is far from the window, and the browser does not lay it out
+    this.root.addEventListener("contentvisibilityautostatechange", ({ skipped }) => {
+      this.isSkipped = skipped;
+      if (!skipped && this.missed) this.#enable(this.missed);
+    });
   }
 
   /** @param {TurnItem} item @param {Context} context */
   update(item, context) {
-    if (this.#isSame(item, context)) return this.#enable(context);
+    if (this.#isSame(item, context)) return this.#enableInSight(context);
+    this.missed = null;
     const { turn, isLast, isWorking, isLive, request } = item;
     setAttribute(this.root, "data-last", isLast);
     setAttribute(this.root, "data-live", isLive && isLast);
@@ -51,8 +57,15 @@ export class TurnView {
     return isSame;
   }
 
+  /** Buttons of hundreds of turns would be restyled whenever an answer begins or ends. */
+  #enableInSight(context) {
+    if (this.isSkipped) this.missed = context;
+    else this.#enable(context);
+  }
+
   /** All that changes in a finished turn. */
   #enable(context) {
+    this.missed = null;
     for (const segment of this.list.components.values()) segment.enable(context);
   }
 

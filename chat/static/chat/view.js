@@ -1,6 +1,6 @@
 /** The page, drawn from the state. */
 import { Banner, Bar } from "chat/bar.js";
-import { setAttribute, setText } from "chat/dom.js";
+import { byId, setAttribute, setText } from "chat/dom.js";
 import { counted } from "chat/format.js";
 import { FORBIDDEN, NOT_FOUND } from "chat/protocol.js";
 import { isBusy, questionOf, shownLog } from "chat/state.js";
@@ -10,7 +10,6 @@ import { Welcome } from "chat/welcome.js";
 import { t } from "chat/words.js";
 
 const NONE = []; // always the same
-const find = (id) => document.getElementById(id);
 
 export class View {
   /**
@@ -24,7 +23,7 @@ export class View {
     Object.assign(this, { actions, composer });
     this.byName = new Map(agents.map((agent) => [agent.name, agent]));
     this.byKey = new Map(agents.map((agent) => [agent.key, agent]));
-    this.turns = new TurnList(find("turns"));
+    this.turns = new TurnList(byId("turns"));
     this.bar = new Bar(config);
     this.banner = new Banner(actions, config);
     this.trace = null; // the panel, once it has been opened
@@ -45,10 +44,10 @@ export class View {
     this.bar.update(state, { now, agent, isEmpty });
     this.banner.update(state, now);
     this.welcome.update(state, { isEmpty, hasGreeting: greetingOf(log) !== null });
-    setAttribute(find("app"), "data-away", !isOpen);
+    setAttribute(byId("app"), "data-away", !isOpen);
     this.#latest(state);
-    find("earlier").hidden = !log.earlier || !isOpen;
-    setAttribute(find("earlier"), "aria-busy", state.loadingEarlier || null);
+    byId("earlier").hidden = !log.earlier || !isOpen;
+    setAttribute(byId("earlier"), "aria-busy", state.loadingEarlier || null);
     this.composer.update({
       agent,
       status: isOpen ? status.state : "idle",
@@ -73,7 +72,7 @@ export class View {
 
   /** The way back to the end, with what has come there meanwhile. */
   #latest({ follows, unseen }) {
-    const button = find("latest");
+    const button = byId("latest");
     button.hidden = follows;
     setText(button.querySelector("span"), unseen ? counted(unseen, "{n} new answer", "{n} new answers") : t("Latest"));
   }

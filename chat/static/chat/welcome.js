@@ -1,18 +1,16 @@
 /** What stands there before the first message: the agent's greeting, the choice of an agent, starters. */
-import { button, el, icon } from "chat/dom.js";
+import { button, byId, el, icon } from "chat/dom.js";
 import { avatar } from "chat/folds.js";
 import { Picker } from "chat/picker.js";
 import { FORBIDDEN, NOT_FOUND } from "chat/protocol.js";
 import { t } from "chat/words.js";
-
-const find = (id) => document.getElementById(id);
 
 export class Welcome {
   /** @param {object[]} agents  as the template gives them @param {object} actions */
   constructor(agents, actions) {
     Object.assign(this, { agents, actions });
     this.byKey = new Map(agents.map((agent) => [agent.key, agent]));
-    this.root = find("empty");
+    this.root = byId("empty");
     this.greeting = el("div", { class: "greeting" });
     this.picker = new Picker(agents, {
       choose: (key) => actions.chooseAgent(key),
@@ -30,7 +28,7 @@ export class Welcome {
     const greets = isNew && !hasGreeting;
     const key = isMissing ? "missing" : isLoading ? "loading" : greets ? `greeting ${canPick}` : "";
     this.root.hidden = !key;
-    find("turns").hidden = isMissing; // deleted in another window: nothing of it stays here
+    byId("turns").hidden = isMissing; // deleted in another window: nothing of it stays here
     if (key !== this.key) {
       this.key = key;
       const made = { missing: () => missing(this.actions), loading: skeleton, "": () => [] }[key];
@@ -38,7 +36,7 @@ export class Welcome {
     }
     if (greets) this.#greet(agent, canPick);
     this.#starters(isNew ? agent : null);
-    find("empty-foot").hidden = !isNew; // what the project has to say there
+    byId("empty-foot").hidden = !isNew; // what the project has to say there
   }
 
   /** The picker stays as it is: focus and search are in it. */
@@ -58,7 +56,7 @@ export class Welcome {
   }
 
   #starters(agent) {
-    const root = find("starters");
+    const root = byId("starters");
     const starters = agent?.starters ?? [];
     root.hidden = !starters.length && !agent?.opens;
     if (agent === this.startersOf) return;

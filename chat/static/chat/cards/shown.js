@@ -22,12 +22,12 @@ class ShownPart {
   }
 }
 
-const figure = (part, ...children) => el("figure", { class: "shown", "data-kind": part.kind }, ...children);
+const framed = (part, ...children) => el("figure", { class: "shown", "data-kind": part.kind }, ...children);
 
 shown.register("image", (part) => {
   const { attachment, width, height, alt, name } = part;
   const picture = pictureLink("shown-image", attachment, { width, height, alt: alt || name });
-  return figure(part, picture, caption(part), ...dataOf(part));
+  return framed(part, picture, caption(part), ...dataOf(part));
 });
 
 /** The points of a figure. */
@@ -41,13 +41,13 @@ function dataOf({ data, name }) {
 shown.register("audio", (part) => {
   const { attachment, name } = part;
   const player = el("audio", { controls: true, preload: "metadata", "aria-label": name });
-  return figure(part, loaded(player, attachment.url), caption(part));
+  return framed(part, loaded(player, attachment.url), caption(part));
 });
 
 function fileCard(part) {
   const line = caption(part);
   line.prepend(icon("file"));
-  return figure(part, line);
+  return framed(part, line);
 }
 
 shown.register("pdf", fileCard);

@@ -5,7 +5,7 @@ import { Fold, stateMark } from "chat/folds.js";
 import { counted, duration, jsonText, oneLine } from "chat/format.js";
 import { shownOf } from "chat/parts.js";
 import { StepBar } from "chat/stepbar.js";
-import { ANY_TOOL, parts, tools as registry } from "chat/registries.js";
+import { ANY_TOOL, parts, tools } from "chat/registries.js";
 import { notShown, showOf } from "chat/disclosure.js";
 import { t } from "chat/words.js";
 
@@ -19,7 +19,7 @@ class ToolsPart {
     this.fold = new Fold("card tools-fold", icon("tool"), this.title, this.time);
     this.loose = el("div", { class: "cards" });
     this.root = el("div", { class: "part" }, this.loose);
-    this.list = new KeyedList(this.loose, ({ tool }) => new (registry.of(tool.tool_name))());
+    this.list = new KeyedList(this.loose, ({ tool }) => new (tools.of(tool.tool_name))());
   }
 
   update({ tools }, context) {
@@ -166,4 +166,4 @@ function longText(text, look = "") {
 }
 
 parts.register("tools", ToolsPart);
-registry.register(ANY_TOOL, ToolCard);
+tools.register(ANY_TOOL, ToolCard);

@@ -19,6 +19,7 @@ class ChatMenu {
       this.anchor?.setAttribute("aria-expanded", String(newState === "open"));
       if (newState === "closed" && this.root.contains(document.activeElement)) this.anchor.focus();
     });
+    addEventListener("resize", () => this.root.matches(":popover-open") && this.#place());
   }
 
   /** @param {HTMLElement} anchor  the button that opens it @param {{id: string, title: string}} chat */

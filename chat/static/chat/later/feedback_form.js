@@ -29,7 +29,7 @@ class FeedbackForm {
         "label",
         { class: "feedback-reason" },
         el("input", { type: "checkbox", value: reason }),
-        el("bdi", {}, reason),
+        el("bdi", {}, t(reason)), // an agent's own stand as they are
       ),
     );
     const done = (event) => {

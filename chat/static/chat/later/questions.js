@@ -20,13 +20,13 @@ asks.register("text", {
 const isObject = (option) => typeof option === "object" && option !== null;
 const labelOf = (option) =>
   isObject(option) ? (option.label ?? option.value ?? JSON.stringify(option)) : String(option);
-const valueOf = (option) => (isObject(option) && "value" in option ? option.value : option);
+const valueOfOption = (option) => (isObject(option) && "value" in option ? option.value : option);
 
 asks.register("choice", {
   icon: "question",
   title,
   form: ({ options = [] }, answer) => {
-    const pick = (option) => answer({ choice: valueOf(option), content: labelOf(option) });
+    const pick = (option) => answer({ choice: valueOfOption(option), content: labelOf(option) });
     return el(
       "div",
       { class: "choices" },

@@ -1,25 +1,23 @@
 /** The search over all conversations: a dialog that answers as one types, and goes to the message that was found. */
-import { el, icon, setText } from "chat/dom.js";
+import { byId, el, icon, setText } from "chat/dom.js";
 import { clockTime, counted } from "chat/format.js";
 import { dialogs } from "chat/registries.js";
 import { t } from "chat/words.js";
 
 const PAUSE_MS = 120; // after a key, before the server is asked
-const AGAIN_MS = 250; // while the server reads what it has not read yet
+const UNREAD_MS = 250; // while the server reads what it has not read yet
 const RECENT = 6;
-
-const find = (id) => document.getElementById(id);
 
 class Search {
   /** @param {object} page  the parts of the page, by name (main.js) */
   constructor(page) {
     this.page = page;
-    this.dialog = find("search");
-    this.field = find("search-field");
-    this.results = find("search-results");
-    this.note = find("search-note");
+    this.dialog = byId("search");
+    this.field = byId("search-field");
+    this.results = byId("search-results");
+    this.note = byId("search-note");
     this.asked = 0; // counts the questions: a late answer to an older one is not shown
-    find("search-close").addEventListener("click", () => this.dialog.close());
+    byId("search-close").addEventListener("click", () => this.dialog.close());
     this.dialog.addEventListener("click", ({ target }) => target === this.dialog && this.dialog.close());
     this.dialog.addEventListener("close", () => this.#stop());
     this.dialog.addEventListener("keydown", (event) => this.#key(event));
@@ -58,7 +56,7 @@ class Search {
     }
     if (asked !== this.asked) return;
     if (query) this.#show(query, found);
-    if (!found.complete) this.timer = setTimeout(() => this.#answer(query, asked), AGAIN_MS);
+    if (!found.complete) this.timer = setTimeout(() => this.#answer(query, asked), UNREAD_MS);
   }
 
   #showRecent() {
@@ -75,7 +73,7 @@ class Search {
       ...this.#group(t("Messages"), hits.map((hit) => this.#hit(hit))), // prettier-ignore
     );
     if (focused) (this.#links.find((link) => link.getAttribute("href") === focused) ?? this.field).focus();
-    setText(this.note, noteOf(query, count, { complete, hasIndex }));
+    setText(this.note, searchNote(query, count, { complete, hasIndex }));
   }
 
   #group(title, items) {
@@ -139,7 +137,7 @@ class Search {
   }
 }
 
-function noteOf(query, count, { complete, hasIndex }) {
+function searchNote(query, count, { complete, hasIndex }) {
   const found = count ? counted(count, "{n} result", "{n} results") : t("Nothing found for “{query}”.", { query });
   if (!hasIndex) return `${found} ${t("Only titles are searched: this server's database has no index of words.")}`;
   return complete ? found : `${found} ${t("Older conversations are still being read…")}`;

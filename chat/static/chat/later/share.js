@@ -1,25 +1,23 @@
 /** The dialog that makes links which show a conversation, and takes them back. */
 import { copyText, showCopied } from "chat/copy.js";
-import { button, el, setText } from "chat/dom.js";
+import { button, byId, el, setText } from "chat/dom.js";
 import { clockTime } from "chat/format.js";
 import { dialogs } from "chat/registries.js";
 import { t, tn } from "chat/words.js";
-
-const find = (id) => document.getElementById(id);
 
 class ShareDialog {
   /** @param {object} page  the parts of the page, by name (main.js) */
   constructor(page) {
     this.page = page;
-    this.dialog = find("share");
-    this.form = find("share-form");
-    this.list = find("share-links");
-    this.note = find("share-note");
+    this.dialog = byId("share");
+    this.form = byId("share-form");
+    this.list = byId("share-links");
+    this.note = byId("share-note");
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#make();
     });
-    find("share-close").addEventListener("click", () => this.dialog.close());
+    byId("share-close").addEventListener("click", () => this.dialog.close());
     this.dialog.addEventListener("close", () => this.page.menu.focusAnchor());
   }
 
@@ -84,7 +82,7 @@ class ShareDialog {
       await this.page.api.revoke(share.id);
       item.remove();
       setText(this.note, t("Revoked: the link shows nothing any more."));
-      find("share-make").focus();
+      byId("share-make").focus();
     });
   }
 

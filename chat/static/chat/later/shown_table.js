@@ -9,7 +9,7 @@ const isNumber = (value) => typeof value === "number";
 const isEmpty = (value) => value === null || value === undefined || value === "";
 
 /** Numbers by value, texts as people order them, what is empty last, whatever the direction. */
-function compare(a, b, direction) {
+function byValue(a, b, direction) {
   if (isEmpty(a) || isEmpty(b)) return isEmpty(a) - isEmpty(b);
   if (isNumber(a) && isNumber(b)) return (a - b) * direction;
   return String(a).localeCompare(String(b), undefined, { numeric: true }) * direction;
@@ -36,7 +36,7 @@ class Table {
     const direction = now === "ascending" ? "descending" : now === "descending" ? null : "ascending";
     this.heads.forEach((head, other) => setAttribute(head, "aria-sort", other === at ? direction : null));
     const sign = direction === "descending" ? -1 : 1;
-    this.#fill(direction ? this.rows.toSorted((a, b) => compare(a[at], b[at], sign)) : this.rows);
+    this.#fill(direction ? this.rows.toSorted((a, b) => byValue(a[at], b[at], sign)) : this.rows);
   }
 
   #fill(rows) {

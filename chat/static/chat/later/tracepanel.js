@@ -1,7 +1,7 @@
 /** The drawer with what happened in a turn: a waterfall of its steps, each of which opens. Live while the turn runs. */
 import { KeyedList, el, icon, iconButton, setAttribute, setText } from "chat/dom.js";
 import { TOOL_STATES, stateMark } from "chat/folds.js";
-import { duration, jsonText, money, tokenCount, visible } from "chat/format.js";
+import { duration, jsonText, money, promptOf, tokenCount, visible } from "chat/format.js";
 import { dialogs } from "chat/registries.js";
 import { shownLog } from "chat/state.js";
 import { KINDS, traceOf } from "chat/trace.js";
@@ -137,7 +137,7 @@ function detailsOf({ kind, entry, after }) {
   if (kind === "question")
     return [
       begun,
-      [t("Question"), entry.prompt ?? ""],
+      [t("Question"), promptOf(entry)],
       [t("Answer"), entry.content ?? ""],
       [t("Details"), json(entry.answer)],
     ];

@@ -1,9 +1,8 @@
 /** Above the field: that its text answers the agent's question. */
+import { isTouch } from "chat/composer.js";
 import { el, icon } from "chat/dom.js";
 import { fillSlot } from "chat/registries.js";
 import { t } from "chat/words.js";
-
-const isTouch = matchMedia("(pointer: coarse) and (hover: none)");
 
 class Answering {
   constructor() {
