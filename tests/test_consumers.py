@@ -46,6 +46,9 @@ async def process(settings):
     assert not this_process.connections and not this_process.sessions
 
 
+SECONDS = 30  # for a frame that is to come: the first answer of all waits for the agent library
+
+
 class Page(WebsocketCommunicator):
     def __init__(self, query="v=1", *, path="/ws/chat/", cookies=None, origin=None, host=HOST, client=None):
         headers = [host]
@@ -59,12 +62,12 @@ class Page(WebsocketCommunicator):
 
     async def open(self):
         """Connect; return the first frame."""
-        connected, code = await self.connect(timeout=10)
+        connected, code = await self.connect(timeout=SECONDS)
         assert connected, code
         return await self.next()
 
     async def next(self):
-        return json.loads(await self.receive_from(timeout=10))
+        return json.loads(await self.receive_from(timeout=SECONDS))
 
     async def next_of(self, kind):
         while True:
@@ -75,7 +78,7 @@ class Page(WebsocketCommunicator):
     async def closed(self):
         """Read until the close; return its code."""
         while True:
-            output = await self.receive_output(timeout=10)
+            output = await self.receive_output(timeout=SECONDS)
             if output["type"] == "websocket.close":
                 return output["code"]
 
