@@ -33,7 +33,7 @@ from chat.live.claims import Claim, claim, close_orphan, stop_waiting
 from chat.live.flusher import Flusher
 from chat.live.session import AgentSession
 from chat.live.snapshot import Snapshot
-from chat.live.threads import at_length, beside_loop, in_thread
+from chat.live.threads import at_length, beside_loop, first_in_thread, in_thread
 from chat.mends.locks import AWAY
 from chat.models import ChatSession, Conversation, Message, ServerProcess
 from chat.owners import Owner
@@ -248,7 +248,7 @@ class Process:
                     session.submit(turn)
                 return
             await self._make_room()
-            claimed = await in_thread(claim, conversation_id, self.record)
+            claimed = await first_in_thread(claim, conversation_id, self.record)
             if not isinstance(claimed, Claim):
                 command = {"command": "wake", "turn": str(turn or ""), "conversation": str(conversation_id)}
                 return self._relay.send(claimed, command)

@@ -21,7 +21,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
 
-from chat.mends.sqlite import lent_connection
+from chat.mends.sqlite import going_first, lent_connection
 from chat.threads import KeptThreads, fulfil, start
 
 logger = logging.getLogger(__name__)
@@ -89,6 +89,12 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
     return await beside_loop(_with_connection, functools.partial(function, *args, **kwargs))
 
 
+async def first_in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """The same before all other work: for what goes on with something that has waited its time already."""
+    work = functools.partial(function, *args, **kwargs)
+    return await asyncio.get_running_loop().run_in_executor(io_threads, _first_with_connection, work)
+
+
 async def beside_loop(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run blocking work beside the loop; it sees to its connection itself."""
     loop = asyncio.get_running_loop()
@@ -103,4 +109,9 @@ async def at_length(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
 
 def _with_connection(work: Callable[[], T]) -> T:
     with lent_connection():
+        return work()
+
+
+def _first_with_connection(work: Callable[[], T]) -> T:
+    with going_first(), lent_connection():
         return work()

@@ -22,7 +22,7 @@ from chat.live.questions import Questions
 from chat.live.recorder import Recorder
 from chat.live.suggestions import Suggestions
 from chat.live.waiting import Resumption
-from chat.mends.sqlite import connected
+from chat.mends.sqlite import connected, going_first
 from chat.mends.statements import update
 from chat.models import Attachment, ChatSession, Conversation, Message
 from chat.models.conversation import title_of
@@ -160,7 +160,7 @@ class Turns:
 
         That it begins is committed before its text goes anywhere: it runs at most once.
         """
-        with self._hold.transaction() as conversation:
+        with going_first(), self._hold.transaction() as conversation:
             waiting = conversation.queued
             knows_all = not waiting or self._remembers in (NO_AGENT, waiting[0].follows)
             if waiting and knows_all:

@@ -12,6 +12,9 @@ from django.db import OperationalError
 
 from chat.cluster import process as processes
 from chat.cluster.process import Process
+from chat.exceptions import NotFound
+from chat.live.threads import in_thread
+from chat.mends.sqlite import goes_first
 
 
 class Session:
@@ -112,3 +115,19 @@ async def test_what_waits_in_vain_for_a_lock_is_a_line_in_the_log_and_no_defect(
 
     told = [(record.levelname, record.exc_info is not None) for record in caplog.records]
     assert told == [("WARNING", False), ("ERROR", True)]
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_conversation_whose_message_was_accepted_is_taken_before_others_write(process, monkeypatch):
+    seen: list[bool] = []
+
+    def claim(*_: object) -> None:
+        seen.append(goes_first())
+        raise NotFound
+
+    monkeypatch.setattr(processes, "claim", claim)
+    process.record = SimpleNamespace(id=uuid.uuid4())
+    with pytest.raises(NotFound):
+        await process.wake(uuid.uuid4())
+    assert seen == [True]
+    assert not await in_thread(goes_first)  # its thread is anybody's again

@@ -22,11 +22,12 @@ from chat.connection.feed import Feed
 from chat.live import recorder
 from chat.live.claims import Claim, claim, stop_waiting
 from chat.live.flusher import Flusher
+from chat.live.hold import Hold
 from chat.live.questions import TOO_LONG
 from chat.live.session import AgentSession
 from chat.live.threads import beside_loop, start_thread
 from chat.mends.known import KEPT_CONNECTIONS
-from chat.mends.sqlite import BUSY_SECONDS, MAX_OPEN, connected
+from chat.mends.sqlite import BUSY_SECONDS, MAX_OPEN, connected, goes_first
 from chat.models import Conversation, Message, ServerProcess
 from chat.observer import AgentGone, Failure, LlmOutcome, Place, Question, TaskRun, ToolOutcome, ToolRun, Usage
 from chat.owners import Owner
@@ -426,3 +427,18 @@ async def test_a_question_that_no_frame_holds_says_so(session):
     await thread
     assert fits(encode(asked[0]))
     assert TOO_LONG in asked[0]["prompt"] and list(asked[0]["tool_args"]) == [TOO_LONG]
+
+
+async def test_a_turn_begins_before_others_write(session, monkeypatch):
+    def accepted() -> Claim:
+        id = uuid.uuid4()
+        accept_message(OWNER, id, content="hello", client_id=None, new_agent="mock")
+        return claim(id, ServerProcess.objects.create(host="one", pid=1))
+
+    claimed = await asyncio.to_thread(accepted)
+    another, seen, plainly = AgentSession(claimed, resources={}, ended=lambda _: None), [], Hold.transaction
+    monkeypatch.setattr(Hold, "transaction", lambda self: (seen.append(goes_first()), plainly(self))[1])
+
+    await start_thread(another.next_message, name="agent-test")
+
+    assert seen == [True]

@@ -8,7 +8,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, nullcontext
 from typing import Any
 
 import pytest
@@ -236,6 +236,29 @@ def test_who_is_in_haste_and_has_no_turn_does_not_write(others_turn):
 
     with pytest.raises(OperationalError):
         in_thread(write)
+
+
+def test_who_has_waited_already_goes_before_all_others_in_their_order():
+    queue, through = sqlite._Queue(), []
+    assert queue.take(1)
+
+    def pass_through(name: str) -> None:
+        with sqlite.going_first() if "again" in name else nullcontext():
+            assert queue.take(60)
+        through.append(name)
+        queue.give()
+
+    threads = []
+    for name in ("new", "newer", "again", "again, later"):
+        threads.append(threading.Thread(target=pass_through, args=[name]))
+        threads[-1].start()
+        while len(queue._waiting) + len(queue._first) < len(threads):
+            time.sleep(0.001)
+    queue.give()
+    for thread in threads:
+        thread.join()
+
+    assert through == ["again", "again, later", "new", "newer"]
 
 
 def test_what_may_be_stored_later_hardly_waits_for_its_turn(others_turn, monkeypatch):
