@@ -281,8 +281,8 @@ async def test_a_question_that_nobody_was_there_to_see_is_answered_after_a_reloa
 
 
 async def test_a_question_whose_agent_has_gone_is_answered_at_another_process(pair, stub, tmp_path):
-    """It goes when nobody watches anywhere, not while a page is at the other process."""
-    with Server(tmp_path, kind="uvicorn", **pair.settings | {"CHAT_GRACE_SECONDS": "1"}) as third:
+    """It goes when nobody watches anywhere, not while a page is at the other process, which says so each second."""
+    with Server(tmp_path, kind="uvicorn", **pair.settings | {"CHAT_GRACE_SECONDS": "4"}) as third:
         one = await pair.page(third, agent="tools")
         await one.say(QUESTION)
         await one.event("input_request", after=0)
@@ -294,7 +294,7 @@ async def test_a_question_whose_agent_has_gone_is_answered_at_another_process(pa
         of_session = " WHERE conversation_id = ?"
         ((begun,),) = pair.store.query(renewed + of_session, one.conversation)
         later = f"SELECT count(*) FROM ({renewed}{of_session} AND renewed > ?) AS later"
-        await pair.store.until([(1,)], later, one.conversation, begun + timedelta(seconds=3))
+        await pair.store.until([(1,)], later, one.conversation, begun + timedelta(seconds=7))
         reason = "SELECT end_reason FROM chat_chatsession WHERE conversation_id = ? ORDER BY started"
         assert pair.store.query(reason, one.conversation) == [("",)], "it is watched"
         await two.close()
