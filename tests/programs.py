@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -49,12 +50,16 @@ def _missing(what: str) -> NoReturn:
     pytest.skip(what)
 
 
+PORTS = range(20_000, 32_000)  # below those that the system gives to outgoing connections, which take a port meanwhile
+
+
 def free_port() -> int:
-    """Return a TCP port of this machine that nothing uses just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a TCP port of this machine that nothing uses just now, and that no connection is given by the system."""
+    while True:
+        port = random.SystemRandom().choice(PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_until(ready: Callable[[], bool], process: subprocess.Popen[bytes] | None = None) -> None:

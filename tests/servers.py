@@ -7,7 +7,6 @@ import http.cookiejar
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+
+from tests.programs import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 READY_SECONDS = 30
@@ -33,13 +34,6 @@ COMMANDS = {
     "runserver": "manage.py runserver 127.0.0.1:{port} --noreload",
     "reloader": "manage.py runserver 127.0.0.1:{port}",
 }
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @functools.cache

@@ -16,7 +16,7 @@ from tests import programs
 from tests.browser.chat import ANSWER_MS
 from tests.endtoend.test_parts import show
 from tests.part_things import picture
-from tests.servers import Server, free_port
+from tests.servers import Server
 
 KEY = "embedding-key-embedding-key-embedding"
 
@@ -58,7 +58,7 @@ class Answers(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
-    site = Site(("127.0.0.1", free_port()), Answers)
+    site = Site(("127.0.0.1", programs.free_port()), Answers)
     threading.Thread(target=site.serve_forever, daemon=True).start()
     yield site
     site.shutdown()

@@ -10,9 +10,10 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from tests import programs
 from tests.client import Client
 from tests.endtoend.test_parts import show, shown
-from tests.servers import Server, free_port
+from tests.servers import Server
 from tests.web import get, give, request
 
 AWS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
@@ -25,7 +26,7 @@ print(len(list(storage.strays(set(), older_than=timedelta(days=-1)))), "files")
 
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[object]:
-    port = free_port()
+    port = programs.free_port()
     moto = ThreadedMotoServer(ip_address="127.0.0.1", port=port)
     moto.start()
     s3 = boto3.resource(

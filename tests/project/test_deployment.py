@@ -42,7 +42,7 @@ from tests import nginx, programs, servers
 from tests.client import Client
 from tests.pace import assert_within
 from tests.project.test_docs import known_variables
-from tests.servers import Server, free_port
+from tests.servers import Server
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -170,7 +170,7 @@ def site(stub, tmp_path_factory) -> Iterator[Site]:
         }
         processes = [Server(data, kind="recipe", **environment) for _ in range(2)]
         tls = ssl.create_default_context(cafile=str(certificate))
-        site = Site(folder, free_port(), free_port(), processes, database.url, tls)
+        site = Site(folder, programs.free_port(), programs.free_port(), processes, database.url, tls)
         processes[0].manage("migrate", "--verbosity", "0")
         processes[0].manage("collectstatic", "--noinput", "--verbosity", "0")
         command = site.write_proxy()
@@ -210,7 +210,7 @@ def caddy(site, tmp_path_factory) -> Iterator[Site]:
     """The same processes behind the recipe of the page about deployment."""
     folder = tmp_path_factory.mktemp("caddy")
     recipe = re.search(r"### Caddy\n.*?```\n(.*?)```", (ROOT / "docs/deployment.md").read_text(), re.S)[1]
-    own = Site(site.folder, free_port(), free_port(), site.processes, site.database_url, site.tls)
+    own = Site(site.folder, programs.free_port(), programs.free_port(), site.processes, site.database_url, site.tls)
     first, second = site.processes
     keys = f"tls {site.folder}/fullchain.pem {site.folder}/privkey.pem"
     for name, value in {
@@ -642,7 +642,7 @@ def test_redis_of_the_containers_asks_for_its_password(tmp_path):
     program, configuration, *options = services_of_compose()["redis"]["command"]
     assert configuration == "/run/secrets/redis_conf"
     (tmp_path / "redis_conf").write_text("requirepass 0123abc\n")
-    port = free_port()
+    port = programs.free_port()
     command = [programs.require(program), str(tmp_path / "redis_conf"), *options, "--port", str(port)]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL)
     try:

@@ -36,8 +36,8 @@ from chat.agents.mock_model import MockConfig, MockModel
 from chat.observer import AgentGone, Usage
 from tests.langroid_agents import Square, agent_on, mock_agent, task_of
 from tests.pace import assert_within
+from tests.programs import free_port
 from tests.recorder import Chat, chatting
-from tests.servers import free_port
 from tests.stub_llm import StubServer
 
 WORDS = "a small stub answers every question with the same few plain"
