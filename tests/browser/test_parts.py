@@ -65,7 +65,8 @@ def test_pictures_and_a_pdf_are_looked_at_large_with_the_keyboard_alone(shows):
     page.keyboard.press("ArrowRight")
     assert large.locator("iframe").get_attribute("src").endswith(links.nth(1).get_attribute("href"))
     expect(large.get_by_role("button", name="Actual size")).to_be_hidden()
-    page.keyboard.press("ArrowRight")
+    # Chromium's viewer of PDFs takes the focus when it is there, and with it the arrows.
+    large.get_by_role("button", name="Next one").press("Enter")
     zoom = large.get_by_role("button", name="Actual size")
     zoom.press("Enter")
     expect(zoom).to_have_attribute("aria-pressed", "true")

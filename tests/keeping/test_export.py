@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -116,7 +117,8 @@ def test_markdown_has_the_current_transcript_with_its_tool_calls(client, convers
 def test_markdown_has_the_cards_and_the_order_of_the_page(client, conversation):
     table = {"kind": "table", "name": "Rows", "columns": ["n"], "rows": [[49]], "total": 1, "total_columns": 1}
     add_turn(conversation, "7 squared?")
-    asked = square(turn=conversation.head, parts=[table], created=timezone.now())
+    before = timezone.now() - timedelta(seconds=1)  # finer than the clock of SQLite, by which the answer comes
+    asked = square(turn=conversation.head, parts=[table], created=before)
     reply = Message(kind="user", content="yes, do", turn=conversation.head, request_id=uuid4())
     letter = {"kind": "diff", "name": "a.diff", "text": "--- a\n+++ b"}
     conversation.append(reply, asked, answer("in words", turn=conversation.head, parts=[letter]))
