@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from concurrent.futures import Executor
+from contextlib import nullcontext
 
 import pytest
 
-from chat.live.threads import DaemonThreads
+from chat.live.threads import IO_THREADS, DaemonThreads, first_in_thread
 from chat.threads import KeptThreads
 from tests.pace import SLACK
 
@@ -44,3 +46,21 @@ def test_work_for_which_the_system_has_no_thread_fails(kind: type[Executor], mon
 
     with pytest.raises(RuntimeError, match="new thread"):
         kind("none").submit(lambda: "done").result(SLACK)
+
+
+async def test_what_goes_first_holds_no_more_threads_than_it_has_places(monkeypatch):
+    monkeypatch.setattr("chat.live.threads.lent_connection", nullcontext)
+    may_end, begun = threading.Event(), threading.Semaphore(0)
+
+    def work() -> None:
+        begun.release()
+        assert may_end.wait(30)
+
+    waiting = [asyncio.ensure_future(first_in_thread(work)) for _ in range(IO_THREADS + 1)]
+    for _ in range(IO_THREADS):
+        assert await asyncio.to_thread(begun.acquire, timeout=30)
+    assert not begun.acquire(blocking=False)
+    assert sum(task.done() for task in waiting) == 0
+    may_end.set()
+    await asyncio.gather(*waiting)
+    assert begun.acquire(blocking=False)

@@ -77,7 +77,9 @@ def _finished(task: asyncio.Task[None]) -> None:
         logger.error("a thread died", exc_info=error)
 
 
-_slots: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = weakref.WeakKeyDictionary()
+Slots = weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore]
+_slots: Slots = weakref.WeakKeyDictionary()
+_first_slots: Slots = weakref.WeakKeyDictionary()
 io_threads = KeptThreads("chat-io")
 
 
@@ -90,9 +92,13 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
 
 
 async def first_in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """The same before all other work: for what goes on with something that has waited its time already."""
-    work = functools.partial(function, *args, **kwargs)
-    return await asyncio.get_running_loop().run_in_executor(io_threads, _first_with_connection, work)
+    """The same before all other work: for what goes on with something that has waited its time already.
+
+    It has as many places of its own: without any, each conversation that waits for a lock would hold a thread.
+    """
+    loop, work = asyncio.get_running_loop(), functools.partial(function, *args, **kwargs)
+    async with _first_slots.setdefault(loop, asyncio.Semaphore(IO_THREADS)):
+        return await loop.run_in_executor(io_threads, _first_with_connection, work)
 
 
 async def beside_loop(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-import pytest
+import pypdfium2
 from playwright.sync_api import expect
 
 from tests.browser.chat import Chat, check
@@ -66,7 +66,6 @@ LONG_LINE = f"```python\nline = '{'x' * 200}end of the line'\n```\n\nAs [a page]
 
 
 def test_what_is_printed_is_the_whole_conversation_on_white(chat, context):
-    pdfium = pytest.importorskip("pypdfium2")
     for number, text in enumerate((CHAPTERS, LONG_LINE, "short"), 1):
         chat.say(f"question {number} [[text={json.dumps(text)}]]")
         chat.answered(number)
@@ -79,7 +78,7 @@ def test_what_is_printed_is_the_whole_conversation_on_white(chat, context):
     paper.emulate_media(media="print", color_scheme="dark")
     assert paper.evaluate("() => getComputedStyle(document.documentElement).colorScheme") == "light"
     assert paper.locator("article").count() == 6
-    pages = [page.get_textpage().get_text_bounded() for page in pdfium.PdfDocument(paper.pdf(format="A4"))]
+    pages = [page.get_textpage().get_text_bounded() for page in pypdfium2.PdfDocument(paper.pdf(format="A4"))]
     assert len(pages) > 2 and [page.strip().endswith(f"{at} / {len(pages)}") for at, page in enumerate(pages, 1)]
     assert not [page for page in pages if re.search(r"Chapter \d+\s+(\d+ / \d+\s*)?$", page)]  # with what is below it
     text = re.sub(r"\s", "", "".join(pages))
