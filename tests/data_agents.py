@@ -18,23 +18,13 @@ from langroid.vector_store.qdrantdb import QdrantDBConfig
 from chat.agents import AgentContext
 from chat.agents.embeddings import WordEmbeddingsConfig
 
-DOCUMENTS = {
-    "giraffes": "The giraffe is the tallest animal on land. A giraffe sleeps for two hours a day.",
-    "oysters": "The oyster lives in the sea. It may change its sex several times in its life.",
-    "planets": "Venus turns so slowly that its day is longer than its year.",
-}
-
 
 def data_dir() -> Path:
     return Path(os.environ["DATA_DIR"])
 
 
 def _documents(config: DocChatAgentConfig) -> DocChatAgent:
-    folder = data_dir() / "documents"
-    folder.mkdir(exist_ok=True)
-    for name, text in DOCUMENTS.items():
-        (folder / f"{name}.txt").write_text(text)
-    config.doc_paths = [str(folder / f"{name}.txt") for name in DOCUMENTS]
+    config.doc_paths = sorted(str(path) for path in (data_dir() / "documents").iterdir())
     return DocChatAgent(config)
 
 

@@ -13,7 +13,11 @@ from tests.patterns import Pattern, cards, root_messages, walk
 from tests.programs import children_of
 from tests.servers import Server
 
-DOCUMENTS = 3  # of `tests/data_agents.py`
+DOCUMENTS = {
+    "giraffes": "The giraffe is the tallest animal on land. A giraffe sleeps for two hours a day.",
+    "oysters": "The oyster lives in the sea. It may change its sex several times in its life.",
+    "planets": "Venus turns so slowly that its day is longer than its year.",
+}
 EXTRACT = '[[tool=extract_segments args={{"segment_list":"1-2"}} {}]]'
 ASK = '[[tool=run_query args={{"query":"{}"}} then.tool=done_tool then.args={{"content":"{}"}}]]'
 SELECT = ASK.format("SELECT name FROM people WHERE born < 1900", "It is Ada.")
@@ -35,8 +39,8 @@ PATTERNS = [
         "documents",
         "giraffe sleep " + EXTRACT.format('text="Two hours [^1]"'),
         "Two hours [^1]",
-        ("extract_segments complete",) * DOCUMENTS,
-        DOCUMENTS,
+        ("extract_segments complete",) * len(DOCUMENTS),
+        len(DOCUMENTS),
         slow=EXTRACT.format("tokens=200 tps=20"),
         last=EXTRACT.format("tokens=2"),
     ),
@@ -60,6 +64,9 @@ PATTERNS = [
 @pytest.fixture(scope="module")
 def server(stub, postgres_url, tmp_path_factory):
     folder = tmp_path_factory.mktemp("server")
+    (folder / "documents").mkdir()
+    for name, text in DOCUMENTS.items():  # here: an agent that wrote them would do it while another reads
+        (folder / "documents" / f"{name}.txt").write_text(text)
     with sqlite3.connect(folder / "people.sqlite3") as connection:
         for statement in PEOPLE:
             connection.execute(statement)
