@@ -77,7 +77,7 @@ class Client:
             max_size=2**21,
             max_queue=None,  # websockets 17 may not hear of the end of a connection whose reading it has paused
             compression=None,
-            open_timeout=20,
+            open_timeout=30,
         )
         self._reader = asyncio.create_task(self._read(self.socket))
         self._asked = len(self.events)
@@ -87,7 +87,7 @@ class Client:
         if self.socket:
             await self.socket.close()
         if self._reader:
-            await asyncio.wait([self._reader], timeout=5)
+            await asyncio.wait([self._reader], timeout=30)
 
     def cut(self) -> None:
         """Drop the connection without a word."""

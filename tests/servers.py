@@ -193,7 +193,7 @@ class Server:
     def kill(self) -> None:
         """End it as a power cut would."""
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(30)
 
     def stop(self) -> None:
         if self._process and self._process.poll() is None:
@@ -202,7 +202,7 @@ class Server:
                 self.process.wait(15)
             except subprocess.TimeoutExpired:
                 os.killpg(self.process.pid, signal.SIGKILL)
-                self.process.wait(10)
+                self.process.wait(30)
 
     def __enter__(self) -> Server:
         return self.start()

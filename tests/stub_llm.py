@@ -402,7 +402,7 @@ class StubServer:
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(30)
         self._process.stdout.close()
 
     def stats(self) -> Stats:
@@ -433,7 +433,7 @@ class StubServer:
             time.sleep(0.01)
 
     def _call(self, path: str, data: bytes | None = None) -> Any:
-        with urllib.request.urlopen(self.address + path, data, timeout=10) as response:
+        with urllib.request.urlopen(self.address + path, data, timeout=30) as response:
             return json.load(response)
 
 

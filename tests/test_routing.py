@@ -47,7 +47,7 @@ def wrapped(inner):
 
 async def is_accepted(application, path):
     socket = WebsocketCommunicator(application, path, headers=HOST)
-    accepted, _ = await socket.connect(timeout=10)
+    accepted, _ = await socket.connect(timeout=30)
     return accepted
 
 

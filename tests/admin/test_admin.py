@@ -608,7 +608,7 @@ class Admin:
 
     def ended(self, session: str) -> str:
         """How the session ended; waits for it."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while True:
             page = self.get(f"chat/chatsession/{session}/change/")
             status = re.search(r'chat-badge chat-past">([^<]*)<', page)

@@ -40,7 +40,7 @@ class Answers(BaseHTTPRequestHandler):
             body = json.dumps({"person": self.server.person, "agent": self.server.agent}).encode()
             headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
             asked = urllib.request.Request(f"{self.server.chat_url}/api/embed/tickets", body, headers)
-            return self._send(urllib.request.urlopen(asked, timeout=10).read(), "application/json")
+            return self._send(urllib.request.urlopen(asked, timeout=30).read(), "application/json")
         script = (
             f'src="{self.server.chat_url}/embed/launcher.js" data-agent="{self.server.agent}" data-ticket="/ticket"'
         )

@@ -241,14 +241,14 @@ def test_what_is_shared_is_made_once_and_others_wait():
         return made[-1]
 
     def get() -> None:
-        start.wait(10)
+        start.wait(30)
         AgentContext(conversation_id="c").shared(key, make)
 
     threads = [threading.Thread(target=get) for _ in range(5)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(30)
     assert len(made) == 1
 
 

@@ -127,7 +127,7 @@ def test_what_is_no_websocket_ends_its_connection_only(server, frame):
     with raw_websocket(server) as raw:
         raw.sendall(frame)
         read_to_the_end(raw)
-    assert urllib.request.urlopen(f"{server.url}/healthz", timeout=5).status == 200
+    assert urllib.request.urlopen(f"{server.url}/healthz", timeout=30).status == 200
 
 
 def test_a_client_that_is_closed_has_some_seconds_to_read_why(server):
@@ -148,7 +148,7 @@ def raw_websocket(server, query: str = "") -> Iterator[socket.socket]:
     """A connection with which the server has begun to speak WebSocket."""
     lines = [f"GET /ws/chat/?v=1{query} HTTP/1.1", "Host: 127.0.0.1", "Upgrade: websocket", "Connection: Upgrade"]
     lines += ["Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13", "", ""]
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as raw:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as raw:
         raw.sendall("\r\n".join(lines).encode())
         head = b""
         while not head.endswith(b"\r\n\r\n"):
@@ -242,7 +242,7 @@ async def test_a_hostile_cookie_makes_nobody(server, cookie):
 
 def answer_to(server: Server, request: bytes) -> bytes:
     """The status line."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as raw:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as raw:
         raw.sendall(request)
         return raw.recv(4096).split(b"\r\n")[0]
 
@@ -255,7 +255,7 @@ def test_half_a_megabyte_of_headers_is_refused(server):
     headers = b"".join(b"X-%d: %s\r\n" % (number, b"x" * 8_000) for number in range(60))
     with contextlib.suppress(ConnectionResetError, BrokenPipeError):
         assert b" 400 " in answer_to(server, b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n" + headers + b"\r\n")
-    assert urllib.request.urlopen(f"{server.url}/healthz", timeout=5).status == 200
+    assert urllib.request.urlopen(f"{server.url}/healthz", timeout=30).status == 200
 
 
 @pytest.mark.parametrize("path", ["/", "/accounts/login/", "/api/conversations", "/admin/login/"])

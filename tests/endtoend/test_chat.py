@@ -27,7 +27,7 @@ def get(server, client, path):
     """What a page of the same owner gets over HTTP."""
     cookie = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
     request = urllib.request.Request(server.url + path, headers={"Cookie": cookie})
-    return urllib.request.urlopen(request, timeout=10).read().decode()
+    return urllib.request.urlopen(request, timeout=30).read().decode()
 
 
 # -- a conversation --------------------------------------------------------------------------------------------------

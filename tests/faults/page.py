@@ -156,7 +156,7 @@ def _earlier(page: Page, before: int) -> Event:
     query = {"before": before, "html": page.options.get("html", "0")}
     address = f"{site}/api/conversations/{page.conversation}/records?{urlencode(query)}"
     cookie = "; ".join(f"{name}={value}" for name, value in page.cookies.items())
-    with urllib.request.urlopen(urllib.request.Request(address, headers={"Cookie": cookie}), timeout=10) as answer:
+    with urllib.request.urlopen(urllib.request.Request(address, headers={"Cookie": cookie}), timeout=30) as answer:
         return json.load(answer)
 
 

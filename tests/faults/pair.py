@@ -61,7 +61,7 @@ class Pair:
     def stop_postgres(self) -> None:
         """Its "fast" shutdown: transactions are rolled back, connections closed."""
         self.postgres.process.send_signal(signal.SIGINT)
-        self.postgres.process.wait(10)
+        self.postgres.process.wait(30)
 
     def start_postgres(self) -> None:
         """Start it again on its files, as the account that owns them."""

@@ -36,7 +36,7 @@ def pair(request, stub, tmp_path_factory):
 
 def wrong_by(server: Server) -> float:
     """Seconds by which the clock of a process is wrong, as its answers tell."""
-    with urllib.request.urlopen(f"{server.url}/healthz", timeout=10) as answer:
+    with urllib.request.urlopen(f"{server.url}/healthz", timeout=30) as answer:
         return parsedate_to_datetime(answer.headers["Date"]).timestamp() - time.time()
 
 

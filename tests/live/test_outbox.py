@@ -51,7 +51,7 @@ class Listener:
     async def until(self, kind, mode="raw"):
         """The events up to the first of this type."""
         events = []
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not any(event["type"] == kind for event in events):
                 message = await self.layer.receive(self.channel)
                 self.messages.append(message)
@@ -100,7 +100,7 @@ async def test_the_first_word_does_not_wait(outbox):
         outbox.open(start())
         outbox.text(ID, "first")
         outbox.text(ID, " second")
-        sent.wait(10)
+        sent.wait(30)
 
     async with Listener(outbox) as listener:
         task = agent(work)
@@ -117,7 +117,7 @@ async def test_what_a_pausing_agent_leaves_behind_is_sent_all_the_same(outbox):
         outbox.open(start())
         outbox.text(ID, "one")
         outbox.text(ID, "two")
-        assert heard.wait(10), "the agent pauses until the page has everything"
+        assert heard.wait(30), "the agent pauses until the page has everything"
 
     async with Listener(outbox) as listener:
         task = agent(work)
@@ -191,7 +191,7 @@ async def test_a_view_and_the_chunks_after_it_make_the_whole_text(outbox):
         outbox.open(start())
         for number in range(50):
             outbox.text(ID, f"{number} ")
-        assert go_on.wait(10)
+        assert go_on.wait(30)
         for number in range(50, 100):
             outbox.text(ID, f"{number} ")
         outbox.close(ID, "".join(f"{n} " for n in range(100)), "")
@@ -215,7 +215,7 @@ async def test_html_is_made_only_once_someone_wants_it_and_then_equals_the_recor
         outbox.open(start())
         outbox.text(ID, text[:30])
         outbox.flush()
-        assert go_on.wait(10)
+        assert go_on.wait(30)
         for at in range(30, len(text)):
             outbox.text(ID, text[at])
         record = {"type": "message", "seq": 1, "message": {"sender": "assistant", "content": text}}
@@ -245,7 +245,7 @@ async def test_a_text_that_takes_long_to_render_holds_nobody_up(outbox, monkeypa
     def slow(self, text):
         if "[" in text:
             tried.set()
-            assert go_on.wait(10)
+            assert go_on.wait(30)
         return feed(self, text)
 
     monkeypatch.setattr(MarkdownStream, "feed", slow)
@@ -256,7 +256,7 @@ async def test_a_text_that_takes_long_to_render_holds_nobody_up(outbox, monkeypa
     def hostile():
         outbox.open(start())
         outbox.text(ID, "[" * 5000)
-        assert tried.wait(10)
+        assert tried.wait(30)
         outbox.text(ID, "more")
         outbox.flush()
 
@@ -297,7 +297,7 @@ async def test_a_layer_that_fails_holds_no_agent_for_long(outbox, monkeypatch):
         outbox.close(ID, "x" * 1000, "")
 
     await agent(work)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not sends or outbox.views(html=False):
             await asyncio.sleep(0.01)  # nothing tells when text was thrown away
     assert len(sends) == 1, "after a failure the layer is left alone"
@@ -361,7 +361,7 @@ def test_closing_the_inbox_ends_every_wait_now_and_later():
         thread.start()
     inbox.close()
     inbox.close()
-    assert [ended.get(timeout=10) for _ in waiting] == [True] * 3
+    assert [ended.get(timeout=30) for _ in waiting] == [True] * 3
     with pytest.raises(InboxClosed):
         inbox.get()
 

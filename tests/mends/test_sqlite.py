@@ -48,7 +48,7 @@ def in_thread(work: Callable[[], Any]) -> Any:
 
     thread = threading.Thread(target=run)
     thread.start()
-    thread.join(10)
+    thread.join(30)
     value, error = outcome[0]
     if error:
         raise error
@@ -130,7 +130,7 @@ def test_who_finds_every_connection_lent_waits_for_the_next(kept, all_lent):
     assert thread.is_alive() and not kept._idle
 
     all_lent[0].close()
-    thread.join(10)
+    thread.join(30)
 
     assert not thread.is_alive() and len(kept._idle) == 1
 
@@ -164,7 +164,7 @@ def test_writers_have_their_turn_in_the_order_in_which_they_asked():
             threading.Event().wait(0.001)
     queue.give()
     for thread in threads:
-        thread.join(10)
+        thread.join(30)
 
     assert order == [0, 1, 2, 3, 4]
     assert queue.take(0.1), "the turn was not given back"
@@ -305,13 +305,13 @@ def test_what_a_refused_write_leaves_behind_waits_for_nobody(locked, monkeypatch
 
     thread = threading.Thread(target=wait_again)
     thread.start()
-    waits.wait(10)
+    waits.wait(30)
     left.clear()
     gc.collect()
 
     assert thread.is_alive(), "collecting waited for the lock"
     locked.execute("ROLLBACK")
-    thread.join(10)
+    thread.join(30)
 
 
 def test_many_threads_write_without_an_error():

@@ -308,11 +308,11 @@ def test_health_is_answered_through_the_proxy(site, path):
 
 def test_a_process_is_asked_for_its_health_without_tls(site):
     for process in site.processes:
-        assert urllib.request.urlopen(f"{process.url}/readyz", timeout=5).status == 200
+        assert urllib.request.urlopen(f"{process.url}/readyz", timeout=30).status == 200
 
 
 def test_plain_http_is_sent_to_https(site):
-    connection = http.client.HTTPConnection("localhost", site.http_port, timeout=5)
+    connection = http.client.HTTPConnection("localhost", site.http_port, timeout=30)
     connection.request("GET", "/c/x/")
     answer = connection.getresponse()
 
@@ -411,7 +411,7 @@ def test_an_address_tries_to_sign_in_a_few_times_a_minute(site, path):
 
 async def test_one_address_has_twenty_sockets(site):
     def socket_from(address: str):
-        return connect(f"{site.ws_url}?v=1", local_addr=(address, 0), family=socket.AF_INET, open_timeout=10)
+        return connect(f"{site.ws_url}?v=1", local_addr=(address, 0), family=socket.AF_INET, open_timeout=30)
 
     sockets = [await socket_from("127.0.0.3") for _ in range(20)]
     try:

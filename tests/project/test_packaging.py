@@ -105,7 +105,7 @@ def address(project) -> Iterator[str]:
 
 
 def get(address: str, path: str) -> tuple[int, str]:
-    with urllib.request.urlopen(f"http://{address}{path}", timeout=10) as response:
+    with urllib.request.urlopen(f"http://{address}{path}", timeout=30) as response:
         return response.status, response.read().decode()
 
 

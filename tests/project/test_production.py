@@ -44,7 +44,7 @@ async def talk(server: Server) -> None:
 
 
 def get(address: str) -> tuple[str, dict[str, str]]:
-    with urllib.request.urlopen(address, timeout=10) as response:
+    with urllib.request.urlopen(address, timeout=30) as response:
         return response.read().decode(errors="replace"), {
             name.lower(): value for name, value in response.headers.items()
         }
@@ -101,7 +101,7 @@ def test_a_body_just_over_the_limit_is_answered(server):
     request = urllib.request.Request(f"{server.url}/", data=bytes(21 * MIB))
 
     with pytest.raises(urllib.error.HTTPError) as caught:
-        urllib.request.urlopen(request, timeout=10)
+        urllib.request.urlopen(request, timeout=30)
 
     assert caught.value.code == 413
 

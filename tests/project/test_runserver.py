@@ -175,7 +175,7 @@ def test_a_thread_that_sits_in_a_call_holds_up_neither_reload_nor_end(site):
     second = site.server_pid(other_than=first)
     server.terminate()
 
-    assert server.wait(4) == 0
+    assert server.wait(4 * SLACK) == 0
     assert not is_alive(first) and not is_alive(second)
 
 

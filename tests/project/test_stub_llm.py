@@ -22,7 +22,7 @@ def stub(fresh_stub: StubServer) -> StubServer:
 
 def post(stub: StubServer, text: str, **fields: Any) -> http.client.HTTPResponse:
     address = urlsplit(stub.url)
-    connection = http.client.HTTPConnection(address.hostname, address.port, timeout=10)
+    connection = http.client.HTTPConnection(address.hostname, address.port, timeout=30)
     body = {"model": "stub", "messages": [{"role": "user", "content": text}], **fields}
     connection.request("POST", "/v1/chat/completions", json.dumps(body))
     return connection.getresponse()

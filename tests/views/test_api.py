@@ -418,7 +418,7 @@ def request(server, method: str, path: str, cookies: dict[str, str], body: dict 
     headers |= {"X-CSRFToken": cookies["csrftoken"], "Content-Type": "application/json"}
     data = json.dumps(body).encode() if body else None
     made = urllib.request.Request(server.url + path, data, headers, method=method)
-    return urllib.request.urlopen(made, timeout=10).status
+    return urllib.request.urlopen(made, timeout=30).status
 
 
 async def test_other_pages_hear_of_a_new_title_and_of_the_end(server):

@@ -40,7 +40,7 @@ def conversation_of(person: str, agent: str = "assistant") -> Conversation:
 
 async def opened(ticket: str, query: str = EMBED, **options: object) -> tuple[Page, dict]:
     page = Page(query, **options)
-    assert (await page.connect(timeout=10))[0]
+    assert (await page.connect(timeout=30))[0]
     await page.say(type="ticket", ticket=ticket)
     return page, await page.next()
 
@@ -191,7 +191,7 @@ async def test_a_bad_ticket_opens_nothing(ticket):
 
 async def test_until_the_ticket_comes_nothing_is_done(monkeypatch):
     page = Page(EMBED)
-    await page.connect(timeout=10)
+    await page.connect(timeout=30)
     for frame in ({"type": "ping"}, {"type": "message", "content": "hello"}, {"type": "nonsense"}):
         await page.say(**frame)
     await page.send_input({"type": "websocket.receive", "text": "{"})
@@ -205,7 +205,7 @@ async def test_until_the_ticket_comes_nothing_is_done(monkeypatch):
 async def test_who_brings_no_ticket_is_not_waited_for(monkeypatch):
     monkeypatch.setattr("chat.consumers.TICKET_WAIT_SECONDS", 0.05)
     page = Page(EMBED)
-    await page.connect(timeout=10)
+    await page.connect(timeout=30)
 
     assert (await page.next())["error"] == "unauthorized" and await page.closed() == 4401
 
@@ -214,9 +214,9 @@ async def test_an_address_holds_so_many_sockets_without_a_ticket_and_gets_its_pl
     settings.CHAT_MAX_SOCKETS_PER_IP = 2
     waiting = [Page(EMBED, client="10.0.0.1") for _ in range(2)]
     for page in waiting:
-        await page.connect(timeout=10)
+        await page.connect(timeout=30)
     third = Page(EMBED, client="10.0.0.1")
-    await third.connect(timeout=10)
+    await third.connect(timeout=30)
 
     assert (await third.next())["error"] == "rate_limited" and await third.closed() == 4429
     await waiting[0].disconnect()
@@ -240,7 +240,7 @@ async def test_a_second_ticket_changes_nothing():
 async def test_where_nothing_may_be_embedded_a_ticket_is_no_way_in(settings):
     settings.CHAT_EMBED_PARENTS = []
     page = Page(EMBED)
-    await page.connect(timeout=10)
+    await page.connect(timeout=30)
 
     assert (await page.next())["error"] == "unauthorized" and await page.closed() == 4401
 

@@ -67,7 +67,7 @@ class Worker:
         self._function = function
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
-        assert self.bound.wait(5)
+        assert self.bound.wait(30)
 
     def _run(self) -> None:
         self.request.bind()
@@ -84,7 +84,7 @@ class Worker:
         """Abort; return the seconds until the function had ended."""
         start = time.monotonic()
         self.request.abort()
-        self._thread.join(5)
+        self._thread.join(30)
         assert not self._thread.is_alive()
         return self.ended_at - start
 
@@ -118,7 +118,7 @@ def test_a_stream_is_cut_and_its_text_kept(stub, client, directives):
 def test_an_answer_in_one_piece_is_cut_while_its_body_arrives():
     with HalfAnswer() as server:
         worker = Worker(lambda: ask(client_of(server.url), "hello", stream=False))
-        assert server.sent.wait(5)
+        assert server.sent.wait(30)
 
         assert worker.abort() < AT_ONCE_SECONDS
         assert isinstance(worker.error, RequestAborted)
@@ -152,7 +152,7 @@ def test_the_search_for_an_address_is_cut(monkeypatch):
 
     monkeypatch.setattr(socket, "getaddrinfo", slow)
     worker = Worker(lambda: ask(client_of("http://model.invalid"), "hello"))
-    assert asked.wait(5)
+    assert asked.wait(30)
 
     assert worker.abort() < AT_ONCE_SECONDS
     assert isinstance(worker.error, RequestAborted)
@@ -172,7 +172,7 @@ def test_a_connection_made_too_late_is_closed(monkeypatch):
 
         monkeypatch.setattr(socket, "create_connection", slow)
         worker = Worker(lambda: ask(client_of(f"http://127.0.0.1:{listener.getsockname()[1]}"), "hello"))
-        assert asked.wait(5)
+        assert asked.wait(30)
         worker.abort()
         let_go.set()
 
@@ -204,7 +204,7 @@ def test_a_stream_over_tls_is_cut(certificate):
 
     with HalfAnswer(certificate) as server:
         worker = Worker(read)
-        assert arrived.wait(5)
+        assert arrived.wait(30)
 
         assert worker.abort() < AT_ONCE_SECONDS
         assert worker.error is None
