@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import urllib.request
 from collections import Counter
 
 import pytest
@@ -97,6 +98,13 @@ RULES = """(texts) => texts.map((text) => {
 })"""
 
 
+def _gzip_of(url: str) -> bytes:
+    """What a browser gets that knows no Brotli, or of a server that does not."""
+    with urllib.request.urlopen(urllib.request.Request(url, headers={"Accept-Encoding": "gzip"}), timeout=10) as answer:
+        body: bytes = answer.read()
+    return body
+
+
 def test_the_page_in_production_takes_few_requests_and_works(tmp_path, stub):
     path = programs.require("chromium")
     production = {"DEBUG": "false", "HTTPS": "false", "SECRET_KEY": "k" * 60, "ALLOWED_HOSTS": "127.0.0.1"}
@@ -130,9 +138,12 @@ def test_the_page_in_production_takes_few_requests_and_works(tmp_path, stub):
         page.locator("#search[open]").wait_for()
         assert page.locator("#search").evaluate("(search) => getComputedStyle(search).padding") == "0px"
         browser.close()
+        first = [url for url in sizes if "/static/" in url and "_later" not in url]
+        gzipped = {url: len(_gzip_of(url)) for url in first}
     assert len(sizes) <= 12, json.dumps(sizes, indent=1)
     code = {url: max(0, size) for url, size in sizes.items() if "/static/" in url}
     later = sum(size for url, size in code.items() if "_later" in url)
     assert later > 0
     assert sum(code.values()) <= 67_000, json.dumps(code, indent=1)
     assert sum(code.values()) - later <= 54_000, json.dumps(code, indent=1)
+    assert sum(gzipped.values()) <= 60_000, json.dumps(gzipped, indent=1)

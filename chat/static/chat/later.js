@@ -3,7 +3,7 @@
  * the page is at rest, or when one of them is first needed; from then on they need no connection.
  */
 import { el } from "chat/dom.js";
-import { dialogs } from "chat/registries.js";
+import { answerButtons, dialogs } from "chat/registries.js";
 import { t } from "chat/words.js";
 
 const AGAIN_MS = 2_000; // after a module could not be loaded
@@ -63,6 +63,12 @@ export function loadAtRest() {
 export function withEntry(registry, kind, use) {
   if (isLoaded || registry.has(kind)) use(registry.of(kind));
   else whenLoaded().then(() => use(registry.of(kind)));
+}
+
+/** Do what the button in an answer that was pressed says. @param {Event} event  @param {Function} copy */
+export function pressIn({ target }, copy) {
+  const control = target.closest("[data-action]");
+  if (control) withEntry(answerButtons, control.dataset.action, (act) => act?.(control, copy));
 }
 
 /** The dialogs of the page, each made when it is first opened. */

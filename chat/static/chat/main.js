@@ -5,13 +5,12 @@ import { Api, CsrfToken, whyNot } from "chat/api.js";
 import { Composer } from "chat/composer.js";
 import { Connection } from "chat/connection.js";
 import { Conversations } from "chat/conversations.js";
-import { act } from "chat/decorations.js";
 import { byId } from "chat/dom.js";
 import { follow } from "chat/effects.js";
 import { Embed } from "chat/embed.js";
 import { fetchFiles } from "chat/files.js";
 import { bindKeys } from "chat/keys.js";
-import { Dialogs, loadAtRest } from "chat/later.js";
+import { Dialogs, loadAtRest, pressIn } from "chat/later.js";
 import { Notifier } from "chat/notify.js";
 import { forgetPending, pendingOf, pendingOfNew, savePending } from "chat/outbox.js";
 import { showLarge } from "chat/pictures.js";
@@ -198,7 +197,7 @@ byId("scroller").addEventListener(
   },
   { passive: true },
 );
-byId("turns").addEventListener("click", (event) => act(event, actions.copy));
+byId("turns").addEventListener("click", (event) => pressIn(event, actions.copy));
 byId("turns").addEventListener("click", (event) => showLarge(event, page.dialogs));
 document.addEventListener("submit", async (event) => {
   const field = event.target.querySelector("[name=csrfmiddlewaretoken]");

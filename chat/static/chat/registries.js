@@ -50,6 +50,12 @@ export const tools = new Registry(ANY_TOOL);
  */
 export const asks = new Registry("text");
 
+/**
+ * What the buttons in an answer's text do, by their `data-action` (`later.js`).
+ * @type {Registry} of functions: (control: HTMLElement, copy: (text: string, control: HTMLElement) => void) => void
+ */
+export const answerButtons = new Registry("");
+
 /** The page's dialogs, by name: classes that are made with the page, when they are first opened (`later.js`). */
 export const dialogs = new Registry("");
 

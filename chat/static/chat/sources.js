@@ -60,14 +60,3 @@ export function nameMarks(prose, sources) {
   for (const mark of prose.querySelectorAll(".footnote-mark > button"))
     setAttribute(mark, "title", names.get(mark.textContent) ?? null);
 }
-
-/** Open the source of the mark that was pressed. @returns {boolean} whether there is one */
-export function openSource(mark) {
-  const list = mark.closest(".part")?.querySelector(".sources");
-  const item = list?.querySelector(`[data-source="${Number(mark.textContent)}"]`);
-  if (!item) return false;
-  const more = item.querySelector("details");
-  if (more) more.open = true;
-  item.querySelector("summary, .source").focus();
-  return true;
-}
