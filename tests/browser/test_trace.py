@@ -14,6 +14,15 @@ def trace_of(chat: Chat) -> None:
     chat.replies.last.get_by_role("button", name="What happened").click()
 
 
+def axes(chat: Chat) -> set[tuple[int, int]]:
+    """From where to where the waterfall goes, in each of its rows."""
+    sides = """(tracks) => tracks.map((track) => {
+        const { left, right } = track.getBoundingClientRect();
+        return [Math.round(left), Math.round(right)];
+    })"""
+    return {(left, right) for left, right in chat.page.locator(".trace-track").evaluate_all(sides)}
+
+
 def choose(chat: Chat, agent: str) -> None:
     chat.page.locator(f"input[name=agent][value={agent}]").check()
     chat.connected()
@@ -42,6 +51,8 @@ def test_it_grows_while_the_turn_runs_and_shows_the_open_question(chat):
     kinds = "(rows) => rows.map((row) => row.dataset.kind)"
     assert chat.page.locator(".trace-row").evaluate_all(kinds)[-1] == "question"
     expect(chat.page.locator(".trace-row[data-kind=tool]")).to_contain_text("Running")
+    expect(chat.page.locator(".trace-row[data-kind=question]")).to_contain_text("Waits for your answer")
+    assert len(axes(chat)) == 1
     other = Chat(chat.page.context.new_page(), chat.url).open(chat.page.url.removeprefix(chat.url))
     other.page.get_by_role("button", name="Approve").click()
     expect(chat.page.locator(".trace-row[data-kind=tool]")).not_to_contain_text("Running", timeout=ANSWER_MS)
@@ -59,6 +70,7 @@ def test_sub_agents_stand_inside_and_all_of_it_is_accessible(chat, theme, width)
     trace_of(chat)
     expect(chat.page.locator(".trace-row[data-kind=task]")).not_to_have_count(0)
     depths = "(rows) => rows.map((row) => row.style.getPropertyValue('--depth'))"
+    assert len(axes(chat)) == 1
     assert "1" in chat.page.locator(".trace-rows > li").evaluate_all(depths)
     chat.page.locator(".trace-row summary").first.click()
     check(chat.page, f"the trace, {theme}, {width} px")

@@ -65,6 +65,21 @@ test("what is being written lasts until now, and so does an open question", () =
   assert.deepEqual(seconds(asked).at(-1), ["question", "Question", 0, 5, 7]);
 });
 
+test("a question that a tool asks stands beside the tool, which waits as long", () => {
+  const call = { type: "tool_call", tool_call_id: "t1", tool_name: "write", turn: "u1", timestamp: at(1) };
+  const { log } = play(connection(), RECORDS[0], status("running", "u1"), call); // at 4 s of the clock
+  const later = 8000;
+  const { rows, start: first, end } = traceOf(log, "u1", { request_id: "r", askedAt: later - 3000 }, later);
+  assert.deepEqual(
+    rows.slice(-2).map((row) => [row.kind, row.end - row.start, row.end - first]),
+    [
+      ["tool", 4000, 5000],
+      ["question", 3000, 5000],
+    ],
+  );
+  assert.equal(end - first, 5000);
+});
+
 test("a turn in which nothing has happened has no steps", () => {
   const { log } = play(connection(), RECORDS[0]);
   assert.deepEqual(traceOf(log, "u1", null, 0).rows, []);

@@ -36,8 +36,16 @@ export function traceOf(log, turnId, ask, now) {
   const places = placeInTasks(turn);
   const seen = new Set(Object.keys(turn.messages)); // calls that have a row: of each message, and of those below
   const end = walk(rows, places, { home: "", depth: 0, since: start, now, seen });
-  if (ask) rows.push(rowOf("question", ask, { depth: 0, start: end, end: end + Math.max(0, now - ask.askedAt) }));
+  if (ask) rows.push(askRow(ask, rows, end, now));
   return { rows, start, end: Math.max(start + 1, ...rows.map((row) => row.end)) };
+}
+
+/** The open question: the tool that asks it waits as long; where none does, it comes after the steps. */
+function askRow(ask, rows, end, now) {
+  const waits = Math.max(0, now - ask.askedAt);
+  const asking = rows.findLast(({ kind, status }) => kind === "tool" && status === "running");
+  const start = asking ? Math.max(asking.start, end - waits) : end;
+  return rowOf("question", ask, { depth: 0, start, end: Math.max(end, start + waits) });
 }
 
 /** @returns {number} when the last of these steps ended: there the next begins */
@@ -97,11 +105,16 @@ function messageRow(message, { depth, since, now }) {
 }
 
 export const KINDS = { model: t("Model call"), tool: t("Tool"), task: t("Sub-agent"), question: t("Question") };
+const UNENDED = { question: "asking" }; // what has no status is not over
 const NAMES = { model: ({ agent }) => agent, tool: ({ tool_name }) => tool_name, task: ({ name }) => name };
 
 function rowOf(kind, entry, { depth, start, end }) {
   const { tokens, cost, isEstimated } = used(kind === "question" ? [] : [entry]);
-  const status = entry.writing ? "running" : entry.error && kind === "model" ? "error" : (entry.status ?? "running");
+  const status = entry.writing
+    ? "running"
+    : entry.error && kind === "model"
+      ? "error"
+      : (entry.status ?? UNENDED[kind] ?? "running");
   const name = NAMES[kind]?.(entry) || KINDS[kind];
   const key = `${kind} ${entry.id ?? entry.request_id}`;
   return { kind, key, name, depth, start, end, status, tokens, cost, isEstimated, entry };

@@ -8,7 +8,7 @@ import { KINDS, traceOf } from "chat/trace.js";
 import { t, tn } from "chat/words.js";
 
 const ICONS = { model: "chat", tool: "tool", task: "user", question: "question" };
-const STATES = { ...TOOL_STATES, open: TOOL_STATES.running };
+const STATES = { ...TOOL_STATES, asking: ["question", t("Waits for your answer")] };
 
 class TracePanel {
   /** @param {object} page  the parts of the page, by name (main.js) */
