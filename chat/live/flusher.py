@@ -29,7 +29,8 @@ FLUSH_SECONDS = 0.040  # shortest time between two sends of one session
 BUSY_FLUSH_SECONDS = 0.120  # the same while the process is under full load
 LIGHT_LOAD, FULL_LOAD = 200.0, 500.0  # sends per second of the process
 PACE_SECONDS = 0.2  # how fast the pace follows the load
-BEATS = 8  # of all sessions' sends, in that time
+BEATS = (0.020, 0.010, 0.005)  # seconds between all sessions' sends; a coarse beat is a fine one too
+FEWEST_BEATS = 5  # between two sends of one session
 
 
 class Pace:
@@ -50,8 +51,13 @@ class Pace:
         return FLUSH_SECONDS + min(max(share, 0.0), 1.0) * (BUSY_FLUSH_SECONDS - FLUSH_SECONDS)
 
     def next_beat(self, moment: float) -> float:
-        """The first time from `moment` on at which sessions send."""
-        beat = self.interval() / BEATS
+        """The first time from `moment` on at which sessions send.
+
+        The beats are few and do not follow the pace in between: else each session would have its own, and each send a
+        hop into the loop of its own.
+        """
+        interval = self.interval()
+        beat = next(beat for beat in BEATS if beat * FEWEST_BEATS <= interval)
         return math.ceil(moment / beat) * beat
 
 
