@@ -204,13 +204,17 @@ def test_the_field_keeps_its_room_on_a_narrow_window(chat):
     assert chat.field.evaluate(width) > 120
 
 
-def test_the_skip_link_is_out_of_sight_with_large_text_until_it_is_needed(chat):
+def test_with_large_text_the_skip_link_is_out_of_sight_until_it_is_needed_and_signs_have_room(chat):
     skip = chat.page.locator(".skip")
     chat.page.evaluate("() => { document.documentElement.style.fontSize = '200%'; }")
     bottom = "(link) => link.getBoundingClientRect().bottom"
     assert skip.evaluate(bottom) <= 0
     skip.focus()
     assert skip.evaluate(bottom) > 0
+    # Signs and initials keep to their places.
+    signs = chat.page.locator(":is(.icon-button, .send, .avatar):visible")
+    outside = "(all) => all.filter((each) => each.scrollWidth > each.clientWidth + 1).map((each) => each.outerHTML)"
+    assert signs.count() > 5 and signs.evaluate_all(outside) == []
 
 
 def test_toasts_stand_in_the_middle_of_the_chat(chat):
