@@ -77,7 +77,7 @@ class Client:
             max_size=2**21,
             max_queue=None,  # websockets 17 may not hear of the end of a connection whose reading it has paused
             compression=None,
-            open_timeout=30,
+            open_timeout=60,
         )
         self._reader = asyncio.create_task(self._read(self.socket))
         self._asked = len(self.events)
@@ -209,7 +209,7 @@ class Client:
 
     # -- waiting ------------------------------------------------------------------------------------------------------
 
-    async def wait(self, wanted: Callable[[Event], Any], *, after: int = 0, timeout: float = 20) -> Event:
+    async def wait(self, wanted: Callable[[Event], Any], *, after: int = 0, timeout: float = 60) -> Event:
         """Return the first event from index `after` that is wanted. Raises on a broken rule, a close, or in time."""
         at = after
         try:
@@ -227,17 +227,17 @@ class Client:
         except TimeoutError:
             raise AssertionError(f"nothing came in {timeout} s; last: {self.events[-6:]}") from None
 
-    async def event(self, *types: str, after: int | None = None, timeout: float = 20) -> Event:
+    async def event(self, *types: str, after: int | None = None, timeout: float = 60) -> Event:
         """Return the first event of these types since this page last asked for something, or from index `after` on."""
         start = self._asked if after is None else after
         return await self.wait(lambda event: event["type"] in types, after=start, timeout=timeout)
 
-    async def idle(self, *, after: int | None = None, timeout: float = 20) -> None:
+    async def idle(self, *, after: int | None = None, timeout: float = 60) -> None:
         """Wait until no turn runs and none waits, and all that this page asked for has been answered for."""
         start = self._asked if after is None else after
         await self.until(lambda: self._is_idle(start) or self.close_code, timeout=timeout)
 
-    async def until(self, holds: Callable[[], Any], *, timeout: float = 20) -> None:
+    async def until(self, holds: Callable[[], Any], *, timeout: float = 60) -> None:
         """Wait until this holds, asked at each frame and at the close. Raises on a broken rule, or in time."""
         try:
             async with asyncio.timeout(timeout), self._news:
@@ -254,7 +254,7 @@ class Client:
         start = max([after, *accepted[-1:]])
         return any(event["type"] == "status" and event["state"] == "idle" for event in self.events[start:])
 
-    async def closed(self, *, timeout: float = 20) -> int:
+    async def closed(self, *, timeout: float = 60) -> int:
         """Wait for the close; return its code."""
         async with asyncio.timeout(timeout), self._news:
             await self._news.wait_for(lambda: self.close_code is not None)

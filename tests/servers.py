@@ -21,7 +21,7 @@ from types import TracebackType
 from tests.programs import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
-READY_SECONDS = 30
+READY_SECONDS = 60
 
 # With these a C library gives memory back as soon as it is freed: what a process has is then what it holds.
 FRUGAL = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "131072"}
@@ -115,7 +115,7 @@ class Server:
         """The cookies of a new anonymous visitor of the page."""
         jar = http.cookiejar.CookieJar()
         opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
-        opener.open(f"{self.url}/", timeout=10).read()
+        opener.open(f"{self.url}/", timeout=30).read()
         return {cookie.name: cookie.value or "" for cookie in jar}
 
     def delete(self, conversation: str, cookies: dict[str, str]) -> int:
@@ -187,7 +187,7 @@ class Server:
     def signal(self, signum: int) -> None:
         self.process.send_signal(signum)
 
-    def wait(self, timeout: float = 15) -> int:
+    def wait(self, timeout: float = 30) -> int:
         return self.process.wait(timeout)
 
     def kill(self) -> None:

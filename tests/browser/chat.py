@@ -7,7 +7,7 @@ import re
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-ANSWER_MS = 30_000  # the first answer waits for the agent library
+ANSWER_MS = 60_000  # the first answer waits for the agent library
 
 
 class Chat:

@@ -112,12 +112,12 @@ class Page(Client):
             await self._post(id)
         return time.monotonic() - started
 
-    async def settled(self, *, timeout: float = 20) -> None:
+    async def settled(self, *, timeout: float = 60) -> None:
         """Wait until nothing is unaccepted, nothing runs, and every accepted turn is answered for."""
         await self.settled_or_closed(timeout=timeout)
         assert self.is_settled, f"closed with {self.close_code}"
 
-    async def settled_or_closed(self, *, timeout: float = 20) -> None:
+    async def settled_or_closed(self, *, timeout: float = 60) -> None:
         await self.until(lambda: self.is_settled or self.close_code, timeout=timeout)
 
     @property

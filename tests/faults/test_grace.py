@@ -16,7 +16,7 @@ from chat.models import ChatSession, Conversation
 from tests.test_consumers import Page
 
 GRACE_SECONDS = 0.5
-WAIT_SECONDS = 10
+WAIT_SECONDS = 30
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

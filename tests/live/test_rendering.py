@@ -14,7 +14,7 @@ from chat.markdown.stream import MarkdownStream, render
 from tests.client import patch_blocks
 
 ID = "m1"
-WAIT_SECONDS = 20
+WAIT_SECONDS = 60
 STATUS = '{"type": "status"}'
 
 
