@@ -591,12 +591,12 @@ class Admin:
         self.post("login/", username="root", password="pw", next="/admin/")
 
     def get(self, path: str) -> str:
-        return self._opener.open(self.url + path, timeout=20).read().decode()
+        return self._opener.open(self.url + path, timeout=60).read().decode()
 
     def post(self, path: str, **fields: str) -> str:
         token = next(cookie.value for cookie in self._jar if cookie.name == "csrftoken")
         data = urllib.parse.urlencode({"csrfmiddlewaretoken": token, **fields}).encode()
-        return self._opener.open(self.url + path, data, timeout=20).read().decode()
+        return self._opener.open(self.url + path, data, timeout=60).read().decode()
 
     def sessions(self, conversation: str) -> list[str]:
         return re.findall(

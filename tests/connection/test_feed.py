@@ -182,7 +182,7 @@ async def test_pages_whose_texts_take_long_to_render_keep_no_connection_and_nobo
 
     def slow(event, patience):
         places.append(has_place())
-        assert go_on.wait(20)
+        assert go_on.wait(60)
         return event
 
     monkeypatch.setattr(catch_up_module, "with_html", slow)

@@ -261,5 +261,5 @@ def test_half_a_megabyte_of_headers_is_refused(server):
 @pytest.mark.parametrize("path", ["/", "/accounts/login/", "/api/conversations", "/admin/login/"])
 def test_a_body_of_20_mb_is_refused(server, path):
     with pytest.raises(urllib.error.HTTPError) as caught:
-        urllib.request.urlopen(urllib.request.Request(server.url + path, data=bytes(20 * MIB)), timeout=20)
+        urllib.request.urlopen(urllib.request.Request(server.url + path, data=bytes(20 * MIB)), timeout=60)
     assert caught.value.code == 413

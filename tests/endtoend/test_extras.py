@@ -141,7 +141,7 @@ async def test_the_process_of_an_mcp_server_ends_with_its_session(server):
             assert client.of("tool_result")[-1]["result"] == count
         [process] = children_of(server.process.pid) - before
         await client.command("reset")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while process in children_of(server.process.pid):
                 await asyncio.sleep(0.05)
 

@@ -157,7 +157,7 @@ class PrototypePage:
         """Send a message as the page does; read until what is wanted is there, and the person may type again."""
         self.is_locked = True
         await self._socket.send(json.dumps({"type": "message", "content": text, "sessionId": self.session_id}))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while self.is_locked or self._writing or not until():
                 self.take(json.loads(await self._socket.recv()))
 

@@ -167,7 +167,7 @@ def test_sockets_of_the_project(trait, tmp_path: Path):
     with Host(tmp_path, trait) as host:
         with connect(f"ws://{host.address}/ws/echo/") as echo:
             echo.send("Is there anybody?")
-            assert echo.recv(timeout=20) == "Is there anybody?"
+            assert echo.recv(timeout=60) == "Is there anybody?"
         walk(host)
 
 

@@ -41,7 +41,7 @@ class Person:
         url = f"http://{self.host.address}{self.host.asked(path)}"
         request = urllib.request.Request(url, body, headers | self._tls, method=method)
         try:
-            with self._opener.open(request, timeout=20) as answer:
+            with self._opener.open(request, timeout=60) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode(errors="replace")

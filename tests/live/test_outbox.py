@@ -321,7 +321,7 @@ async def test_a_list_of_conversations_hears_of_one_after_its_own_page(outbox):
         outbox.flush()
         outbox.tell(outbox.group, {"type": "chat.owner"})
 
-    async with Listener(outbox) as listener, asyncio.timeout(20):
+    async with Listener(outbox) as listener, asyncio.timeout(60):
         for _ in range(20):
             await agent(end_a_turn)
             told = [(await listener.layer.receive(listener.channel))["type"] for _ in range(2)]

@@ -102,12 +102,12 @@ class Site:
         return f"wss://localhost:{self.https_port}/ws/chat/"
 
     def open(self, path: str, **options) -> http.client.HTTPResponse:
-        return urllib.request.urlopen(urllib.request.Request(self.url + path, **options), context=self.tls, timeout=20)
+        return urllib.request.urlopen(urllib.request.Request(self.url + path, **options), context=self.tls, timeout=60)
 
     def request(self, method: str, path: str, body: bytes = b"", *, source: str = "127.0.0.1", **headers: str):
         """Make one request from another address of this machine."""
         connection = http.client.HTTPSConnection(
-            "localhost", self.https_port, context=self.tls, source_address=(source, 0), timeout=20
+            "localhost", self.https_port, context=self.tls, source_address=(source, 0), timeout=60
         )
         connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
         return connection.getresponse()
@@ -115,7 +115,7 @@ class Site:
     def visitor(self) -> dict[str, str]:
         jar = http.cookiejar.CookieJar()
         handlers = urllib.request.HTTPCookieProcessor(jar), urllib.request.HTTPSHandler(context=self.tls)
-        urllib.request.build_opener(*handlers).open(f"{self.url}/", timeout=20).read()
+        urllib.request.build_opener(*handlers).open(f"{self.url}/", timeout=60).read()
         return {cookie.name: cookie.value for cookie in jar}
 
     def execute(self, statement: str) -> list[tuple]:
@@ -441,7 +441,7 @@ def test_a_header_that_trickles_in_is_not_waited_for(site):
 
 async def come_back(page: Client) -> None:
     """Return as a page does: until a process takes it that stays."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             try:
                 answer = await page.reconnect()

@@ -84,7 +84,7 @@ def in_chunks(sent: socket.socket) -> None:
 
 @pytest.mark.parametrize("post", [announced, in_chunks], ids=lambda post: post.__name__)
 def test_a_body_of_400_mib_is_refused_and_takes_no_memory(server, post: Callable[[socket.socket], None]):
-    with server.memory() as memory, socket.create_connection(("127.0.0.1", server.port), timeout=20) as sent:
+    with server.memory() as memory, socket.create_connection(("127.0.0.1", server.port), timeout=60) as sent:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # refused while it was being sent
             post(sent)
         try:

@@ -95,7 +95,7 @@ def test_a_busy_port_is_one_line(run, checkout):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
 
-        assert run("--port", str(port)).wait(20) == 1
+        assert run("--port", str(port)).wait(60) == 1
 
     lines = [line for line in output(checkout).splitlines() if not line.startswith("Chat: ")]
     assert lines == [f"CommandError: Cannot listen on 127.0.0.1:{port}: Address already in use."]

@@ -205,7 +205,7 @@ def test_a_busy_port_is_one_line_and_leaves_the_other_program_alone(site, option
     with socket.create_server(("127.0.0.1", site.port)) as other:
         server = site.start(*options)
 
-        assert server.wait(20) == 1
+        assert server.wait(60) == 1
         assert site.output == f"CommandError: Cannot listen on 127.0.0.1:{site.port}: Address already in use.\n"
         socket.create_connection(other.getsockname(), timeout=1).close()
 

@@ -85,7 +85,7 @@ class Visit(threading.Thread):
         try:
             with self._gate.place(self._address):
                 self.is_inside.set()
-                self.may_leave.wait(20)
+                self.may_leave.wait(60)
         except Busy:
             self.is_refused = True
 
