@@ -74,6 +74,12 @@ def test_the_session_records_fit_a_phone(server, admin):
     assert admin.evaluate("document.documentElement.scrollWidth") <= 320
     assert admin.locator("#result_list").evaluate("list => list.getBoundingClientRect().right") <= 320
     assert admin.locator("#changelist .results").evaluate("list => list.scrollWidth - list.clientWidth") <= 0
+    # The values of a record stand in pairs, none in the place of another.
+    edges = "(cells) => cells.map((cell) => cell.getBoundingClientRect()).map(({ left, right }) => [left, right])"
+    cells = admin.locator("#result_list tbody tr").first.locator("th, td").evaluate_all(edges)
+    assert len({round(left) for left, _ in cells}) == 3
+    words = admin.locator(".field-begun a").first.evaluate("(link) => link.getBoundingClientRect().right")
+    assert words <= admin.locator(".field-owner").first.evaluate("(cell) => cell.getBoundingClientRect().left")
 
 
 def _light(colour: str) -> int:
