@@ -139,8 +139,8 @@ class Search {
 
 function searchNote(query, count, { complete, hasIndex }) {
   const found = count ? counted(count, "{n} result", "{n} results") : t("Nothing found for “{query}”.", { query });
-  if (!hasIndex) return `${found} ${t("Only titles are searched: this server's database has no index of words.")}`;
-  return complete ? found : `${found} ${t("Older conversations are still being read…")}`;
+  if (!hasIndex) return `${found} · ${t("Only titles are searched: this server's database has no index of words.")}`;
+  return complete ? found : `${found} · ${t("Older conversations are still being read…")}`;
 }
 
 dialogs.register("search", Search);

@@ -54,7 +54,7 @@ class ShareDialog {
     const shows = share.follows
       ? t("Follows the conversation")
       : t("As it was on {time}", { time: clockTime(share.created) });
-    const facts = [shows, share.with_tools && "with tools", `until ${clockTime(share.expires)}`];
+    const facts = [shows, share.with_tools && t("with tools"), t("until {time}", { time: clockTime(share.expires) })];
     const views = share.views ? tn(share.views, "opened once", "opened {n} times") : t("not opened yet");
     const field = el("input", { type: "text", readonly: true, dir: "ltr", value: share.url, "aria-label": t("Link") });
     field.addEventListener("focus", () => field.select());
@@ -79,7 +79,9 @@ class ShareDialog {
 
   async #revoke(share, item) {
     await this.#try(async () => {
-      await this.page.api.revoke(share.id);
+      await this.page.api.revoke(share.id).catch((error) => {
+        if (error.status !== 404) throw error; // revoked already, in another window
+      });
       item.remove();
       setText(this.note, t("Revoked: the link shows nothing any more."));
       byId("share-make").focus();
