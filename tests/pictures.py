@@ -43,7 +43,7 @@ $$\\sum_{i=1}^{n} x_i$$
 
 [^1]: It keeps several partial sums.
 """
-DELEGATE = r'[[tool=delegate args={"job":"Sum up what is known of rain."}]]'
+DELEGATE = r'[[tool=delegate args={"job":"Compare the ways to sum a list."}]]'
 ASK = '[[tool=ask_user args={"question":"Write the file?","kind":"approval"}]]'
 
 
@@ -57,7 +57,8 @@ def main(folder: Path) -> None:
             for name, (take, size, theme) in PICTURES.items():
                 page = _page(browser, size, theme)
                 take(page, server)
-                page.wait_for_timeout(400)  # motions end
+                page.wait_for_timeout(400)  # motions end, and the list of conversations has come
+                _name(page)
                 page.screenshot(path=folder / f"{name}.png")
                 page.context.close()
         browser.close()
@@ -87,7 +88,6 @@ def _say(page: Page, text: str) -> None:
 def _answered(page: Page) -> None:
     expect(page.locator(".reply").last.locator(".prose").last).to_be_visible(timeout=30_000)
     expect(page.locator("[aria-busy=true]")).to_have_count(0, timeout=30_000)
-    _name(page)
 
 
 def _name(page: Page) -> None:
@@ -119,7 +119,6 @@ def _question(page: Page, server: Server) -> None:
     _open(page, server, "tools")
     _say(page, ASK)
     expect(page.locator(".ask")).to_be_visible(timeout=30_000)
-    _name(page)
 
 
 PICTURES: dict[str, tuple[Callable[[Page, Server], None], tuple[int, int], str]] = {
