@@ -80,6 +80,12 @@ def test_pictures_and_a_pdf_are_looked_at_large_with_the_keyboard_alone(shows):
         links.first.click(modifiers=["ControlOrMeta"])
     opened.value.close()
     expect(large).to_be_hidden()
+    links.nth(1).click()
+    large.locator("iframe").click()
+    page.wait_for_function("() => document.activeElement.tagName === 'IFRAME'")
+    large.get_by_role("status").hover()  # out of the viewer, which had all keys to itself
+    page.keyboard.press("ArrowRight")
+    expect(large.get_by_role("status")).to_have_text("3 of 3")
 
 
 def test_a_table_is_sorted_by_its_columns(shows):

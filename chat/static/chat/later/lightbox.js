@@ -32,6 +32,7 @@ class Lightbox {
       this.ways,
     );
     this.root.addEventListener("keydown", (event) => this.#key(event));
+    this.root.addEventListener("pointerover", (event) => this.#takeKeys(event));
     this.root.addEventListener("close", () => this.#leave());
     this.#bindSwipes();
     document.getElementById("app").append(this.root);
@@ -93,6 +94,11 @@ class Lightbox {
     if (!by || (this.isLarge && event.target === this.stage)) return;
     event.preventDefault();
     this.#go(document.documentElement.dir === "rtl" ? -by : by);
+  }
+
+  /** A viewer that was pressed has all keys to itself: they are ours again when the pointer has left it. */
+  #takeKeys({ target }) {
+    if (document.activeElement === this.shown && target !== this.shown) this.close.focus();
   }
 
   #bindSwipes() {
