@@ -45,7 +45,7 @@ from chat.markdown import formulas, notes, targets
 from chat.markdown.addresses import Addresses
 from chat.markdown.cjk import emphasis_plugin
 from chat.markdown.colours import Colours
-from chat.markdown.habits import habits_plugin
+from chat.markdown.habits import STROKES, habits_plugin
 from chat.markdown.sanitiser import clean
 from chat.markdown.tags import tags_plugin
 
@@ -109,6 +109,7 @@ def parse(text: str) -> Document:
         logger.exception("Markdown could not be parsed")
         plain = Token("plain", "p", 0, content=text, map=[0, len(lines)])
         return Document([Block([plain], 0, len(lines), text)], {})
+    env.pop(STROKES, None)
 
     found: list[Block] = []
     for token in tokens:

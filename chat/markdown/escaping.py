@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterator
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-MAX_CHARS = 200_000  # of an answer that is Markdown, as on the page; what follows is shown as it is
+from chat.markdown import limits
+
 MAX_WORD_CHARS = 2_000  # before code in a line; after a longer one it is none
 
 _MARKS = re.compile(r"[\\`*_~\[\]<>|&#$]")
@@ -62,7 +63,7 @@ def inert(text: str, *, marks: str = "") -> str:
     `marks` is put before the numbers of its footnotes' marks, which are those of many answers in one file.
     """
     text = text.rstrip().replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\ufffd")
-    text, rest = text[:MAX_CHARS], text[MAX_CHARS:]
+    text, rest = limits.split(text)  # as on the page
     lines = text.split("\n")
     fences = _fences(text)
     is_code = [False] * len(lines)

@@ -12,6 +12,9 @@ from markdown_it import MarkdownIt
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_block.table import table
 
+from chat.markdown.limits import MAX_CELLS
+
+STROKES = "strokes"  # in the parser's env, while it looks for blocks
 _STROKE = "\ufdd0"  # in place of "|" while the cells are parted; no character, so no text has it
 _BELOW_HEAD = re.compile(r"[ \t>]*[|:-][-:| \t]*$")
 _CODE = re.compile(r"(?<![\w`])`(?! )[^`\n]+(?<! )`(?![\w`])")  # a mark of its own in two cells is no code
@@ -29,15 +32,22 @@ def _table_rule(state: StateBlock, start_line: int, end_line: int, silent: bool)
     if start_line + 2 > end_line or not _BELOW_HEAD.match(state.src[slice(*_line(state, start_line + 1))]):
         return False
     source, first = state.src, len(state.tokens)
-    start, end = state.bMarks[start_line], source.find("\n\n", state.bMarks[start_line])
-    rows = source[start:] if end < 0 else source[start:end]
-    state.src = source[:start] + _CODE.sub(_without_strokes, rows) + source[start + len(rows) :]
+    columns = source.count("|", *_line(state, start_line)) + 1
+    state.src = _with_strokes(state)
     try:
-        return table(state, start_line, end_line, silent)
+        return table(state, start_line, min(end_line, start_line + 2 + MAX_CELLS // columns), silent)
     finally:
         state.src = source
         for token in state.tokens[first:]:
             token.content = token.content.replace(_STROKE, "|")
+
+
+def _with_strokes(state: StateBlock) -> str:
+    """The whole text without strokes in code: made once for all of its lines that may begin a table."""
+    made: str | None = state.env.get(STROKES)
+    if made is None:
+        made = state.env[STROKES] = _CODE.sub(_without_strokes, state.src)
+    return made
 
 
 def _without_strokes(code: re.Match[str]) -> str:

@@ -13,12 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
-from chat.markdown import formulas, tags
+from chat.markdown import formulas, limits, tags
 from chat.markdown.blocks import Block, Document, normalised, open_code, open_formula, parse, plain, to_html
 from chat.markdown.colours import Colours, Patience
 from chat.markdown.kept import Kept
 
-MAX_CHARS = 200_000  # of Markdown in one message; what follows is plain text
 PLAIN_CHARS = 16_000  # of one block of plain text
 BUDGET_SECONDS = 2.0  # of the processor, for one message; the longest of ordinary Markdown needs a quarter of it
 CACHE_CHARS = 8_000_000  # of texts and their HTML
@@ -62,7 +61,7 @@ def _blocks(
     text: str, known: Mapping[str, str], colours: Colours, budget_seconds: float = BUDGET_SECONDS
 ) -> tuple[str, ...]:
     """Render a normalised text. `known`: the HTML of blocks by their source, used where that alone decides."""
-    marked, rest = _split_at_limit(text)
+    marked, rest = limits.split(text)
     document = parse(marked)
     colours.are_late = False
     if not document.is_context_free:
@@ -76,14 +75,6 @@ def _blocks(
     rendered += [plain(rest[at : at + PLAIN_CHARS]) for at in range(0, len(rest), PLAIN_CHARS)]
     done = tuple(rendered)
     return done if colours.are_late else _cache.put(text, done)
-
-
-def _split_at_limit(text: str) -> tuple[str, str]:
-    """Cut a text that is too long, after a line if it has one."""
-    if len(text) <= MAX_CHARS:
-        return text, ""
-    cut = text.rfind("\n", 0, MAX_CHARS) + 1 or MAX_CHARS
-    return text[:cut], text[cut:]
 
 
 _cache: Kept[str, tuple[str, ...]] = Kept(
@@ -158,7 +149,7 @@ class MarkdownStream:
         if self.spent_seconds > BUDGET_SECONDS:
             return patches + self._show_rest()
         began = time.thread_time()
-        if len(self._text) > MAX_CHARS:
+        if limits.are_passed(self._text):
             patches += self._show_plain()
         else:
             patches += [*(self._close() if "\n" in delta else []), *self._show()]
@@ -251,7 +242,7 @@ class MarkdownStream:
 
     def _show_plain(self) -> list[Patch]:
         """Past the limit: close what is Markdown, and show the rest as it is."""
-        marked, _ = _split_at_limit(self._text)
+        marked, _ = limits.split(self._text)
         patches: list[Patch] = []
         if self._start < len(marked):
             document = parse(marked[self._start :])

@@ -9,7 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from chat.markdown.escaping import MAX_CHARS, fenced, inert, plain
+from chat.markdown.escaping import fenced, inert, plain
+from chat.markdown.limits import MAX_CHARS
 from tests.markdown.test_blocks import PAYLOADS
 
 # Readers that run HTML and show pictures, unlike the page.

@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chat.markdown import limits
+from chat.markdown.blocks import normalised, parse
 from chat.markdown.colours import Colours, Patience
 from chat.markdown.kept import Kept
 from chat.markdown.stream import (
@@ -168,6 +170,9 @@ BOMBS = {
     "open formulas": "$$ a\n\n" * 20_000,
     "open brackets": "\\[ \\( " * 20_000,
     "wide table": "|a" * 2_000 + "|\n" + "|-" * 2_000 + "|\n" + "|a|\n" * 50,
+    "heads of tables": "a\n|-\n" * 40_000,
+    "heads in a quotation": "> `a|b`\n> |-\n" * 15_000,
+    "paragraphs": "\n\n$+++**" * 25_000,
     "definitions": "[a]: b\n" * 10_000,
     "ticks": " ".join("`" * length for length in range(400)),
     "fences": "```\n" * 20_000,
@@ -187,6 +192,13 @@ def test_a_bomb_is_rendered_in_bounded_time(name):
     started = time.process_time()
     assert_harmless(rendered_afresh(BOMBS[name]))
     assert time.process_time() - started < 10  # minutes, without the limits; a few tenths of a second here
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_of_a_bomb_few_objects_are_made_at_a_time(name):
+    """Python looks through all that there are with its lock kept: of a million for seconds."""
+    document = parse(limits.split(normalised(BOMBS[name]))[0])
+    assert sum(len(block.tokens) for block in document.blocks) < 70_000
 
 
 @pytest.mark.parametrize("name", BOMBS)
