@@ -12,10 +12,15 @@ from collections.abc import Iterator
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 _TURNS = re.compile("[\u202a-\u202e\u2066-\u2069]")  # such a text does not read as it is written
-_BLANK = re.compile("[\u034f\u115f\u1160\u180b-\u180f\u2000-\u200a\u202f\u205f\u3164\ufe00-\ufe0f\uffa0]")
+_BLANK = re.compile("[\u034f\u115f\u1160\u180b-\u180f\u2000-\u200a\u202f\u205f\u2800\u3164\ufe00-\ufe0f\uffa0]")
 _PARTS = re.compile(r"[\s<>()\[\]{}\"'`$|,;*«»“”„‘’←-⇿]+")
 _AUTHORITY = re.compile(r"[a-z][a-z0-9+.-]{0,20}://([^/?#\\]*)")
 _NAME = re.compile(r"(?<![\w.-])((?:[\w-]{1,63}\.){1,10}(?:[^\W\d_]{2,24}|xn--[\w-]{1,59}|\d{1,3}))\.?(?![\w-])")
+# An address whose dot stands apart; where it ends a sentence, and a common word of two letters follows, it is none.
+_ENDS = "com|net|org|edu|gov|mil|info|biz|bank|online|shop|site|store|xyz|app|dev|cloud"
+_APART = re.compile(
+    rf"(?<=[\w-])(?:\s{{1,9}}\.\s{{0,9}}(?=(?:[a-z]{{2}}|{_ENDS})(?!\w))|\.\s{{1,9}}(?=(?:{_ENDS})(?!\w)))"
+)
 _MAIL = re.compile(r"[^@]@[^@]*\w\.\w")
 _PORT = re.compile(r":\d{0,5}$")
 
@@ -31,7 +36,8 @@ def told(text: str, href: str) -> str:
 def _as_seen(text: str) -> str:
     """The text as it looks: compatible letters, no case, nothing that is not seen."""
     text = unicodedata.normalize("NFKC", unquote(_BLANK.sub("", text))).replace("。", ".").casefold()
-    return "".join(char for char in _BLANK.sub("", text) if unicodedata.category(char) != "Cf")
+    seen = "".join(char for char in _BLANK.sub("", text) if unicodedata.category(char) != "Cf")
+    return _APART.sub(".", seen)
 
 
 def _named(text: str) -> Iterator[str]:

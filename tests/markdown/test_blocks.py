@@ -136,6 +136,17 @@ def test_a_link_without_a_label_shows_its_address():
         ("[bаnk.test](https://bаnk.test)", "bаnk.test (xn--bnk-6cd.test)"),
         ("[www.bank.test](https://bank.test)", "www.bank.test"),
         ("[the docs](https://e.org)", "the docs"),
+        ("[bank .com](https://evil.test)", "bank .com (evil.test)"),
+        ("[bank\u00a0\u2003. com](https://evil.test)", "bank\u00a0\u2003. com (evil.test)"),
+        ("[bank. com/sign-in](https://evil.test)", "bank. com/sign-in (evil.test)"),
+        ("[bank\u200b .\u2060co .\t uk](https://evil.test)", "bank\u200b .\u2060co .\t uk (evil.test)"),
+        ("[bank\u3000．com](https://evil.test)", "bank\u3000．com (evil.test)"),
+        ("[bank.\u2800com](https://evil.test)", "bank.\u2800com (evil.test)"),
+        ("[Bank .Com](https://bank.com)", "Bank .Com"),
+        (
+            "[It ends. It is so. Come in, e. g. now ... to](https://e.org)",
+            "It ends. It is so. Come in, e. g. now ... to",
+        ),
         ("https://e.org/a and x@y.org", "https://e.org/a and x@y.org"),
     ],
 )
