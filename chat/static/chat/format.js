@@ -107,6 +107,13 @@ export function visible(text) {
   return text.replace(UNSEEN, (found) => `‹U+${found.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}›`);
 }
 
+/** The same to be edited: `edited` makes of it what it was. A text that has such escapes itself keeps them. */
+export const editable = (text) => visible(text.replace(/‹(?=U\+[0-9A-F]{4,6}›)/g, "‹U+2039›"));
+
+/** What was meant by a text that `editable` has made, and that may have been changed since. */
+export const edited = (text) =>
+  text.replace(/‹U\+((?:10|[0-9A-F])?[0-9A-F]{4})›/g, (_, code) => String.fromCodePoint(parseInt(code, 16)));
+
 /** @returns {URL|null} the address of a page of the web that may be a link; null for all else */
 export function webAddress(text) {
   const url = typeof text === "string" ? URL.parse(text) : null;

@@ -1,13 +1,13 @@
 /**
  * A form from a JSON Schema, as pydantic writes it: texts, numbers, days and times, choices, yes or no, lists of texts, and
- * groups of these. All else is a field for JSON.
+ * groups of these. All else is a field for JSON. What is not seen stands in the fields as escapes, and is read as it was.
  *
  * @typedef {object} SchemaForm
  * @property {Element} root
  * @property {() => object|null} read  the values; null where a field cannot be read: it says so, and has the focus
  */
 import { el, newDomId, setAttribute, setText } from "chat/dom.js";
-import { visible } from "chat/format.js";
+import { editable, edited, jsonText, visible } from "chat/format.js";
 import { t } from "chat/words.js";
 
 const BROKEN = Symbol("a value that cannot be read");
@@ -53,13 +53,13 @@ function resolved(property, schema) {
 
 const noteOf = (property, ...more) => {
   const text = [property.description, ...more].filter(Boolean).join(" ");
-  return text && el("p", { class: "schema-note", dir: "auto" }, text);
+  return text && el("p", { class: "schema-note", dir: "auto" }, visible(text));
 };
 
 /** The fields of a model within the model. */
 function makeGroup(name, property, given, depth) {
   const inner = schemaForm(property, given ?? property.default, depth);
-  const legend = el("legend", { dir: "auto" }, property.title || name);
+  const legend = el("legend", { dir: "auto" }, visible(property.title || name));
   const root = el("fieldset", { class: "schema-group" }, legend, noteOf(property), inner.root);
   return { name, root, read: () => inner.read() ?? BROKEN };
 }
@@ -70,7 +70,7 @@ function makeField(name, property, given, isRequired) {
   const make = makerOf(property, value);
   const { control, read, isInline, keepsEmpty, hint } = make(property, value, id);
   const problem = el("p", { class: "ask-problem", id: `${id}-problem`, role: "alert", hidden: true });
-  const label = el("label", { for: id, dir: "auto" }, property.title || name);
+  const label = el("label", { for: id, dir: "auto" }, visible(property.title || name));
   const note = noteOf(property, hint);
   const isEmpty = () => control.type !== "checkbox" && control.value === "";
   const mayLack = () => !isRequired || property.isOptional;
@@ -133,23 +133,36 @@ function text({ maxLength, minLength, format }, value, id) {
     const control = el("input", { id, type, value: value ?? "" });
     return { control, read: () => control.value };
   }
-  const isLong = (maxLength ?? 0) > 200 || String(value ?? "").includes("\n") || String(value ?? "").length > 60;
-  const control = el(isLong ? "textarea" : "input", { id, dir: "auto", maxlength: maxLength, minlength: minLength });
-  control.value = value ?? "";
-  return { control, read: () => control.value, keepsEmpty: !format };
+  const given = String(value ?? "");
+  const isLong = (maxLength ?? 0) > 200 || given.includes("\n") || given.length > 60;
+  const most = editable(given) === given ? maxLength : null; // an escape is longer than what it stands for
+  const control = el(isLong ? "textarea" : "input", { id, dir: "auto", maxlength: most, minlength: minLength });
+  return { control, read: readerOf(control, given, edited), keepsEmpty: !format };
+}
+
+/** Put a text into a field; what was not changed is read as it was, whatever the field has made of it. */
+function readerOf(control, given, parsed, unchanged = given) {
+  control.value = editable(given);
+  const begun = control.value;
+  return () => (control.value === begun ? unchanged : parsed(control.value));
 }
 
 /** A list of texts. */
 function lines(property, value, id) {
   const control = el("textarea", { id, dir: "auto", rows: "2" });
-  control.value = (value ?? []).join("\n");
-  const read = () => control.value.split("\n").filter((line) => line.trim());
+  const items = value ?? [];
+  const parsed = (text) =>
+    text
+      .split("\n")
+      .filter((line) => line.trim())
+      .map(edited);
+  const read = readerOf(control, items.join("\n"), parsed, items);
   return { control, read, keepsEmpty: true, hint: t("One a line.") };
 }
 
 function jsonField(property, value, id) {
   const control = el("textarea", { id, class: "ask-editor", dir: "ltr", rows: "4", spellcheck: "false" });
-  control.value = value === undefined ? "" : JSON.stringify(value, null, 2);
+  control.value = value === undefined ? "" : jsonText(value);
   const read = () => {
     try {
       return JSON.parse(control.value);
