@@ -21,6 +21,7 @@ from chat.admin.waterfall import Waterfall, title_of, waterfalls
 from chat.markdown.colours import Patience
 from chat.markdown.stream import render_within
 from chat.models import Conversation, Message
+from chat.models.message import beginnings
 from chat.models.order import Placed, as_read
 from chat.parts.stored import cards_of, in_html, replace_text
 from chat.wire.values import json_text, visible
@@ -40,8 +41,9 @@ class Clipped:
     left_out: int = 0
 
     @classmethod
-    def of(cls, text: str) -> Clipped:
-        return cls(text[:MAX_TEXT_CHARS], max(0, len(text) - MAX_TEXT_CHARS))
+    def of(cls, text: str, left_out: int = 0) -> Clipped:
+        """`left_out`: of it what was not even read."""
+        return cls(text[:MAX_TEXT_CHARS], left_out + max(0, len(text) - MAX_TEXT_CHARS))
 
     @classmethod
     def of_json(cls, value: Any) -> Clipped:
@@ -83,9 +85,10 @@ class Entry:
     @property
     def html(self) -> SafeString:
         """An assistant's text, as sanitised HTML; empty for others and where it is too long: then there is `text`."""
-        if self.record.kind != Message.Kind.ASSISTANT or replace_text(self.record.parts):
+        record = self.record
+        if record.kind != Message.Kind.ASSISTANT or replace_text(record.parts) or record.left_out.get("content"):
             return SafeString("")
-        html, is_cut = render_within(self.record.content, MAX_HTML_BYTES, self.patience)
+        html, is_cut = render_within(record.content, MAX_HTML_BYTES, self.patience)
         return SafeString("") if is_cut else mark_safe(html)  # made by the sanitiser
 
     @property
@@ -97,13 +100,12 @@ class Entry:
     def text(self) -> Clipped:
         if replace_text(self.record.parts) and self.record.kind != Message.Kind.TOOL:
             return Clipped("")
-        shown = Clipped.of(self.record.content)
-        length = self.record.whole_chars or len(self.record.content)
-        return Clipped(shown.text, length - len(shown.text))
+        shown = Clipped.of(self.record.content, self.record.left_out.get("content", 0))
+        return Clipped(shown.text, self.record.whole_chars - len(shown.text)) if self.record.whole_chars else shown
 
     @property
     def reasoning(self) -> Clipped:
-        return Clipped.of(self.record.reasoning)
+        return Clipped.of(self.record.reasoning, self.record.left_out.get("reasoning", 0))
 
     @property
     def arguments(self) -> Clipped:
@@ -169,7 +171,7 @@ class Transcript:
     def entries(self) -> list[Entry]:
         """The records of the page, in order."""
         ids = list(self.page.object_list)
-        found = Message.objects.in_bulk(ids)
+        found = {row.id: row for row in beginnings(Message.objects.filter(id__in=ids), MAX_HTML_BYTES)}
         records = [found[id] for id in ids if id in found]
         siblings: dict[uuid.UUID | None, list[uuid.UUID]] = defaultdict(list)
         for id, (follows, _) in self._turns.items():

@@ -21,11 +21,12 @@ from chat.clock import Now
 from chat.conf import agents
 from chat.mends.statements import Prepared, insert, update
 from chat.models.fields import Json
-from chat.models.message import OPEN_TURN, OUTCOME, Message
+from chat.models.message import OPEN_TURN, OUTCOME, Message, beginnings
 from chat.models.order import Placed, as_read
 from chat.models.runs import ChatSession, ServerProcess
 from chat.owners import Owner
 from chat.wire import events
+from chat.wire.codes import MAX_FRAME_BYTES
 from chat.wire.values import iso, visible
 
 TITLE_CHARS = 80
@@ -258,8 +259,11 @@ class Conversation(models.Model):
         return rows if before is None else rows.filter(seq__lt=before)
 
     def newest(self, limit: int = NEWEST_RECORDS, *, before: int | None = None) -> list[Message]:
-        """The newest records (older than `before`), extended back to the start of a turn, oldest first."""
-        return list(self.records(after=self._before_newest(limit, before), before=before))
+        """The newest records (older than `before`), extended back to the start of a turn, oldest first.
+
+        Of their texts as much as a frame holds.
+        """
+        return beginnings(self.records(after=self._before_newest(limit, before), before=before), MAX_FRAME_BYTES + 1)
 
     def _before_newest(self, limit: int = NEWEST_RECORDS, before: int | None = None) -> int:
         """The `seq` after which the newest records begin, without reading their texts."""

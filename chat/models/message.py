@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Length, Substr
 from django.utils.translation import gettext_lazy as _
 
 from chat.clock import Now
@@ -20,6 +22,7 @@ from chat.wire import records
 from chat.wire.events import Event, ToolCall
 from chat.wire.frames import encode, shorten
 
+LONG_TEXTS = ("content", "reasoning")
 LONG_CHARS = 16_000  # a text from here on may be cut in some frame
 OPENS = {"opening": True}  # `answer` of a turn without a user's message: the agent speaks first
 OPEN_TURN = Q(kind="user", request_id=None, ended=None)  # of messages: turns that have not ended
@@ -89,6 +92,7 @@ class Message(models.Model):
     model_chars = models.PositiveIntegerField(null=True, blank=True)  # the model was given no more of `content`
 
     given: Sequence[GivenFile] = ()  # the files of a user's message, where `Attachment.objects.give` has put them
+    left_out: Mapping[str, int] = MappingProxyType({})  # characters of its texts that `beginnings` has not read
 
     class Meta:
         ordering = ["conversation", "seq"]
@@ -177,6 +181,18 @@ class Message(models.Model):
         if len(self.content) + len(self.reasoning) < LONG_CHARS:
             return {}
         return {"url": address_of("chat:record-text", self.conversation_id, self.id)}
+
+
+def beginnings(rows: models.QuerySet[Message], chars: int) -> list[Message]:
+    """Read the rows with so many characters of each text: more may be there of before there was a limit."""
+    cut = {f"{name}_cut": Substr(name, 1, chars) for name in LONG_TEXTS}
+    whole = {f"{name}_chars": Length(name) for name in LONG_TEXTS}
+    found = list(rows.defer(*LONG_TEXTS).annotate(**cut, **whole))
+    for row in found:
+        for name in LONG_TEXTS:
+            setattr(row, name, getattr(row, f"{name}_cut"))
+        row.left_out = {name: max(0, getattr(row, f"{name}_chars") - chars) for name in LONG_TEXTS}
+    return found
 
 
 # What may change when the checkpoint of something in progress becomes a record.

@@ -16,9 +16,11 @@ from chat.markdown import targets
 from chat.markdown.colours import Patience
 from chat.markdown.stream import render_within
 from chat.models import Message
+from chat.models.message import beginnings
 from chat.parts.stored import cards_of, in_html
 from chat.wire.values import json_text, visible
 
+RECORDS_PER_READ = 100
 MAX_HTML_BYTES = 256 * 1024  # of one answer
 MAX_TEXT_CHARS = 20_000  # of one text of a tool
 
@@ -92,10 +94,15 @@ class Entry:
     @property
     def html(self) -> SafeString:
         """An answer, as sanitised HTML; empty where it is too long: then there is its text."""
-        if self.record.kind != Message.Kind.ASSISTANT:
+        if self.record.kind != Message.Kind.ASSISTANT or self.left_out:
             return SafeString("")
         html, is_cut = render_within(self.record.content, MAX_HTML_BYTES, self.patience)
         return SafeString("") if is_cut else mark_safe(_LINK.sub(_with_target, html))  # made by the sanitiser
+
+    @property
+    def left_out(self) -> int:
+        """How many characters of its text are not shown."""
+        return self.record.left_out.get("content", 0)
 
     @property
     def text(self) -> str:
@@ -194,11 +201,17 @@ def with_files(parts: list[Any] | None) -> list[dict[str, Any]]:
 
 
 def entries(ids: Sequence[UUID], *, with_tools: bool, address_of: Address) -> Iterator[Entry]:
-    found = Message.objects.in_bulk(ids)
     patience = Patience()
     before = None
-    for record in (found[id] for id in ids if id in found):
+    for record in _records(ids):
         entry = Entry(record=record, patience=patience, with_tools=with_tools, address_of=address_of, before=before)
         if entry.is_tool or entry.error or entry.files or record.content.strip():
             yield entry
             before = record
+
+
+def _records(ids: Sequence[UUID]) -> Iterator[Message]:
+    for at in range(0, len(ids), RECORDS_PER_READ):
+        part = ids[at : at + RECORDS_PER_READ]
+        found = {row.id: row for row in beginnings(Message.objects.filter(id__in=part), MAX_HTML_BYTES)}
+        yield from (found[id] for id in part if id in found)

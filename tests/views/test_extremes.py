@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
+import tracemalloc
 import uuid
 from datetime import UTC, datetime
 from typing import Any
@@ -13,10 +15,11 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
+from markdown_it import MarkdownIt
 
 from chat.connection.catch_up import Lack, read
 from chat.keeping.archive import to_zip
-from chat.models import ChatSession, Conversation, Message, ServerProcess
+from chat.models import Attachment, ChatSession, Conversation, Feedback, Message, ServerProcess, Share
 from chat.models.fields import Json
 from chat.wire.frames import encode, fits
 from chat.wire.values import MAX_DEPTH, clean_json
@@ -67,6 +70,9 @@ TEXT_FIELDS = ("content", "reasoning", "agent", "tool_name", "client_id")
 JSON_FIELDS = tuple(field.name for field in Message._meta.get_fields() if isinstance(field, Json))
 OBJECTS = ("tool_args", "answer", "error", "usage", "task")
 KINDS = ("user", "assistant", "tool", "system")
+LAST_MOMENT = datetime(9999, 12, 30, tzinfo=UTC)
+ADMINS = (Conversation, ChatSession, ServerProcess, Share, Attachment, Feedback)
+viewer = MarkdownIt("commonmark", {"html": True})  # a reader of the export that runs HTML, unlike the page
 
 
 @pytest.fixture
@@ -79,12 +85,13 @@ def conversation(alice) -> Conversation:
     return Conversation.objects.create(user=alice, agent_key="assistant", title="plain")
 
 
-def store(conversation: Conversation, **fields: Any) -> None:
+def store(conversation: Conversation, *, kinds: tuple[str, ...] = KINDS, **fields: Any) -> Message:
     """A turn with a record of each kind that has these fields."""
     turn = conversation.add_turn("say it", follows=conversation.head, ended=conversation.created)
-    for number, kind in enumerate(KINDS):
+    for number, kind in enumerate(kinds):
         own = fields | ({"client_id": f"{number}{fields['client_id']}"[:64]} if "client_id" in fields else {})
         conversation.append(Message(kind=kind, turn=turn.id, depth=number % 2, **own))
+    return turn
 
 
 def open_everything(user: User, conversation: Conversation) -> None:
@@ -98,13 +105,21 @@ def open_everything(user: User, conversation: Conversation) -> None:
         f"{base}/records",
         f"{base}/records?html=1",
         f"{base}/export?format=json",
-        f"{base}/export?format=markdown",
+        f"{base}/export?format=zip",
+        f"{base}/feedback",
+        f"{base}/shares",
+        "/api/search?q=plain",
+        f"/c/{conversation.id}/print/",
+        *(f"/s/{share.token}/" for share in conversation.shares.all()),
         *(f"{base}/records/{id}" for id in conversation.messages.values_list("id", flat=True)),
-        *(reverse(f"admin:chat_{model}_changelist") for model in ("conversation", "chatsession", "serverprocess")),
+        *(reverse(f"admin:chat_{model._meta.model_name}_changelist") for model in ADMINS),
         reverse("admin:chat_conversation_change", args=[conversation.id]),
         reverse("admin:chat_conversation_delete", args=[conversation.id]),
-        *(reverse("admin:chat_chatsession_change", args=[row.pk]) for row in ChatSession.objects.all()),
-        *(reverse("admin:chat_serverprocess_change", args=[row.pk]) for row in ServerProcess.objects.all()),
+        *(
+            reverse(f"admin:chat_{model._meta.model_name}_change", args=[row.pk])
+            for model in ADMINS[1:]
+            for row in model.objects.all()
+        ),
     ]
     for address in addresses:
         response = browser.get(address)
@@ -112,6 +127,9 @@ def open_everything(user: User, conversation: Conversation) -> None:
         assert response.status_code == 200, address
         if "json" in response["Content-Type"]:
             json.loads(content, parse_constant=pytest.fail)
+    markdown = b"".join(browser.get(f"{base}/export?format=markdown")).decode()
+    tokens = [part for token in viewer.parse(markdown) for part in [token, *(token.children or [])]]
+    assert not [token for token in tokens if token.type in ("html_block", "html_inline", "image")]
     assert b"".join(to_zip(conversation))
     stored = read(Lack(conversation_id=conversation.id, seq=0, greets=True, after=None))
     assert all(fits(encode(event)) for event in stored.records)
@@ -160,12 +178,11 @@ def test_every_number_is_shown(alice, conversation):
     conversation.messages.filter(kind="tool").update(depth=32_767)
     conversation.messages.filter(kind="system").update(seq=2**31 - 1)
     fields = {"turns": 2**31 - 1, "prompt_tokens": 2**31 - 1, "completion_tokens": 2**31 - 1, "errors": 2**31 - 1}
-    moment = datetime(9999, 12, 30, tzinfo=UTC)
     ChatSession.objects.create(
-        conversation=conversation, fence=2**63 - 1, agent_key="a", cost="999999.999999", started=moment, **fields
+        conversation=conversation, fence=2**63 - 1, agent_key="a", cost="999999.999999", started=LAST_MOMENT, **fields
     )
     changes = {"fence": 2**63 - 1, "size_bytes": 2**63 - 1, "newest_seq": 2**31 - 1, "read_seq": 2**31 - 1}
-    Conversation.objects.filter(id=conversation.id).update(**changes, updated=moment)
+    Conversation.objects.filter(id=conversation.id).update(**changes, updated=LAST_MOMENT)
     open_everything(alice, conversation)
 
 
@@ -193,3 +210,85 @@ def test_a_cursor_may_be_anything(alice, conversation, number):
     for after in (-(2**70), -1, 0, 2**31, 2**63, 2**70):
         lack = Lack(conversation_id=conversation.id, seq=0, greets=True, after=after)
         assert len(read(lack).records) == 5
+
+
+HUGE_CHARS = 20_000_000
+PARTS = ("text", "image", "audio", "pdf", "file", "table", "json", "diff", "code", "hits", "html")
+LIVE = "`\n\n<script>x()</script>\r\r<b>\r\n# no\n\n![a](https://e.org/x.png)\n\n```\n</pre><img src=x onerror=x()>"
+LATER = {"live": LIVE + BIDI + CONTROLS + HOSTILE, "combining": TEXTS["combining"], "brackets": TEXTS["brackets"]}
+
+
+def part_of(kind: str, text: str, file: Attachment) -> dict[str, Any]:
+    """What is stored of a part of this kind, with the text wherever there is room for one."""
+    rows = [[text[:500]], [10**15], [None]]
+    value = {text[:300]: text, "n": VALUES["numbers"], "deep": nested(50)}
+    hit = {"title": text[:300], "url": f"https://e.org/{text[:2000]}", "text": text[:600]}
+    names = dict.fromkeys(("name", "alt", "language"), text[:300])
+    return {
+        **names,
+        "kind": kind,
+        "attachment": file.description(),
+        "columns": [text[:300]],
+        "rows": rows,
+        "total": 10**12,
+        "total_columns": 10**12,
+        "hits": [hit, {"title": text[:300]}, {}],
+        "html": text,
+        "data": {"columns": [text[:300]], "rows": rows},
+        "width": 10**9,
+        "height": 0,
+    } | ({"value": value} if kind == "json" else {"text": text})
+
+
+def sources_of(text: str, file: Attachment) -> list[Any]:
+    everywhere = dict.fromkeys(("title", "document", "page", "quote", "url"), text[:2000])
+    web = {"url": f"https://e.org/{text[:2000]}", "attachment": file.description()}
+    return [everywhere | {"number": 10**30}, web, nested(50), text[:100], {}]
+
+
+@pytest.mark.parametrize("text", LATER.values(), ids=LATER)
+def test_whatever_stands_in_a_card_a_source_or_a_name_is_shown(alice, conversation, text):
+    fields = {"owner": conversation.owner, "conversation": conversation}
+    file = Attachment.objects.store(io.BytesIO(b"x"), name="a.png", **fields)
+    file.name, file.media_type = text[:200], text[:100]
+    file.save()
+    turn = store(conversation, tool_name=text[:200], agent=text[:200], error={"details": text, "incident": text})
+    for kind in PARTS:
+        part = {"parts": [part_of(kind, text, file)], "attachments": [file.description()]}
+        store(conversation, kinds=("assistant", "tool"), content=f"{text}[^1]", sources=sources_of(text, file), **part)
+    answers = ({"approved": True, "tool_args": {text[:100]: nested(50)}}, {"approved": False, "always": True})
+    for answer in answers:
+        store(conversation, kinds=("user",), content=text, answer=answer, request_id=uuid.uuid4())
+    said = {"conversation": conversation, "agent_key": "a", "value": "up", "reasons": [text], "comment": text[:2000]}
+    Feedback.objects.create(message=conversation.messages.get(turn=turn.id, kind="assistant"), **said)
+    for with_tools in (False, True):
+        Share.objects.create(conversation=conversation, expires=LAST_MOMENT, with_tools=with_tools)
+    changes = {"folder": text[:60], "title": text[:200], "allowed": [text], "suggestions": [text], "asking": [text]}
+    changes |= {"settings": {text[:50]: text}, "locale": {"language": text, "time_zone": text}}
+    Conversation.objects.filter(id=conversation.id).update(**changes)
+    conversation.refresh_from_db()
+    open_everything(alice, conversation)
+
+
+@pytest.mark.parametrize("kind", ["user", "assistant", "tool"])
+def test_of_a_text_that_was_stored_before_there_was_a_limit_no_more_is_read_than_is_shown(alice, conversation, kind):
+    store(conversation)
+    share = Share.objects.create(conversation=conversation, expires=LAST_MOMENT, with_tools=True)
+    browser = Client()
+    browser.force_login(alice)
+    addresses = [
+        f"/api/conversations/{conversation.id}/records?before=9&html=1",
+        reverse("admin:chat_conversation_change", args=[conversation.id]),
+        f"/s/{share.token}/",
+        f"/c/{conversation.id}/print/",
+    ]
+    for address in addresses:
+        assert browser.get(address).status_code == 200  # what is made once is there
+    conversation.messages.filter(kind=kind).update(content="x" * HUGE_CHARS, reasoning="y" * HUGE_CHARS)
+    for address in addresses:
+        tracemalloc.start()
+        page = browser.get(address).content.decode()
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < HUGE_CHARS and page.count("x" * 10_000), (address, peak)
+        assert "api" in address or "more characters are not shown" in page or kind == "tool"
