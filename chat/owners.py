@@ -75,9 +75,19 @@ def owner_of_request(request: HttpRequest) -> Owner | None:
     """Return who makes this HTTP request; None: nobody that may chat (sign in first)."""
     if has_access(request):
         return _owner_of_access(request.headers["Authorization"].removeprefix(ACCESS).strip())
+    _keep_key(request.session)
     if request.user.is_authenticated:
         return _signed_in(request.user, request.session)
     return _visitor(request.COOKIES)
+
+
+def _keep_key(session: Any) -> None:
+    """Let the session have its key after a change of SECRET_KEY, when whoever looks at its user would give it another.
+
+    A socket could not hand that to the browser. Of a page's requests the first would end the session that all others
+    name, and those of its other tabs.
+    """
+    session.cycle_key = lambda: None
 
 
 def has_access(request: HttpRequest) -> bool:
@@ -104,8 +114,7 @@ def owner_of_cookies(cookies: Mapping[str, str]) -> Owner | None:
         session = import_module(settings.SESSION_ENGINE).SessionStore(cookies[settings.SESSION_COOKIE_NAME])
         request = HttpRequest()
         request.session = session
-        # After a change of SECRET_KEY get_user gives the session a new key, which a socket cannot hand to the browser.
-        session.cycle_key = lambda: None
+        _keep_key(session)
         user = get_user(request)
         if user.is_authenticated:
             return _signed_in(user, session)

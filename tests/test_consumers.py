@@ -18,6 +18,7 @@ from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, get_user_model
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.db import connection
+from django.test import Client
 from django.utils import timezone
 
 from chat.actions.send import accept_message
@@ -556,6 +557,20 @@ async def test_a_socket_signs_nobody_out_when_the_secret_key_was_changed(setting
     for _ in range(2):
         owner = await sync_to_async(owner_of_cookies)(cookies)
         assert owner.user_id and await sync_to_async(still_valid)({owner}) == {owner}
+
+
+async def test_the_pages_and_sockets_of_a_person_stay_signed_in_when_the_secret_key_was_changed(settings):
+    _, cookies = await signed_in()
+    settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "another" * 8
+    socket = await sync_to_async(owner_of_cookies)(cookies)  # of a tab that came back first
+    browser = Client()
+    browser.cookies["sessionid"] = cookies["sessionid"]
+    for address in ("/api/conversations", "/", "/api/conversations"):
+        answer = await sync_to_async(browser.get)(address)
+        assert answer.status_code == 200 and browser.cookies["sessionid"].value == cookies["sessionid"]
+    assert await sync_to_async(still_valid)({socket}) == {socket}
+    settings.SECRET_KEY_FALLBACKS = []  # who has come by needs the former one no more
+    assert (await sync_to_async(owner_of_cookies)(cookies)).user_id == socket.user_id
 
 
 async def test_an_expired_session_is_no_longer_good_for_an_open_socket():

@@ -24,6 +24,7 @@ DATA_DIR = Path(env.str("DATA_DIR", str(BASE_DIR / "var")))  # database, attachm
 DATA_DIR.mkdir(parents=True, exist_ok=True)
 
 SECRET_KEY = env.str("SECRET_KEY", development_secret(DATA_DIR / "secret_key")) if DEBUG else env.str("SECRET_KEY")
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])  # former ones, which are still believed
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])  # empty with DEBUG: this machine only
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
