@@ -23,6 +23,18 @@ ALIASES = {
 }
 
 
+class _Text(str):
+    """A value as it stands: django-environ takes one that begins with `$` for the name of another, and prints it."""
+
+    def startswith(self, *given: Any) -> bool:
+        return given[:1] != ("$",) and super().startswith(*given)
+
+
+class _AsTheyStand(FileAwareMapping):  # type: ignore[misc]  # django-environ has no types
+    def __getitem__(self, name: str) -> str:
+        return _Text(super().__getitem__(name))
+
+
 def read(variables: Mapping[str, str], dotenv: Path) -> environ.Env:
     """Return a reader of `variables`, then of the file `dotenv` if there is one.
 
@@ -32,7 +44,7 @@ def read(variables: Mapping[str, str], dotenv: Path) -> environ.Env:
     Raises:
         ImproperlyConfigured: a line of `dotenv` cannot be read.
     """
-    values = FileAwareMapping({name: value for name, value in variables.items() if value})
+    values = _AsTheyStand({name: value for name, value in variables.items() if value})
 
     class Environment(environ.FileAwareEnv):  # type: ignore[misc]  # django-environ has no types
         ENVIRON = values

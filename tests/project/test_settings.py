@@ -137,6 +137,8 @@ def dotenv(tmp_path):
         ("CHAT_MODEL=gpt-4o\r", "gpt-4o"),
         ("CHAT_MODEL=a=b==", "a=b=="),
         ("CHAT_MODEL=gpt${4o}", "gpt${4o}"),
+        ("CHAT_MODEL=$HOME", "$HOME"),
+        ("CHAT_MODEL='$2b$12$x'", "$2b$12$x"),
     ],
 )
 def test_a_line_of_dotenv_is_read_as_elsewhere(dotenv, line, value):
