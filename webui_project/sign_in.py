@@ -29,6 +29,7 @@ from chat.addresses import address_of_request
 AT_A_TIME = max(1, (os.cpu_count() or 1) // 2)  # the rest of the cores is for everybody else
 WAIT_SECONDS = 5.0
 MAX_WAITING = 20  # of one address: each has a thread
+MAX_WAITING_IN_ALL = 200  # more would wait too long anyway
 
 
 class Busy(Exception):
@@ -50,6 +51,12 @@ class Gate:
         self._places = threading.BoundedSemaphore(places)
         self._lock = threading.Lock()
         self._lines: dict[str | None, _Line] = {}  # guarded by self._lock, with what is in them
+        self._length = 0
+
+    @property
+    def length(self) -> int:
+        """How many wait or are inside."""
+        return self._length
 
     @contextmanager
     def place(self, address: str | None) -> Iterator[None]:
@@ -60,15 +67,18 @@ class Gate:
     @contextmanager
     def _line_of(self, address: str | None) -> Iterator[_Line]:
         with self._lock:
-            line = self._lines.setdefault(address, _Line())
-            if line.length >= MAX_WAITING:
+            line = self._lines.get(address, _Line())
+            if line.length >= MAX_WAITING or self._length >= MAX_WAITING_IN_ALL:
                 raise Busy
+            self._lines[address] = line
             line.length += 1
+            self._length += 1
         try:
             yield line
         finally:
             with self._lock:
                 line.length -= 1
+                self._length -= 1
                 if not line.length:
                     del self._lines[address]
 

@@ -550,6 +550,7 @@ def test_the_container_starts_the_server_as_the_unit_does():
     outside = ["--host", "0.0.0.0", "--port", "8000", "--forwarded-allow-ips", "*"]
 
     assert command == ["uvicorn", *outside, *command_of_unit()[4:]]
+    assert re.findall(r"^USER (.+)$", text, re.M) == ["chat"]
     heap = re.search(r"\bGLIBC_TUNABLES=\S+", text)[0]
     assert f"\nEnvironment={heap}\n" in (DEPLOY / "systemd/langroid-chat@.service").read_text()
     for source in re.findall(r"^COPY (\S+)", text, re.M):

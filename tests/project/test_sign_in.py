@@ -145,6 +145,22 @@ def test_of_one_address_few_wait(monkeypatch):
     first.leave()
 
 
+def test_of_many_addresses_a_bounded_number_waits(monkeypatch):
+    monkeypatch.setattr(sign_in, "MAX_WAITING_IN_ALL", 2)
+    gate = Gate(1)
+    visits = [Visit(gate, "203.0.113.5"), Visit(gate, "203.0.113.6")]
+    assert any(visit.is_inside.wait(5) for visit in visits[:1])
+    while gate.length < 2:
+        time.sleep(0.01)
+
+    with pytest.raises(Busy), gate.place("203.0.113.7"):
+        pass
+    for visit in visits:
+        visit.leave()
+    with gate.place("203.0.113.7"):
+        assert gate.length == 1
+
+
 # -- a whole server ---------------------------------------------------------------------------------------------------
 
 
