@@ -17,6 +17,7 @@ from typing import Any
 from channels.exceptions import StopConsumer
 from django.conf import settings
 
+from chat.actions.away import refusal
 from chat.addresses import address_of_scope
 from chat.cluster.process import this_process
 from chat.conf import conf
@@ -52,7 +53,7 @@ from chat.exceptions import (
 )
 from chat.live.layer import join, part
 from chat.mends.lean_consumer import LeanConsumer
-from chat.mends.locks import AWAY
+from chat.mends.locks import AWAY, reason_of
 from chat.models.conversation import group_of
 from chat.owners import Owner
 from chat.wire.codes import (
@@ -286,8 +287,8 @@ class ChatConsumer(LeanConsumer):
         except ChatError as error:
             await self._answer_error(error, frame)
         except AWAY as error:
-            logger.warning("a command was refused: %s", type(error).__name__)
-            await self._answer_error(Busy("The database is busy. Try again in a moment.", retry_ms=2000), frame)
+            logger.warning("a command was refused: %s", reason_of(error))
+            await self._answer_error(refusal(error), frame)
         except Exception as error:
             await self._tell_of_failure(error, frame)
 

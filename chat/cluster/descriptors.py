@@ -5,15 +5,10 @@ Daphne's reactor tells its own log alone that it could not accept a connection, 
 
 from __future__ import annotations
 
-import logging
 import os
-import time
 from contextlib import suppress
 
-logger = logging.getLogger(__name__)
-
 SPARE = 8  # descriptors that there must be beside those in use
-QUIET_SECONDS = 60.0  # between two lines of the log
 
 
 def are_left() -> bool:
@@ -31,14 +26,8 @@ def are_left() -> bool:
     return True
 
 
-class Watch:
-    """Says so in the log when none are left, once a minute."""
-
-    def __init__(self) -> None:
-        self._said_at = -QUIET_SECONDS
-
-    def look(self) -> None:
-        if are_left() or time.monotonic() - self._said_at < QUIET_SECONDS:
-            return
-        self._said_at = time.monotonic()
-        logger.error("out of file descriptors (%d): new connections are not accepted", os.sysconf("SC_OPEN_MAX"))
+def problem() -> str:
+    """What is wrong, for the log: "" for nothing."""
+    if are_left():
+        return ""
+    return f"out of file descriptors ({os.sysconf('SC_OPEN_MAX')}): new connections are not accepted"

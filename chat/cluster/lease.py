@@ -25,7 +25,7 @@ from django.db import DatabaseError, close_old_connections
 from chat.conf import conf
 from chat.live.session import AgentSession
 from chat.live.threads import start_thread
-from chat.mends.locks import own_connection, prompt_transaction
+from chat.mends.locks import own_connection, prompt_transaction, reason_of
 from chat.models import Conversation, ServerProcess
 
 logger = logging.getLogger(__name__)
@@ -85,7 +85,7 @@ class Lease:
                     is_late = False
                 except DatabaseError as error:
                     if not is_late:
-                        logger.warning("the lease is not renewed: %s", type(error).__name__)
+                        logger.warning("the lease is not renewed: %s", reason_of(error))
                     is_late = True
                 except Exception:
                     logger.exception("the lease is not renewed")

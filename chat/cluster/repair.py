@@ -18,12 +18,13 @@ from typing import Any, Protocol, TypeVar
 from django.db import DatabaseError
 from django.db.models import Exists, F, OuterRef, Subquery
 
-from chat.cluster import announce, descriptors
+from chat.cluster import announce, descriptors, room
 from chat.cluster.connections import Connections
+from chat.cluster.watches import Watch
 from chat.live.claims import store_checkpoints
 from chat.live.session import AgentSession
 from chat.live.threads import start_thread
-from chat.mends.locks import brief_transaction
+from chat.mends.locks import brief_transaction, reason_of
 from chat.mends.sqlite import connected
 from chat.models import ChatSession, Conversation, Message, ServerProcess, Tally
 from chat.models.message import OPEN_TURN
@@ -77,7 +78,7 @@ class Repair:
         self._home = home
         self._ends = threading.Event()
         self._count = 0
-        self._descriptors = descriptors.Watch()
+        self._watches = (Watch(descriptors.problem), Watch(room.problem))
 
     def start(self) -> None:
         """Look once a second from now on. Call on the event loop."""
@@ -100,7 +101,7 @@ class Repair:
                 return  # the loop is closed
 
     def _repair_once(self) -> None:
-        self._descriptors.look()
+        self._attempt(self._watch)
         found = self._attempt(self.look)
         if found is not None:
             self._loop.call_soon_threadsafe(self.act_on, found)
@@ -119,10 +120,14 @@ class Repair:
             with connected(wait_seconds=0):
                 return work()
         except DatabaseError as error:
-            logger.warning("%s: the database does not answer: %s", work.__name__, type(error).__name__)
+            logger.warning("%s: the database does not answer: %s", work.__name__, reason_of(error))
         except Exception:
             logger.exception("repair failed")
         return None
+
+    def _watch(self) -> None:
+        for watch in self._watches:
+            watch.look()
 
     def look(self) -> list[dict[str, Any]]:
         """What the database knows of all that is here."""

@@ -34,8 +34,21 @@ WITH_LOCK = ("IMMEDIATE", "EXCLUSIVE")  # SQLite's ways to begin a transaction t
 AWAY = (OperationalError, InterfaceError)  # the database is away, or somebody else has a lock for too long
 
 
+NO_ROOM = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN", "DiskFull")
+
+
 class Late(Exception):
     """Somebody else has a lock, or the database is away: what was to be stored must wait."""
+
+
+def reason_of(error: Exception) -> str:
+    """What keeps the database from it, in one word for the log: SQLite's own, which tells a lock from a full disk."""
+    return getattr(error.__cause__, "sqlite_errorname", "") or type(error.__cause__ or error).__name__
+
+
+def has_no_room(error: Exception) -> bool:
+    """True where waiting does not help: the disk is full, fails, or may not be written."""
+    return reason_of(error).startswith(NO_ROOM)
 
 
 @contextmanager
@@ -107,7 +120,7 @@ def patient_transaction(
         except AWAY as error:
             if not is_told:
                 is_told = True
-                logger.warning("a write waits for the database: %s", type(error.__cause__ or error).__name__)
+                logger.warning("a write waits for the database: %s", reason_of(error))
         time.sleep(PAUSE_SECONDS)
     if is_told:
         logger.warning("a write waited for the database for %.1f s", time.monotonic() - started)

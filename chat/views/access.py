@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -13,8 +14,12 @@ from django.http.response import HttpResponseBase
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
+from chat.actions.away import refusal
+from chat.mends.locks import AWAY, reason_of
 from chat.models import Conversation
 from chat.owners import Owner, has_access, owner_of_request
+
+logger = logging.getLogger(__name__)
 
 View = Callable[..., HttpResponseBase]
 
@@ -39,6 +44,10 @@ def owned(view: View) -> View:
             return view(request, owner, *args, **kwargs)
         except Http404:
             return refused("not_found", "There is no such conversation.", status=404)
+        except AWAY as error:  # as on the socket
+            logger.warning("a request was refused: %s", reason_of(error))
+            refuses = refusal(error)
+            return refused(refuses.code, refuses.details, status=503)
 
     return checked
 

@@ -5,6 +5,7 @@ What is not sure to be harmless is a download of bytes without a type; nothing o
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from typing import IO, BinaryIO, cast
 from uuid import UUID
@@ -23,6 +24,8 @@ from chat.views.access import owned, refused
 from chat.views.serving import served
 from chat.wire.records import attachment as described
 
+logger = logging.getLogger(__name__)
+
 IN_MEMORY_BYTES = 2**20  # of an upload; what is more lies in a temporary file
 STATUSES = {TooLarge: 413, BadFrame: 400, LimitReached: 403, NotFound: 404, Internal: 500}
 FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")  # what a page of another site may send
@@ -40,6 +43,10 @@ def attachments(request: HttpRequest, owner: Owner) -> HttpResponseBase:
             row = accept_file(owner, cast(BinaryIO, file), name=request.GET.get("name", ""))
     except ChatError as error:
         return refused(error.code, error.details, status=STATUSES.get(type(error), 400))
+    except OSError:  # a full disk, or a storage that is away
+        logger.exception("a file could not be kept")
+        refusal = Internal("The file could not be kept on the server. Try again later.")
+        return refused(refusal.code, refusal.details, status=507)
     return JsonResponse(described(row.description()), status=201)
 
 

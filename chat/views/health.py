@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Callable
-from pathlib import Path
 
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
-from django.db import connection, transaction
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
-from chat.cluster import descriptors
+from chat.cluster import descriptors, room
 from chat.cluster.process import this_process
 from chat.conf import conf
 from chat.live.layer import SEND_SECONDS
 from chat.models import ServerProcess
-
-MIN_FREE_BYTES = 64 * 2**20  # for SQLite's file and its log
 
 
 @require_GET
@@ -61,14 +57,6 @@ def _database_answers() -> bool:
     return True
 
 
-def _disk_has_room() -> bool:
-    """SQLite's file is there, on a disk with room: an open connection goes on reading a file that was deleted."""
-    if connection.vendor != "sqlite":
-        return True
-    path = Path(connection.settings_dict["NAME"])
-    return path.is_file() and shutil.disk_usage(path.parent).free >= MIN_FREE_BYTES
-
-
 def _layer_answers() -> bool:
     try:
         async_to_sync(_send_to_nobody)()
@@ -84,7 +72,8 @@ async def _send_to_nobody() -> None:
 
 _CHECKS: dict[str, Callable[[], bool]] = {
     "database": _database_answers,
-    "database file": _disk_has_room,
+    "database file": room.database_has_room,
+    "attachments": room.files_have_room,
     "channel layer": _layer_answers,
     "file descriptors": descriptors.are_left,
     "shutting down": lambda: not this_process.is_draining,

@@ -9,7 +9,8 @@ FULL = """
 import logging, os, resource
 logging.basicConfig(format="%(levelname)s %(message)s")
 from chat.cluster import descriptors
-watch = descriptors.Watch()
+from chat.cluster.watches import Watch
+watch = Watch(descriptors.problem)
 watch.look()
 assert descriptors.are_left()
 highest = os.open(os.devnull, os.O_RDONLY)

@@ -18,6 +18,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from chat import urls
+from chat.cluster import room
 from chat.cluster.process import this_process
 from chat.models import Conversation, Message
 from chat.owners import COOKIE, new_visitor
@@ -382,13 +383,30 @@ def test_not_ready_without_the_database(client, monkeypatch):
 
 
 def test_not_ready_with_a_full_disk(client, monkeypatch):
-    monkeypatch.setattr(health, "MIN_FREE_BYTES", 2**80)
-    assert client.get("/readyz").json()["problems"] == ["database file"]
+    monkeypatch.setattr(room, "MIN_FREE_BYTES", 2**80)
+    assert client.get("/readyz").json()["problems"] == ["database file", "attachments"]
+    assert room.problem().endswith("cannot be stored")
+
+
+def test_not_ready_where_the_attachments_folder_cannot_be_written(client, settings):
+    options = settings.STORAGES["chat"] | {"OPTIONS": {"location": "/proc/attachments"}}
+    settings.STORAGES = settings.STORAGES | {"chat": options}
+    assert client.get("/readyz").json()["problems"] == ["attachments"]
 
 
 def test_not_ready_once_the_file_of_the_database_is_deleted(client, monkeypatch, tmp_path):
     monkeypatch.setitem(connection.settings_dict, "NAME", str(tmp_path / "gone.sqlite3"))
     assert client.get("/readyz").status_code == 503
+
+
+def test_a_file_of_the_database_that_is_not_the_one_that_was_opened_is_told(monkeypatch, tmp_path):
+    path, other = tmp_path / "here.sqlite3", tmp_path / "restored.sqlite3"
+    monkeypatch.setitem(connection.settings_dict, "NAME", str(path))
+    assert not room.database_has_room()
+    path.write_bytes(b""), other.write_bytes(b"")
+    assert room.database_has_room()
+    other.replace(path)  # open connections go on with the one that was there
+    assert not room.database_has_room() and "SQLite's file" in room.problem()
 
 
 def test_not_ready_without_the_layer(client, settings):
@@ -407,7 +425,9 @@ def test_not_ready_while_shutting_down(client, monkeypatch):
 
 
 def test_the_checks_are_those_of_this_page():
-    assert set(health._CHECKS) == {"database", "database file", "channel layer", "file descriptors", "shutting down"}
+    assert set(health._CHECKS) == {
+        *("database", "database file", "attachments", "channel layer", "file descriptors", "shutting down")
+    }
 
 
 # -- with a server -----------------------------------------------------------------------------------------------------

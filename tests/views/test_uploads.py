@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import json
@@ -12,6 +13,8 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.files.storage import FileSystemStorage
+from django.db import OperationalError
 from django.test import Client
 from PIL import Image, PngImagePlugin
 
@@ -311,3 +314,23 @@ def test_a_length_that_is_none_is_no_failure(client, alice, length):
 def test_a_refusal_says_why_in_words_for_people(client, alice):
     answer = json.loads(upload(client, pixel_bomb(), "a.png").content)
     assert answer == {"error": "too_large", "details": "This image has too many pixels."}
+
+
+def test_a_full_disk_keeps_nothing_and_is_told(client, alice, monkeypatch):
+    def full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device: /srv/secret")
+
+    monkeypatch.setattr(FileSystemStorage, "_save", full)
+    answer = upload(client, b"hello")
+    assert (answer.status_code, answer.json()["error"]) == (507, "internal") and "secret" not in str(answer.content)
+    assert not Attachment.objects.exists() and files() == []
+
+
+def test_a_locked_database_is_told_as_busy(client, alice, monkeypatch):
+    def locked(*args):
+        raise OperationalError("database is locked")
+
+    monkeypatch.setattr("chat.actions.attach.check_files", locked)
+    answer = upload(client, b"hello")
+    assert (answer.status_code, answer.json()["error"]) == (503, "busy")
+    assert files() == []
