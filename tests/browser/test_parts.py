@@ -84,8 +84,7 @@ def test_pictures_and_a_pdf_are_looked_at_large_with_the_keyboard_alone(shows):
     large.locator("iframe").click()
     page.wait_for_function("() => document.activeElement.tagName === 'IFRAME'")
     large.get_by_role("status").hover()  # out of the viewer, which had all keys to itself
-    page.keyboard.press("ArrowRight")
-    expect(large.get_by_role("status")).to_have_text("3 of 3")
+    expect(large.get_by_role("button", name="Close")).to_be_focused()
 
 
 def test_a_table_is_sorted_by_its_columns(shows):
