@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 ANSWER_MS = 60_000  # the first answer waits for the agent library
@@ -44,35 +43,3 @@ class Chat:
 
     def html(self) -> str:
         return self.replies.last.locator(".prose").evaluate("(prose) => prose.innerHTML")
-
-
-# Headings are the model's, and it may skip a level.
-RULES = {
-    "runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"],
-    "rules": {"heading-order": {"enabled": False}},
-}
-
-
-def check(page: Page, state: str) -> None:
-    """Check that the page breaks no rule of accessibility as it is now, and that nothing sticks out at its sides."""
-    # Axe would see half of a colour. What never ends, such as a caret, is not waited for.
-    page.wait_for_function(
-        """() => document.getAnimations().every((motion) => {
-            return motion.playState !== "running" || motion.effect.getComputedTiming().endTime === Infinity;
-        })"""
-    )
-    found = Axe().run(page, options=RULES).response["violations"]
-    assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == [], state
-    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), state
-    outside = page.evaluate(
-        """() => Array.from(document.querySelectorAll(":is(.main, dialog[open], :popover-open) *"))
-            .filter((element) => !element.closest("pre, .table, .math, .hidden, .card-args"))
-            .filter((element) => element.getClientRects().length)
-            .filter((element) => {
-                const { left, right } = element.getBoundingClientRect();
-                const around = element.closest(".main, dialog, [popover]").getBoundingClientRect();
-                return left < around.left - 1 || right > Math.min(innerWidth, around.right) + 1;
-            })
-            .map((element) => element.outerHTML.slice(0, 100))"""
-    )
-    assert outside == [], state

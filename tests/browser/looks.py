@@ -1,16 +1,24 @@
-"""In what a page may be looked at, and the states of the page one after the other, in whatever language."""
+"""In what a page may be looked at, and what is checked there: accessible, and nothing sticks out.
+
+LOOKS=folder python -m pytest tests/browser   # takes a picture of each state in each look
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import re
+from pathlib import Path
+from typing import Any
 
-from playwright.sync_api import Page, expect
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import Frame, Page, expect
 
-from tests.browser.chat import ANSWER_MS, Chat, check
+from tests.browser.states import STATES, State
 
+PICTURES = os.environ.get("LOOKS")
 PLAIN = {"color_scheme": "light", "forced_colors": "none", "reduced_motion": "no-preference"}
 # Media, width, height, direction, size of the text. 320 x 180 is a window of 1280 x 720 at 400 %.
-LOOKS = {
+LOOKS: dict[str, tuple[dict[str, Any], int, int, str, str]] = {
     "light": ({}, 1280, 720, "ltr", ""),
     "dark on a phone": ({"color_scheme": "dark"}, 390, 720, "ltr", ""),
     "narrow, from right to left": ({}, 320, 720, "rtl", ""),
@@ -18,129 +26,98 @@ LOOKS = {
     "text at 200 %": ({}, 1280, 720, "ltr", "200%"),
     "dark at 400 %": ({"color_scheme": "dark"}, 320, 180, "ltr", ""),
 }
+NARROW_PX = 700  # below, the list of conversations is in a drawer
+
+# Headings are the model's, and it may skip a level.
+ALL_RULES = {
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    "rules": {"heading-order": {"enabled": False}, "target-size": {"enabled": True}},
+}
+# What a look may break that another one with the same elements cannot. Larger letters need less contrast, not more;
+# forced colours are the user's own, and axe takes the page's for them.
+RULES_OF_COLOUR = {"runOnly": ["color-contrast", "link-in-text-block"]}
+RULES_OF_ROOM = {"runOnly": ["scrollable-region-focusable", "target-size"]}
+RULES = {
+    "light": ALL_RULES,
+    "dark on a phone": RULES_OF_COLOUR,
+    "narrow, from right to left": ALL_RULES,
+    "forced colours, no motion": RULES_OF_ROOM,
+    "text at 200 %": RULES_OF_ROOM,
+    "dark at 400 %": RULES_OF_ROOM,
+}
+CHEAP = {"resultTypes": ["violations"], "preload": False, "iframes": False}  # frames are pages of their own
+
+# Half of a colour would be seen. What never ends, such as a caret, is not waited for.
+WEAR = """async ([dir, text]) => {
+    document.documentElement.dir = dir;
+    document.documentElement.style.fontSize = text;
+    const isMoving = ({ playState, effect }) =>
+        playState === "running" && effect.getComputedTiming().endTime !== Infinity;
+    do await new Promise(requestAnimationFrame); while (document.getAnimations().some(isMoving));
+}"""
+# What is outside an open dialog is inert.
+CHECK = """async ([options, places, part]) => {
+    const dialog = Array.from(document.querySelectorAll("dialog:modal")).at(-1);
+    const { violations } = await axe.run(part || (dialog ?? document), options);
+    const faults = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html, any }) =>
+        [html.slice(0, 200), ...any.map(({ message }) => message)].join(" ")).join(" | ")}`);
+    for (const place of places)
+        if (!Array.from(document.querySelectorAll(place)).some((element) => element.getClientRects().length))
+            faults.push(`${place} is not seen`);
+    const { scrollWidth } = document.documentElement;
+    if (scrollWidth > innerWidth) faults.push(`the page is ${scrollWidth} px wide, its window ${innerWidth}`);
+    const dock = document.querySelector("#dock")?.getBoundingClientRect();
+    if (dock && (dock.top < -1 || dock.bottom > innerHeight + 1)) faults.push("the field is outside of the window");
+    for (const cover of document.querySelectorAll("dialog[open], :popover-open")) {
+        const { left, top, right, bottom } = cover.getBoundingClientRect();
+        if (left < -1 || top < -1 || right > innerWidth + 1 || bottom > innerHeight + 1)
+            faults.push(`#${cover.id}.${cover.className} reaches from ${left}, ${top} to ${right}, ${bottom}`);
+    }
+    for (const element of document.querySelectorAll(":is(.main, dialog[open], :popover-open) *")) {
+        const scrolls = element.closest("pre, .table, .math, .hidden, .card-args, .results");
+        if (scrolls || !element.getClientRects().length) continue;
+        const { left, right } = element.getBoundingClientRect();
+        const around = element.closest(".main, dialog, [popover]").getBoundingClientRect();
+        if (left < around.left - 1 || right > Math.min(innerWidth, around.right) + 1)
+            faults.push(`sticks out: ${element.outerHTML.slice(0, 200)}`);
+    }
+    return faults;
+}"""
 
 
-def put_on(page: Page, name: str) -> None:
-    """Give the page this look."""
+def put_on(page: Page, name: str, within: Page | Frame) -> None:
+    """Give the page this look, and wait until it has it."""
     media, width, height, direction, text = LOOKS[name]
     page.emulate_media(**PLAIN | media)
     page.set_viewport_size({"width": width, "height": height})
-    wear = "([dir, text]) => { document.documentElement.dir = dir; document.documentElement.style.fontSize = text; }"
-    page.evaluate(wear, [direction, text])
+    within.evaluate(WEAR, [direction, text])
 
 
-def check_in_all_looks(page: Page, state: str) -> None:
+def check(page: Page, state: str) -> None:
+    """Check that the page breaks no rule of accessibility as it is now, and that nothing sticks out at its sides."""
+    page.evaluate(WEAR, [page.locator("html").get_attribute("dir"), ""])
+    _check(page, state, ALL_RULES, State(()))
+
+
+def _check(within: Page | Frame, state: str, rules: dict[str, Any], seen: State) -> None:
+    if not within.evaluate("() => 'axe' in window"):
+        within.evaluate(AXE_SCRIPT)
+    faults = within.evaluate(CHECK, [rules | CHEAP, list(seen.places), seen.part])
+    assert not faults, "\n".join([state, *faults])
+
+
+def look_at(page: Page, state: str, frame: Frame | None = None) -> None:
+    """Check a state of the page, one of `STATES`, in every look in which it can be met. It ends in the first one."""
+    within = frame or page
+    seen = STATES[state]
+    for place in seen.places:
+        expect(within.locator(f"{place} >> visible=true").first).to_be_attached()
     for name in reversed(LOOKS):
-        put_on(page, name)
-        check(page, f"{state}, {name}")
-
-
-def states(page: Page, url: str) -> Iterator[str]:
-    """Bring a page of the example project into one state after the other, and say which. It is as wide as a desk's.
-
-    By their places alone, for the words may be of any language.
-    """
-    chat = Chat(page, url)
-
-    def begin(agent: str, text: str) -> None:
-        page.goto(f"{url}/?agent={agent}")
-        expect(page.locator("#pill")).to_have_attribute("data-state", "ok", timeout=ANSWER_MS)
-        chat.say(text)
-
-    def until_answered() -> None:
-        expect(page.locator(".reply .actions[data-always]")).to_be_visible(timeout=ANSWER_MS)
-        expect(chat.stop_button).to_be_hidden(timeout=ANSWER_MS)
-
-    def open_menu(action: str) -> None:
-        page.locator("#chat-more").click()
-        page.locator(f"#chat-menu [data-action={action}]").click()
-
-    def close() -> None:
-        page.keyboard.press("Escape")
-        expect(page.locator("dialog[open], :popover-open")).to_have_count(0)
-
-    page.goto(url)
-    expect(page.locator("#pill")).to_have_attribute("data-state", "ok", timeout=ANSWER_MS)
-    yield "the first visit"
-    page.locator("#temporary").click()
-    expect(page.locator(".temporary")).to_be_visible()
-    yield "a temporary chat"
-    page.locator("#temporary").click()
-
-    begin("showcase", "Show me everything")
-    until_answered()
-    for fold in page.locator(".tools > summary, .tool > summary").all():
-        if fold.is_visible():
-            fold.click()
-    yield "all that an agent shows, a tool that failed, sources"
-    page.locator(".user").first.hover()
-    page.locator(".user .icon-button:has(.icon-edit)").first.click()
-    yield "a message that is edited"
-    page.keyboard.press("Escape")
-    page.locator(".thumbs button").last.click()
-    expect(page.locator(".feedback")).to_be_visible()
-    yield "why an answer is bad"
-    page.keyboard.press("Escape")
-    page.locator(".steps-button").last.click()
-    expect(page.locator(".trace-row").first).to_be_visible()
-    page.locator(".trace-row summary").first.click()
-    yield "the trace"
-    close()
-    page.locator("#chat-more").click()
-    yield "the menu of a conversation"
-    close()
-    for dialog in ("rename", "folder", "share"):
-        open_menu(dialog)
-        expect(page.locator(f"#{dialog}")).to_be_visible()
-        if dialog == "share":
-            page.locator("#share-make").click()
-            expect(page.locator("#share-links li")).to_have_count(1)
-        yield f"the dialog “{dialog}”"
-        close()
-    page.locator("#search-open").click()
-    page.locator("#search-field").fill("everything")
-    expect(page.locator(".found").first).to_be_visible()
-    yield "the search with hits"
-    close()
-    page.locator("#menu-open").click()
-    yield "the menu"
-    page.locator("#keys-open").click()
-    yield "the list of keys"
-    close()
-    page.locator(".chat-item").first.hover()
-    page.locator(".chat-item .icon-button").first.click()
-    page.locator("#chat-menu [data-action=select]").click()
-    expect(page.locator("#chats-selected")).to_be_visible()
-    yield "several are selected"
-    page.locator("#chats-selected [data-action=cancel]").click()
-
-    begin("receptionist", "I should like a room")
-    expect(page.locator(".ask")).to_be_visible(timeout=ANSWER_MS)
-    yield "a choice"
-    page.locator(".ask .choice").first.click()
-    expect(page.locator(".ask .schema-field").first).to_be_visible(timeout=ANSWER_MS)
-    page.locator(".ask .primary").click()
-    expect(page.locator(".ask-problem:visible").first).to_be_visible()
-    yield "a form with errors"
-
-    begin("postman", "Invite alice@example.org to lunch")
-    expect(page.locator(".ask .primary")).to_be_visible(timeout=ANSWER_MS)
-    yield "an approval"
-    page.locator(".ask .quiet").nth(0).click()
-    expect(page.locator(".ask :is(input, textarea)").first).to_be_visible()
-    yield "an approval's arguments"
-
-    begin("counter", "Add 10.")
-    until_answered()
-    expect(page.locator(".suggestion").first).to_be_visible()
-    yield "suggestions"
-    page.locator(".composer-row .icon-gear").click()
-    expect(page.locator("dialog[open] .schema-field").first).to_be_visible()
-    yield "the settings of an agent"
-    close()
-
-    page.goto(f"{url}/?agent=writing_team")
-    expect(page.locator("#pill")).to_have_attribute("data-state", "ok", timeout=ANSWER_MS)
-    chat.field.press_sequentially("/")
-    expect(page.locator(".commands > li").first).to_be_visible()
-    yield "commands"
+        width = "narrow" if LOOKS[name][1] < NARROW_PX else "wide"
+        if seen.width not in ("", width):
+            continue
+        put_on(page, name, within)
+        if PICTURES:
+            page.screenshot(path=Path(PICTURES, re.sub(r"\W+", "-", f"{state} {name}") + ".png"))
+        _check(within, f"{state}, {name}", RULES[name], seen)
+    put_on(page, "light", within)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page
 
+from tests.browser.looks import look_at
+
 SEED = """
 import uuid
 from django.contrib.auth.models import User
 from django.db import transaction
 from chat.actions.send import accept_message
-from chat.models import ChatSession, Conversation, Message, ServerProcess
+from chat.models import ChatSession, Conversation, Feedback, Message, ServerProcess
 from chat.owners import Owner
 admin = User.objects.create_superuser("root", password="pw")
 text = "# Title\\n\\n```python\\nx = 1\\n```\\n\\n|a|b|\\n|-|-|\\n|1|2|\\n\\n"
@@ -20,7 +22,9 @@ for _ in range(2):
     with transaction.atomic():
         conversation = Conversation.objects.locked(said.conversation.id)
         tool = Message(kind="tool", tool_name="t", tool_args={"a": text}, content=text, depth=4, turn=said.turn)
-        conversation.append(tool, Message(kind="assistant", content=text, turn=said.turn))
+        answer = Message(kind="assistant", content=text, turn=said.turn)
+        conversation.append(tool, answer)
+    Feedback.objects.create(message=answer, conversation=conversation, agent_key="plain", value="down")
     process = ServerProcess.objects.create(host="web", pid=1)
     ChatSession.objects.create(conversation=conversation, process=process, fence=1, agent_key="plain")
 print("conversation", conversation.id)
@@ -57,10 +61,14 @@ def test_every_page_keeps_to_the_policy(server, conversation, admin, scheme):
     assert (_light(text) < _light(ground)) == (scheme == "light")
 
 
-def test_a_transcript_fits_a_narrow_screen(server, conversation, admin):
-    admin.set_viewport_size({"width": 320, "height": 700})
+def test_our_pages_are_accessible_and_fit(server, conversation, admin):
     admin.goto(f"{server.url}/admin/chat/conversation/{conversation}/change/")
-    assert admin.evaluate("document.documentElement.scrollWidth") <= 320
+    admin.locator(".chat-waterfall summary").first.click()
+    look_at(admin, "chat/templates/chat/admin/conversation.html")
+    admin.goto(f"{server.url}/admin/chat/chatsession/")
+    look_at(admin, "chat/templates/chat/admin/sessions.html")
+    admin.goto(f"{server.url}/admin/chat/feedback/")
+    look_at(admin, "chat/templates/chat/admin/feedback.html")
 
 
 def test_the_columns_of_the_session_records_fit(server, admin):

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.chat import ANSWER_MS, Chat, check
-from tests.browser.looks import check_in_all_looks
+from tests.browser.chat import ANSWER_MS, Chat
+from tests.browser.looks import look_at
 from tests.servers import Server
 
 
@@ -36,7 +36,7 @@ def test_each_card_shows_what_its_tool_is_about(page, server):
     expect(sql.get_by_text("Result", exact=True)).to_be_hidden()
     sql.get_by_text("Arguments and result").click()
     expect(sql.get_by_text("Result", exact=True)).to_be_visible()
-    check_in_all_looks(page, "cards of tools")
+    look_at(page, "cards of tools")
     page.reload()
     chat.connected()
     expect(sql.locator(".shown-table tbody tr")).to_have_count(3, timeout=ANSWER_MS)
@@ -47,7 +47,7 @@ def test_code_is_read_before_it_is_approved(page, server):
     chat.say("code")
     expect(page.locator(".ask")).to_contain_text("Run this code?", timeout=ANSWER_MS)
     expect(page.locator(".tool figure.code .k").first).to_have_text("def")
-    check(page, "code that waits")
+    look_at(page, "code that waits")
     page.get_by_role("button", name="Approve").click()
     chat.answered(2)  # before the user's answer, and after it
 
@@ -71,7 +71,7 @@ def test_a_mark_in_the_text_opens_its_source(page, server):
     expect(sources.locator("a[href='https://example.org/rings']")).to_have_text("2rings.example(example.org)")
     marks.nth(2).get_by_role("button").click()
     expect(sources.get_by_role("link", name="Notes")).to_be_visible()
-    check_in_all_looks(page, "sources")
+    look_at(page, "sources")
 
 
 def test_an_agent_that_was_chosen_speaks_first_and_only_once(page, server):
@@ -79,7 +79,7 @@ def test_an_agent_that_was_chosen_speaks_first_and_only_once(page, server):
     chat.answered(1)
     expect(chat.replies).to_contain_text("Welcome, guest, 1 nights.")
     expect(page.locator(".bubble")).to_have_count(0)
-    check(page, "an agent that has spoken first")
+    look_at(page, "an agent that has spoken first")
     page.reload()
     chat.connected()
     chat.answered(1)
@@ -95,7 +95,7 @@ def test_what_is_set_before_the_first_message_holds_for_it(page, server):
     dialog.get_by_role("button", name="Save").click()
     expect(dialog.get_by_role("alert").or_(dialog.locator(":invalid"))).not_to_have_count(0)
     dialog.get_by_label("Nights").fill("3")
-    check(page, "settings of a new conversation")
+    look_at(page, "settings of a new conversation")
     dialog.get_by_role("button", name="Save").click()
     expect(dialog).to_be_hidden()
     chat.say("Hello")

@@ -10,8 +10,9 @@ import pytest
 from playwright.sync_api import Page, WebSocketRoute, expect
 
 from tests import nginx, programs
-from tests.browser.chat import ANSWER_MS, Chat, check
+from tests.browser.chat import ANSWER_MS, Chat
 from tests.browser.conftest import watch
+from tests.browser.looks import look_at
 from tests.faults.store import Store
 from tests.servers import Server
 
@@ -82,7 +83,7 @@ def test_a_proxy_without_sockets_is_told_and_what_to_look_at(page: Page, server,
         expect(banner).to_contain_text("Upgrade and Connection")
         chat.say("hello")
         expect(banner).to_contain_text("One message waits here.")
-        check(page, "no socket opens")
+        look_at(page, "no socket opens")
     upgrade = 'proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade";'
     with nginx.before(server.port, tmp_path, upgrade) as url:
         Chat(page, url).open()
@@ -117,7 +118,7 @@ def test_a_full_storage_is_told_and_no_draft_is_lost_by_going_elsewhere(chat):
     chat.field.fill("a draft")
     banner = chat.page.locator("#banner")
     expect(banner).to_contain_text("storage for this site is full")
-    check(chat.page, "full storage")
+    look_at(chat.page, "full storage")
     chat.page.get_by_role("link", name="New chat").click()
     expect(chat.field).to_have_value("")
     chat.page.locator(".chat").click()
@@ -160,7 +161,7 @@ def test_without_cookies_and_storage_the_page_says_so_and_loses_nothing(forbiddi
     chat = Chat(forbidding, server.url).open()
     banner = forbidding.locator("#banner")
     expect(banner).to_contain_text("cookies or storage are blocked")
-    check(forbidding, "blocked storage")
+    look_at(forbidding, "blocked storage")
     chat.say('hello [[text="one"]]')
     chat.answered()
     chat.field.fill("a draft")

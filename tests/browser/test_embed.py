@@ -14,10 +14,13 @@ from playwright.sync_api import FilePayload, FrameLocator, Page, expect, sync_pl
 
 from tests import programs
 from tests.browser.chat import ANSWER_MS
+from tests.browser.looks import look_at
 from tests.endtoend.test_parts import show
 from tests.part_things import picture
 from tests.servers import Server
 
+SHOP = '<!DOCTYPE html><html lang="en"><meta name="viewport" content="width=device-width"><title>Shop</title>'
+SHOP += "<main><h1>Shop</h1></main>"
 KEY = "embedding-key-embedding-key-embedding"
 
 
@@ -44,7 +47,7 @@ class Answers(BaseHTTPRequestHandler):
         script = (
             f'src="{self.server.chat_url}/embed/launcher.js" data-agent="{self.server.agent}" data-ticket="/ticket"'
         )
-        self._send(f'<!DOCTYPE html><title>Shop</title><script {script} data-label="Ask us"></script>'.encode())
+        self._send(f'{SHOP}<script {script} data-label="Ask us"></script>'.encode())
 
     def _send(self, body: bytes, kind: str = "text/html") -> None:
         self.send_response(200)
@@ -115,6 +118,8 @@ def test_a_person_of_another_site_chats_without_a_cookie_and_goes_on_after_a_rel
     frame = visit(page, site, "customer-1")
     say(frame, '[[text="You are welcome."]]', 1)
     expect(frame.locator(".reply .prose")).to_have_text("You are welcome.")
+    look_at(page, "the page in another site's frame", page.frames[1])
+    look_at(page, "another site's page with the chat")
 
     frame = visit(page, site, "customer-1")
     expect(frame.locator(".reply .prose")).to_have_text("You are welcome.", timeout=ANSWER_MS)
@@ -168,6 +173,7 @@ def test_what_is_for_a_page_of_its_own_is_not_in_the_frame(page, site, server):
         expect(frame.locator(f"#{id}")).to_be_hidden()
     page.get_by_role("button", name="×").click()
     expect(page.locator("iframe")).to_be_hidden()
+    look_at(page, "another site's page with the button")
 
 
 def test_a_page_of_a_site_that_is_not_named_gets_no_frame(context, site, server):

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.chat import ANSWER_MS, Chat, check
+from tests.browser.chat import ANSWER_MS, Chat
+from tests.browser.looks import look_at
 from tests.servers import Server
 
 
@@ -32,7 +33,7 @@ def test_a_tool_is_approved_edited_rejected_and_allowed(page, server):
     chat.say("Invite a@example.org to lunch")
     expect(ask).to_contain_text("send_letter", timeout=ANSWER_MS)
     ask.get_by_role("button", name="Edit…").click()
-    check(page, "an approval's arguments in a form")
+    look_at(page, "an approval's arguments in a form")
     ask.get_by_label("To", exact=True).fill("b@example.org")
     ask.get_by_role("button", name="Approve").click()
     expect(chat.stop).to_be_hidden(timeout=ANSWER_MS)
@@ -41,10 +42,12 @@ def test_a_tool_is_approved_edited_rejected_and_allowed(page, server):
 
     chat.say("Invite a@example.org to lunch")
     ask.get_by_role("button", name="Reject…").click()
+    look_at(page, "why something is rejected")
     ask.get_by_label("Reason").fill("not today")
     ask.get_by_role("button", name="Reject with this reason").click()
     expect(page.locator(".bubble").last).to_have_text("Rejected: not today")
     expect(tools.last).to_contain_text("Rejected")
+    look_at(page, "a tool that was rejected")
 
     chat.say("Invite a@example.org to lunch")
     ask.get_by_label("Always allow").check()
@@ -54,7 +57,7 @@ def test_a_tool_is_approved_edited_rejected_and_allowed(page, server):
     expect(chat.stop).to_be_hidden()
     chat.say("Invite c@example.org to lunch")
     expect(chat.replies.last).to_contain_text("The letter to c@example.org was sent", timeout=ANSWER_MS)
-    check(page, "a tool that is allowed here")
+    look_at(page, "a tool that is allowed here")
     page.reload()
     expect(allowed).to_contain_text("send_letter", timeout=ANSWER_MS)
     allowed.get_by_role("button", name="Ask again").click()
@@ -68,7 +71,7 @@ def test_a_form_is_filled_in_and_asked_again_where_it_does_not_fit(page, server)
     ask.get_by_role("button", name="sea").click(timeout=ANSWER_MS)
     ask.get_by_role("button", name="Send").click()
     expect(ask.get_by_text("This is needed.")).to_be_visible()
-    check(page, "a form with a field that is missing")
+    look_at(page, "a form with a field that is missing")
     ask.get_by_label("Your name").fill("Ines")
     ask.get_by_label("Bed").select_option(label="single")
     ask.get_by_label("Nights").fill("2")
@@ -79,7 +82,7 @@ def test_a_form_is_filled_in_and_asked_again_where_it_does_not_fit(page, server)
     ask.get_by_role("button", name="Send").click()
     expect(ask).to_contain_text("invoice.email")  # what the agent's own class says; what was filled in is still there
     ask.get_by_label("E-mail").fill("")
-    check(page, "a form with a group, a day and a list")
+    look_at(page, "a form with a group, a day and a list")
     ask.get_by_role("button", name="Send").click()
     ask.get_by_role("button", name="Approve").click()
     expect(ask).to_contain_text("Any wishes?")
@@ -99,13 +102,13 @@ def test_suggestions_and_settings_of_the_counter(page, server):
     expect(suggestion).to_be_visible()
     page.locator(".tool summary").click()
     expect(page.locator(".tool")).to_contain_text("The details are not shown here.")
-    check(page, "suggestions")
+    look_at(page, "suggestions")
     page.get_by_role("button", name="Settings of the agent").click()
     dialog = page.get_by_role("dialog", name="Counting")
     dialog.get_by_label("Factor").fill("11")
     dialog.get_by_role("button", name="Save").click()
     expect(dialog.get_by_role("alert")).to_be_visible()
-    check(page, "settings with a value that does not fit")
+    look_at(page, "settings with a value that does not fit")
     dialog.get_by_label("Factor").fill("2")
     dialog.get_by_label("What is counted").fill("total")
     dialog.get_by_role("button", name="Save").click()
@@ -116,12 +119,15 @@ def test_suggestions_and_settings_of_the_counter(page, server):
 
 def test_a_slash_offers_the_commands_of_the_agent(page, server):
     chat = opened(page, server, "writing_team")
+    look_at(page, "an agent with starters and commands")
     options = page.locator(".commands").get_by_role("option")
     chat.field.press_sequentially("/")
     expect(options).to_have_count(2)
-    check(page, "commands")
+    look_at(page, "commands")
+    page.set_viewport_size({"width": 320, "height": 180})
     chat.field.press("ArrowDown")
     expect(options.nth(1)).to_have_attribute("aria-selected", "true")
+    expect(options.nth(1)).to_be_in_viewport(ratio=0.9)
     chat.field.press("Escape")
     expect(options).to_have_count(0)
     chat.field.press_sequentially("p")

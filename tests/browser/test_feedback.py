@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
-from tests.browser.chat import Chat, check
+from tests.browser.chat import Chat
+from tests.browser.looks import look_at
 
 
 def given(chat: Chat) -> dict:
@@ -23,7 +24,7 @@ def test_a_person_says_what_was_wrong_finds_it_again_and_takes_it_back(chat):
     with chat.page.expect_response("**/feedback/*"):
         down.click()
     expect(down).to_have_attribute("aria-pressed", "true")
-    check(chat.page, "what was wrong?")
+    look_at(chat.page, "what was wrong")
     chat.page.get_by_label("Wrong", exact=True).check()
     chat.page.get_by_role("textbox", name="Anything else?").fill("It should say more.")
     with chat.page.expect_response("**/feedback/*"):

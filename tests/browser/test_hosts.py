@@ -14,7 +14,8 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests import programs
-from tests.browser.chat import ANSWER_MS, Chat, check
+from tests.browser.chat import ANSWER_MS, Chat
+from tests.browser.looks import check
 from tests.hosts.host import NAME, PASSWORD, Host, Trait
 from tests.hosts.test_hosts import LANGUAGES, OTHER_NAMES
 from tests.hosts.test_odd import CLOSED

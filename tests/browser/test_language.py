@@ -11,9 +11,10 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.chat import ANSWER_MS, Chat, check
-from tests.browser.looks import states
-from tests.browser.test_states import Sockets
+from tests.browser.chat import ANSWER_MS, Chat
+from tests.browser.looks import check
+from tests.browser.sockets import Sockets
+from tests.browser.walk import states
 from tests.servers import ROOT, Server
 from tests.stub_llm import StubServer
 from webui_project import settings as project

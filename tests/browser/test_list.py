@@ -7,7 +7,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.chat import Chat, check
+from tests.browser.chat import Chat
+from tests.browser.looks import look_at
 
 
 def titles(chat: Chat):
@@ -35,7 +36,7 @@ def test_a_pinned_one_stands_above_all_and_an_archived_one_apart(chat):
     choose(chat, "apples", "Pin")
     expect(titles(chat)).to_have_text([re.compile("apples"), re.compile("plums"), re.compile("pears")])
     expect(chat.page.locator(".chats-group").first).to_have_text("Pinned")
-    check(chat.page, "a pinned conversation")
+    look_at(chat.page, "a pinned conversation")
 
     choose(chat, "pears", "Archive")
     expect(titles(chat)).to_have_count(2)
@@ -53,10 +54,13 @@ def test_several_are_put_into_a_folder_and_deleted_and_both_can_be_undone(chat):
     choose(chat, "apples", "Select several")
     chat.page.get_by_label("Select “pears").check()
     expect(chat.page.locator("#selected-count")).to_have_text("2 conversations")
-    check(chat.page, "several are selected")
+    look_at(chat.page, "several are selected")
+    chat.page.set_viewport_size({"width": 320, "height": 720})
+    chat.page.locator("#drawer-open").click()
+    look_at(chat.page, "several are selected in the drawer")
     chat.page.get_by_role("button", name="Folder…").click()
     chat.page.locator("#folder input").fill("Fruit")
-    check(chat.page, "move to a folder")
+    look_at(chat.page, "the dialog of folders")
     chat.page.get_by_role("button", name="Move", exact=True).click()
     chat.page.get_by_label("What the list shows").select_option("folder:Fruit")
     expect(titles(chat)).to_have_text([re.compile("pears"), re.compile("apples")])
@@ -120,7 +124,7 @@ def test_the_list_gives_way_and_stays_away_over_a_reload(chat):
     toggle = chat.page.get_by_role("button", name="List of conversations")
     toggle.click()
     expect(chat.page.locator("#sidebar")).to_be_hidden()
-    check(chat.page, "without the list")
+    look_at(chat.page, "without the list")
     chat.page.reload()
     expect(chat.page.locator("#sidebar")).to_be_hidden()
     expect(toggle).to_have_attribute("aria-expanded", "false")

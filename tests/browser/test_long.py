@@ -9,8 +9,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from benchmarks import page as benchmark
-from tests.browser.chat import ANSWER_MS, Chat, check
+from tests.browser.chat import ANSWER_MS, Chat
 from tests.browser.conftest import watch
+from tests.browser.looks import look_at
 from tests.servers import Server
 
 TURNS = 2000
@@ -151,7 +152,7 @@ def is_cut(page: Page) -> list[bool]:
 def test_a_long_answer_is_cut_until_it_is_asked_for_but_not_the_last(folded):
     page = folded.page
     assert is_cut(page) == [True, True, False]
-    check(page, "cut answers")
+    look_at(page, "cut answers")
     page.get_by_role("button", name="Show all").first.click()
     assert is_cut(page) == [False, True, False]
     page.get_by_role("button", name="Show less").click()

@@ -7,7 +7,8 @@ import re
 
 from playwright.sync_api import Page, WebSocketRoute, expect
 
-from tests.browser.chat import ANSWER_MS, Chat, check
+from tests.browser.chat import ANSWER_MS, Chat
+from tests.browser.looks import look_at
 
 
 def ask(chat: Chat, kind: str = "approval") -> None:
@@ -79,7 +80,7 @@ def test_an_answer_that_was_refused_says_so_and_can_be_given_again(page, server)
         expect(page.locator(".ask").get_by_role("alert")).to_have_text(f"Not sent: {details}")
         expect(approve).to_be_enabled()
         expect(chat.field).to_be_focused()
-    check(page, "an answer that was refused")
+    look_at(page, "an answer that was refused")
     approve.click()
     expect(page.locator(".ask")).to_have_count(0)
     chat.answered(2)
@@ -101,7 +102,7 @@ def test_an_answer_without_a_connection_waits_in_its_card_and_goes_out_once(page
     expect(card).to_contain_text("Queued until the connection is back")
     expect(reject).to_be_disabled()
     expect(page.locator(".pending")).to_have_count(0)  # said once
-    check(page, "an answer that waits for the connection")
+    look_at(page, "an answer that waits for the connection")
     card.get_by_role("button", name="Cancel").click()
     expect(card.get_by_label("Reason")).to_be_editable()
     expect(chat.field).to_have_value("")
@@ -187,7 +188,7 @@ def test_latest_covers_no_text_on_a_narrow_window(chat):
     chat.page.locator("#scroller").evaluate("(scroller) => scroller.scrollTo(0, 0)")
     latest, scroller = chat.page.locator("#latest").bounding_box(), chat.page.locator("#scroller").bounding_box()
     assert latest and scroller and latest["y"] >= scroller["y"] + scroller["height"] - 1
-    check(chat.page, "away from the end, 320 px")
+    look_at(chat.page, "away from the end")
 
 
 def test_the_field_keeps_its_room_on_a_narrow_window(chat):
@@ -195,6 +196,8 @@ def test_the_field_keeps_its_room_on_a_narrow_window(chat):
     width = "(field) => field.clientWidth"
     chat.field.fill("x" * 17_000)
     expect(chat.page.locator("#composer")).to_contain_text("Too long")
+    look_at(chat.page, "a message that is too long")
+    chat.page.set_viewport_size({"width": 320, "height": 640})
     assert chat.field.evaluate(width) > 240  # a line of its own
     chat.field.fill("")
     before = chat.page.locator("#composer").bounding_box()
@@ -220,8 +223,9 @@ def test_with_large_text_the_skip_link_is_out_of_sight_until_it_is_needed_and_si
 def test_toasts_stand_in_the_middle_of_the_chat(chat):
     chat.page.evaluate(
         "async () => { const { Toasts } = await import('chat/toasts.js');"
-        " new Toasts(document.querySelector('#toasts')).show('Hello'); }"
+        " new Toasts(document.querySelector('#toasts')).show('Hello', { action: 'Undo', ms: 600_000 }); }"
     )
+    look_at(chat.page, "a toast with a button")
     middle = "(element) => { const { left, right } = element.getBoundingClientRect(); return (left + right) / 2; }"
     toast, column = (chat.page.locator(name).evaluate(middle) for name in (".toast", ".dock-column"))
     assert abs(toast - column) < 2
@@ -274,4 +278,4 @@ def test_the_keys_of_the_editor_are_in_the_list(chat):
     chat.page.locator("#field").evaluate("(field) => field.blur()")
     chat.page.keyboard.press("?")
     expect(chat.page.locator("#keys")).to_contain_text("Send an edited message")
-    check(chat.page, "the list of keys")
+    look_at(chat.page, "the list of keys")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-import pytest
 from playwright.sync_api import WebSocketRoute, expect
 
-from tests.browser.chat import ANSWER_MS, Chat, check
+from tests.browser.chat import ANSWER_MS, Chat
+from tests.browser.looks import look_at
 
 
 def test_a_person_types_sees_words_arrive_stops_reloads_and_finds_it_all(chat):
@@ -29,9 +29,6 @@ def test_a_person_types_sees_words_arrive_stops_reloads_and_finds_it_all(chat):
     assert chat.html() == kept
     expect(chat.page.locator(".bubble")).to_have_text("Tell me [[tokens=600 tps=40]]")
     expect(chat.page.locator(".chat[aria-current=page]")).to_contain_text("Tell me")
-
-
-MARKDOWN = r"# T\n\n1. one\n2. two\n\n```python\nx = 1\n```\n\n| a | b |\n|--|--|\n| 1 | 2 |\n\nthe *end* 🙂"
 
 
 def test_hostile_text_runs_nothing_on_either_side(chat):
@@ -220,30 +217,12 @@ def test_a_conversation_is_renamed_deleted_and_brought_back(chat):
     expect(item).to_have_text(re.compile("Greetings"))
 
 
-@pytest.mark.parametrize("width", [1280, 390, 320])
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_every_state_is_accessible_and_nothing_sticks_out(chat, theme, width):
-    chat.page.emulate_media(color_scheme=theme)
-    chat.page.set_viewport_size({"width": width, "height": 720})
-    check(chat.page, "empty")
-    chat.page.locator("input[name=agent][value=tools]").check()
-    chat.connected()
-    chat.say('[[tool=square args={"number":7}]]')
-    chat.answered()
-    check(chat.page, "tool")
-    chat.say(f'[[text="{MARKDOWN} {"long" * 60}"]]')
-    chat.answered(2)
-    check(chat.page, "finished")
-    chat.say("[[error=401]]")
-    chat.answered(3)
-    check(chat.page, "error")
-
-
 def test_a_model_that_takes_its_time_is_waited_for_in_sight_and_can_be_stopped(chat, page):
     chat.say("[[hang=60]]")
 
     waiting = chat.replies.last.locator(".dots-long")
     expect(waiting).to_have_text(re.compile(r"Still waiting for the model · \d+ s"), timeout=ANSWER_MS)
+    look_at(page, "an answer that is waited for")
     chat.stop.click()
     chat.answered()
 

@@ -7,8 +7,8 @@ import json
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.chat import ANSWER_MS, Chat, check
-from tests.browser.looks import check_in_all_looks
+from tests.browser.chat import ANSWER_MS, Chat
+from tests.browser.looks import look_at
 from tests.part_things import picture
 
 KINDS = ["image", "plot", "table", "long_table", "json", "diff", "audio", "pdf", "svg"]
@@ -35,7 +35,7 @@ def test_each_kind_is_accessible_and_inside_its_edges(shows):
     for _ in "12":  # a figure's points, and JSON
         shows.page.locator(".shown details:not([open]) > summary").first.click()
     expect(shows.page.locator("[data-kind=image] tbody tr")).to_have_count(3)
-    check_in_all_looks(shows.page, "parts")
+    look_at(shows.page, "all that agents show")
 
 
 def test_an_image_is_seen_with_its_words_before_and_after_a_reload(shows):
@@ -59,12 +59,11 @@ def test_pictures_and_a_pdf_are_looked_at_large_with_the_keyboard_alone(shows):
     expect(page.get_by_role("dialog", name="a image.png")).to_be_visible()
     expect(large.get_by_role("status")).to_have_text("1 of 3")
     page.wait_for_function("() => document.querySelector('.lightbox-image').naturalWidth === 320")
-    for width in (1280, 320):
-        page.set_viewport_size({"width": width, "height": 720})
-        check(page, f"a picture large, {width}")
+    look_at(page, "a picture large")
     page.keyboard.press("ArrowRight")
     assert large.locator("iframe").get_attribute("src").endswith(links.nth(1).get_attribute("href"))
     expect(large.get_by_role("button", name="Actual size")).to_be_hidden()
+    look_at(page, "a PDF large")
     # Chromium's viewer of PDFs takes the focus when it is there, and with it the arrows.
     large.get_by_role("button", name="Next one").press("Enter")
     zoom = large.get_by_role("button", name="Actual size")

@@ -7,7 +7,8 @@ import json
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.chat import ANSWER_MS, Chat, check
+from tests.browser.chat import ANSWER_MS, Chat
+from tests.browser.looks import look_at
 
 NOTIFICATIONS = """
 window.told = [];
@@ -67,7 +68,7 @@ def test_an_answer_and_a_question_are_told_of_to_who_looks_elsewhere_and_wants_t
     page.locator("#menu-open").click()
     box = page.get_by_label("Notify me")
     box.check()
-    check(page, "the menu with notifications")
+    look_at(page, "the menu with notifications")
     page.keyboard.press("Escape")
     chat.say("[[text=here]]")
     chat.answered()
@@ -102,6 +103,7 @@ def test_what_is_dictated_stands_in_the_field(page, server):
     button = page.get_by_role("button", name="Dictate")
     button.click()
     expect(button).to_have_attribute("aria-pressed", "true")
+    look_at(page, "dictation")
     page.evaluate(
         "() => window.recognition.onresult({ results: [[{ transcript: 'Sir or ' }], [{ transcript: 'Madam' }]] })"
     )
@@ -121,6 +123,7 @@ def test_an_answer_is_read_aloud_without_its_code_until_it_is_enough(page, serve
     button = page.get_by_role("button", name="Read aloud")
     button.click()
     expect(button).to_have_attribute("aria-pressed", "true")
+    look_at(page, "an answer that is read aloud")
     button.click()
     expect(button).to_have_attribute("aria-pressed", "false")
     assert page.evaluate("() => window.spoken") == ["Hello there.", "cancelled"]

@@ -6,7 +6,8 @@ import re
 
 from playwright.sync_api import expect
 
-from tests.browser.chat import ANSWER_MS, Chat, check
+from tests.browser.chat import ANSWER_MS, Chat
+from tests.browser.looks import look_at
 
 
 def waiting(chat: Chat, text: str):
@@ -19,7 +20,7 @@ def test_what_waits_is_edited_and_taken_back_and_the_rest_is_answered(chat):
     for name in ("first", "second", "third"):
         chat.say(f'{name} [[text="answer to {name}"]]')
         expect(waiting(chat, name)).to_be_visible()
-    check(chat.page, "messages that wait")
+    look_at(chat.page, "messages that wait")
 
     waiting(chat, "first").get_by_role("button", name="Cancel").click()
     expect(chat.page.locator(".user").filter(has_text="first")).to_have_count(0)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from playwright.sync_api import expect
 
-from tests.browser.chat import Chat, check
+from tests.browser.chat import Chat
+from tests.browser.looks import look_at
 
 
 def found(chat: Chat):
@@ -33,7 +33,7 @@ def test_a_message_is_found_as_one_types_and_the_page_goes_to_it(chat):
     look_for(chat, "icefl")
     expect(found(chat)).to_have_count(2)  # the answer, and the question, which says what the model is to answer
     expect(found(chat).first.locator("mark")).to_have_text("icefloes")
-    check(chat.page, "search")
+    look_at(chat.page, "the search with hits")
     assert chat.page.locator("#search-results").evaluate("(list) => list.scrollWidth <= list.clientWidth")
     chat.page.keyboard.press("ArrowDown")  # the conversation: its title is the question
     chat.page.keyboard.press("ArrowDown")
@@ -100,17 +100,17 @@ def test_what_is_deleted_is_not_found_and_nothing_is_said_so(chat):
         pass
     look_for(chat, "quokka")
     expect(chat.page.locator("#search-note")).to_have_text("Nothing found for “quokka”.")
+    look_at(chat.page, "the search without a hit")
     chat.page.keyboard.press("Escape")
     expect(chat.page.locator("#search")).to_be_hidden()
 
 
-@pytest.mark.parametrize("width", [320, 1280])
-def test_the_search_is_in_the_sidebar_too_and_shows_what_was_used_last(chat, width):
+def test_the_search_is_in_the_sidebar_too_and_shows_what_was_used_last(chat):
     chat.say('hello [[text="ok"]]')
     chat.answered()
-    chat.page.set_viewport_size({"width": width, "height": 700})
-    if width < 700:
-        chat.page.locator("#drawer-open").click()
+    chat.page.set_viewport_size({"width": 320, "height": 700})
+    chat.page.locator("#drawer-open").click()
+    look_at(chat.page, "the list in the drawer")
     chat.page.locator("#search-open").click()
     expect(chat.page.locator("#search-results .found")).to_contain_text(re.compile("hello"))
-    check(chat.page, "search without a word")
+    look_at(chat.page, "the search without a word")

@@ -9,7 +9,8 @@ from pathlib import Path
 import pypdfium2
 from playwright.sync_api import expect
 
-from tests.browser.chat import Chat, check
+from tests.browser.chat import Chat
+from tests.browser.looks import look_at
 
 
 def open_menu(chat: Chat) -> None:
@@ -20,13 +21,13 @@ def test_a_link_is_made_opened_by_a_stranger_and_revoked(chat, chromium):
     chat.say('one and two [[text="It is **three**."]]')
     chat.answered()
     open_menu(chat)
-    check(chat.page, "menu of a conversation")
+    look_at(chat.page, "the menu of a conversation")
     chat.page.get_by_role("button", name="Share…").click()
-    check(chat.page, "share")
+    look_at(chat.page, "the dialog to share")
     chat.page.get_by_role("button", name="Make a link").click()
     field = chat.page.get_by_role("textbox", name="Link")
     expect(field).to_have_value(re.compile(rf"^{re.escape(chat.url)}/s/[\w-]{{43}}/$"))
-    check(chat.page, "share with a link")
+    look_at(chat.page, "the dialog to share, with a link")
 
     stranger = chromium.new_context()
     reader = stranger.new_page()
@@ -35,11 +36,7 @@ def test_a_link_is_made_opened_by_a_stranger_and_revoked(chat, chromium):
     url = field.input_value()
     reader.goto(url)
     expect(reader.locator(".prose strong")).to_have_text("three")
-    check(reader, "shared")
-    for scheme, width in (("dark", 1280), ("light", 320)):
-        reader.emulate_media(color_scheme=scheme)
-        reader.set_viewport_size({"width": width, "height": 700})
-        check(reader, f"shared, {scheme}, {width}")
+    look_at(reader, "chat/templates/chat/reading.html")
     assert stranger.cookies() == [] and faults == []
 
     other = Chat(chat.page.context.new_page(), chat.url).open(chat.page.url.removeprefix(chat.url))
@@ -51,6 +48,7 @@ def test_a_link_is_made_opened_by_a_stranger_and_revoked(chat, chromium):
         expect(each.page.get_by_role("textbox", name="Link")).to_have_count(0)
     reader.goto(url)
     expect(reader.get_by_role("heading")).to_have_text("This link shows nothing")
+    look_at(reader, "chat/templates/chat/reading_gone.html")
     stranger.close()
 
 
@@ -80,6 +78,7 @@ def test_what_is_printed_is_the_whole_conversation_on_white(chat, context):
         chat.page.get_by_role("link", name="Print…").click()
     paper = opened.value
     expect(paper.locator("html[data-printed]")).to_have_count(1)
+    look_at(paper, "a page to print")
     paper.emulate_media(media="print", color_scheme="dark")
     assert paper.evaluate("() => getComputedStyle(document.documentElement).colorScheme") == "light"
     assert paper.locator("article").count() == 6

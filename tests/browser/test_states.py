@@ -1,15 +1,15 @@
-"""Every state that a page can be in: accessible, inside its edges, in every look."""
+"""States of the page that no other test reaches, in every look."""
 
 from __future__ import annotations
 
 import json
 
 import pytest
-from playwright.sync_api import Page, WebSocketRoute, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.chat import ANSWER_MS, Chat, check
-from tests.browser.looks import LOOKS, check_in_all_looks
-from tests.servers import Server
+from tests.browser.chat import ANSWER_MS, Chat
+from tests.browser.looks import look_at
+from tests.browser.sockets import Sockets
 
 FIGURES_OUTSIDE = """() => Array.from(document.querySelectorAll("summary > .card-figures")).filter((figures) => {
     const [inner, outer] = [figures, figures.parentElement].map((element) => element.getBoundingClientRect());
@@ -17,104 +17,123 @@ FIGURES_OUTSIDE = """() => Array.from(document.querySelectorAll("summary > .card
 }).map((figures) => figures.textContent)"""
 
 
-class Sockets:
-    """The sockets of a page: on their way to the server until they are cut, and afterwards refused."""
-
-    def __init__(self, page: Page) -> None:
-        self.opened: list[WebSocketRoute] = []
-        self.is_cut = False
-        page.route_web_socket("**/ws/chat/**", self._route)
-
-    def _route(self, socket: WebSocketRoute) -> None:
-        if self.is_cut:
-            return socket.close(code=4503)
-        self.opened.append(socket)
-        socket.connect_to_server()
-
-    def cut(self, code: int) -> None:
-        self.is_cut = True
-        self.opened[-1].close(code=code)
+@pytest.fixture
+def sockets(page: Page) -> Sockets:
+    return Sockets(page)
 
 
-@pytest.fixture(params=list(LOOKS)[:4])
-def look(request, page):
-    media, width, height, direction, _ = LOOKS[request.param]
-    page.emulate_media(**media)
-    page.set_viewport_size({"width": width, "height": height})
-    page.add_init_script(f"addEventListener('DOMContentLoaded', () => document.documentElement.dir = '{direction}')")
+@pytest.fixture
+def tools(page: Page, server) -> Chat:
+    return Chat(page, server.url).open("/?agent=tools")
 
 
-@pytest.fixture(scope="module")
-def examples(tmp_path_factory):
-    """The example project as it is, without a model."""
-    folder = tmp_path_factory.mktemp("examples")
-    with Server(folder, settings="webui_project.settings", CHAT_MOCK_MODEL="1", SECRET_KEY="x", DEBUG="1") as server:
-        yield server
-
-
-@pytest.mark.parametrize("path", ["/accounts/login/", "/accounts/password_reset/", "/s/none/"])
-def test_the_pages_around_are_accessible_in_every_look(page, examples, path):
-    page.goto(examples.url + path)
-    check_in_all_looks(page, path)
-
-
-def test_each_state_is_accessible_and_nothing_sticks_out(look, page, server):
-    sockets = Sockets(page)
-    chat = Chat(page, server.url).open()
-    page.locator("input[name=agent][value=tools]").check()
-    chat.connected()
-
-    chat.say(r'[[tool=delegate args={"job":"[\u005btokens=9]\u005d"} then.text="Done."]]')
-    chat.answered()
-    for summary in page.locator(".turns summary:visible").all():
-        summary.click()
-    check(page, "sub-agent")
+def test_tools_and_sub_agents(tools, page):
+    tools.say(r'[[tool=delegate args={"job":"[\u005btokens=9]\u005d"} then.text="Done."]]')
+    tools.answered()
+    tools.say('[[tool=square tools=4 args={"number":7} then.text="Done."]]')
+    tools.answered(2)
+    tools.say('[[tool=fail then.text="It failed."]]')
+    tools.answered(3)
+    for summary in page.locator(".turns summary").all():
+        if summary.is_visible() and not summary.evaluate("(summary) => summary.parentElement.open"):
+            summary.click()
+    look_at(page, "tools and sub-agents")
+    page.set_viewport_size({"width": 320, "height": 720})
     assert page.evaluate(FIGURES_OUTSIDE) == []
 
-    for kind in ("approval", "choice", "text"):
-        order = {"question": "A question of some length?", "kind": kind}
-        chat.say(f"[[tool=ask_user args={json.dumps(order)}]]")
+
+def test_questions(tools, page):
+    states = {"approval": "a question for leave", "choice": "a question with choices"}
+    for kind, state in states.items():
+        tools.say(f"[[tool=ask_user args={json.dumps({'question': 'A question of some length?', 'kind': kind})}]]")
         expect(page.locator(".ask")).to_be_visible()
-        check(page, kind)
-        chat.stop.click()
+        look_at(page, state)
+        tools.stop.click()
         expect(page.locator(".ask")).to_have_count(0)
-    check(page, "stopped")
+    tools.say('[[tool=ask_user args={"question":"Which one?","kind":"text"}]]')
+    page.get_by_role("button", name="Answer below").click()
+    look_at(page, "an answer to the question")
 
-    chat.say("[[think=12 tokens=400 tps=60]]")
-    expect(page.locator("[aria-busy=true] .prose")).to_contain_text("stub", timeout=ANSWER_MS)
-    check(page, "streaming")
-    chat.field.press("Escape")
-    expect(chat.stop).to_be_hidden()
 
+def test_answers_that_ended_badly_and_versions(chat, page):
+    chat.say("[[tokens=20 finish=length]]")
+    chat.answered()
+    chat.say("[[hang=60]]")
+    chat.stop.click()
+    chat.answered(2)
+    chat.say("[[error=401]]")
+    chat.answered(3)
+    look_at(page, "answers that ended badly")
+    chat.field.press("ArrowUp")
+    page.locator(".edit-field").fill('second [[text="two"]]')
+    look_at(page, "a message that is edited")
+    page.locator(".editor").get_by_role("button", name="Send").click()
+    expect(page.locator(".branch:visible")).to_have_count(1, timeout=ANSWER_MS)
+    chat.answered(3)
+    look_at(page, "two versions")
+
+
+def test_an_answer_that_is_written(chat, page):
+    chat.say("[[think=12 tokens=9000 tps=20]]")  # until it is stopped
+    chat.writing()
+    look_at(page, "an answer that is written")
+    chat.stop.click()
+    chat.answered()
+
+
+def test_menus_and_dialogs(chat, page):
     page.locator("#menu-open").click()
-    check(page, "menu")
-    page.locator("#keys-open").click()
-    check(page, "keys")
+    look_at(page, "the menu")
     page.keyboard.press("Escape")
-    if page.locator("#drawer-open").is_visible():
-        page.locator("#drawer-open").click()
-        check(page, "drawer")
-        page.keyboard.press("Escape")
+    chat.say("[[tokens=2]]")
+    chat.answered()
+    page.locator("#chat-more").click()
+    page.get_by_role("button", name="Rename…").click()
+    look_at(page, "the dialog to rename")
 
+
+def test_away_and_offline(sockets, page, server, context: BrowserContext):
+    chat = Chat(page, server.url).open()
+    chat.say("[[tokens=2]]")
+    chat.answered()
+    page.evaluate("() => { field.value = `odd ${String.fromCharCode(0xD83D)}`; }")
+    chat.field.dispatch_event("input")
+    chat.field.press("Enter")
+    expect(page.locator(".failed")).to_be_visible(timeout=ANSWER_MS)
+    look_at(page, "a message that was refused")
     sockets.cut(4012)
     expect(page.locator("#banner")).to_be_visible()
     chat.say("waits for its connection")
-    expect(page.locator(".pending")).to_have_count(1)
-    check(page, "away, with a message that waits")
+    expect(page.locator(".pending")).to_have_count(2)
+    look_at(page, "away, with a message that waits")
+    context.set_offline(True)
+    expect(page.locator("#banner")).to_contain_text("You are offline.")
+    look_at(page, "offline")
 
 
-@pytest.mark.parametrize("code", [4401, 4404, 4409])
-def test_the_page_says_why_it_was_closed(page, server, code):
-    sockets = Sockets(page)
+def test_a_conversation_on_its_way(sockets, page, server):
+    chat = Chat(page, server.url).open()
+    chat.say("[[tokens=2]]")
+    chat.answered()
+    sockets.is_mute = True
+    page.reload()
+    look_at(page, "a conversation on its way")
+
+
+CLOSED = {4401: "closed: Signed out", 4403: "closed: Not allowed", 4404: "closed: Not found"}
+CLOSED[4409] = "closed: Open elsewhere"
+
+
+@pytest.mark.parametrize(("code", "state"), CLOSED.items())
+def test_the_page_says_why_it_was_closed(sockets, page, server, code, state):
     page.clock.install()
     chat = Chat(page, server.url).open()
     chat.say("[[tokens=2]]")
     chat.answered()
     before = len(sockets.opened)
     sockets.cut(code)
-    words = {4401: "Signed out", 4404: "Not found", 4409: "Open elsewhere"}
-    expect(page.locator("#pill")).to_have_text(words[code])
-    check(page, words[code])
+    expect(page.locator("#pill")).to_have_text(state.removeprefix("closed: "))
+    look_at(page, state)
     sockets.is_cut = False
     page.clock.run_for(60_000)
     assert len(sockets.opened) == before
@@ -133,4 +152,5 @@ def test_a_conversation_that_was_deleted_elsewhere_is_not_shown_any_more(chat, c
     expect(heading).to_be_in_viewport()  # the other page offers to undo it for a while
     expect(chat.page.locator(".bubble")).to_be_hidden()
     expect(chat.page.locator(".chat-item")).to_have_count(0)
-    check(chat.page, "deleted")
+    other.close()
+    look_at(chat.page, "a conversation that was deleted elsewhere")

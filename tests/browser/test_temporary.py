@@ -6,7 +6,8 @@ import re
 
 from playwright.sync_api import expect
 
-from tests.browser.chat import Chat, check
+from tests.browser.chat import Chat
+from tests.browser.looks import look_at
 
 
 def begin(chat: Chat) -> None:
@@ -27,7 +28,7 @@ def test_it_says_so_is_in_no_list_and_is_erased_when_another_one_is_opened(chat)
     sockets = []
     chat.page.on("websocket", lambda socket: sockets.append(socket))
     begin(chat)
-    check(chat.page, "temporary")
+    look_at(chat.page, "a temporary chat")
     chat.say('between us [[text="sure"]]')
     chat.answered()
     expect(chat.page).to_have_url(re.compile(r":\d+/$"))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
 from playwright.sync_api import expect
 
-from tests.browser.chat import ANSWER_MS, Chat, check
+from tests.browser.chat import ANSWER_MS, Chat
+from tests.browser.looks import look_at
 
 NESTED = r'[[tool=delegate args={"job":"[\u005btokens=5]\u005d"}]]'
 
@@ -60,10 +60,7 @@ def test_it_grows_while_the_turn_runs_and_shows_the_open_question(chat):
     expect(chat.page.locator(".trace-row[data-kind=question]")).to_have_count(1)  # the answer, now
 
 
-@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 1280), ("light", 320)])
-def test_sub_agents_stand_inside_and_all_of_it_is_accessible(chat, theme, width):
-    chat.page.set_viewport_size({"width": width, "height": 800})
-    chat.page.emulate_media(color_scheme=theme)
+def test_sub_agents_stand_inside_and_all_of_it_is_accessible(chat):
     choose(chat, "tools")
     chat.say(NESTED)
     chat.answered()
@@ -73,6 +70,6 @@ def test_sub_agents_stand_inside_and_all_of_it_is_accessible(chat, theme, width)
     assert len(axes(chat)) == 1
     assert "1" in chat.page.locator(".trace-rows > li").evaluate_all(depths)
     chat.page.locator(".trace-row summary").first.click()
-    check(chat.page, f"the trace, {theme}, {width} px")
+    look_at(chat.page, "what happened in a turn")
     trace = chat.page.locator(".trace")
     assert trace.evaluate("(trace) => trace.scrollWidth <= trace.clientWidth")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from playwright.sync_api import FilePayload, Page, expect
+from playwright.sync_api import FilePayload, Page, Route, expect
 
-from tests.browser.chat import ANSWER_MS, Chat, check
-from tests.browser.looks import check_in_all_looks
+from tests.browser.chat import ANSWER_MS, Chat
+from tests.browser.looks import look_at
 from tests.part_things import picture
 
 PHOTO = FilePayload(name="photo.png", mimeType="image/png", buffer=picture())
@@ -59,7 +59,7 @@ def test_each_state_is_accessible_and_inside_its_edges(reads):
     reads.say("[[tokens=2]]")
     reads.answered()
     choose(reads, PHOTO, POEM, BROKEN)
-    check_in_all_looks(reads.page, "files")
+    look_at(reads.page, "files of a message")
 
 
 def test_a_file_is_left_out_again(reads):
@@ -74,6 +74,7 @@ def test_a_file_is_left_out_again(reads):
 def test_what_is_too_large_or_too_much_is_refused_here(reads):
     reads.page.locator(".attach-slot input").set_input_files([POEM] * 11)
     expect(reads.page.locator(".upload-problem")).to_have_text("A message takes 10 files at most.")
+    look_at(reads.page, "too many files")
     expect(reads.page.locator(".upload")).to_have_count(10)
     reads.page.get_by_role("button", name="Remove").first.click()
     expect(reads.page.locator(".upload-problem")).to_be_hidden()
@@ -82,10 +83,13 @@ def test_what_is_too_large_or_too_much_is_refused_here(reads):
 
 
 def test_what_could_not_be_sent_is_sent_again(reads):
-    reads.page.route("**/api/attachments?*", lambda route: route.abort(), times=1)
-    choose(reads, POEM)
+    held: list[Route] = []
+    reads.page.route("**/api/attachments?*", lambda route: held.append(route), times=1)
+    reads.page.locator(".attach-slot input").set_input_files([POEM])
+    look_at(reads.page, "an upload on its way")
+    held.pop().abort()
     expect(reads.page.locator(".upload[data-state=failed]")).to_contain_text("It could not be sent.")
-    check(reads.page, "an upload that failed")
+    look_at(reads.page, "an upload that failed")
     reads.page.get_by_role("button", name="again").press("Enter")
     expect(reads.page.locator(".upload[data-state=done]")).to_have_count(1)
     expect(reads.page.get_by_role("button", name="again")).to_be_hidden()
@@ -119,6 +123,7 @@ def test_files_are_dropped_and_pasted_and_a_long_text_becomes_one(reads):
     sign = reads.page.get_by_text("Drop files here")
     drop(reads, "new File(['dropped'], 'dropped.txt')", events=["dragover"])
     expect(sign).to_be_visible()
+    look_at(reads.page, "where files are dropped")
     drop(reads, "new File(['dropped'], 'dropped.txt')", events=["drop"])
     expect(sign).to_be_hidden()
     paste(reads, "clipboardData.items.add(new File(['pasted'], 'image.txt'))")
@@ -132,7 +137,7 @@ def test_files_are_dropped_and_pasted_and_a_long_text_becomes_one(reads):
 def test_a_question_for_a_file_is_answered_in_its_card(reads):
     reads.say('[[tool=ask_file then.text="Thanks."]]')
     expect(reads.page.locator(".ask")).to_contain_text("asks for a file", timeout=ANSWER_MS)
-    check(reads.page, "asks for a file")
+    look_at(reads.page, "asks for a file")
     reads.page.locator(".ask input[type=file]").set_input_files([POEM])
     expect(reads.page.locator(".ask")).to_have_count(0)
     expect(reads.page.locator(".reply").last).to_contain_text("Thanks.", timeout=ANSWER_MS)

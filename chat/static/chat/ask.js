@@ -1,5 +1,5 @@
 /** The card of an open question of the agent. What it asks with is a form of `chat/later/`, by its kind. */
-import { button, el, icon, newDomId, setText } from "chat/dom.js";
+import { button, el, icon, newDomId, setAttribute, setText } from "chat/dom.js";
 import { duration, promptOf } from "chat/format.js";
 import { withEntry } from "chat/later.js";
 import { asks } from "chat/registries.js";
@@ -18,6 +18,7 @@ export class AskCard {
     if (this.clock) this.#look(request);
     else if (!this.isAsked) withEntry(asks, kindOf(request), (form) => this.#build(form, request));
     this.isAsked = true;
+    setAttribute(this.root, "data-kind", kindOf(request));
   }
 
   #look(request) {

@@ -5,11 +5,11 @@
   const address = new URL(`../embed/${encodeURIComponent(agent)}/`, script.src);
   const element = (name, props, style) => {
     const made = Object.assign(document.createElement(name), props);
-    Object.assign(made.style, { position: "fixed", right: "16px", zIndex: 2147483000 }, style);
+    Object.assign(made.style, { position: "fixed", right: "16px", zIndex: 2e9 }, style);
     return made;
   };
   const look = {
-    border: 0,
+    border: "2px solid #0000",
     borderRadius: "99px",
     padding: "12px 20px",
     font: "600 16px/1.4 system-ui",

@@ -17,7 +17,7 @@ class Lightbox {
     this.stage = el("div", { class: "lightbox-stage", onclick: (event) => this.#press(event) });
     this.place = el("span", { class: "lightbox-place", role: "status" });
     this.ways = el(
-      "footer",
+      "div",
       { class: "lightbox-ways" },
       iconButton(t("Previous one"), "left", { onclick: () => this.#go(-1) }),
       this.place,
@@ -27,7 +27,7 @@ class Lightbox {
     this.root = el(
       "dialog",
       { class: "lightbox", "aria-labelledby": id },
-      el("header", { class: "lightbox-head" }, this.name, this.zoom, this.save, this.close),
+      el("div", { class: "lightbox-head" }, this.name, this.zoom, this.save, this.close),
       this.stage,
       this.ways,
     );

@@ -22,7 +22,7 @@ class TracePanel {
       "dialog",
       { class: "trace", "aria-labelledby": "trace-title" },
       el(
-        "header",
+        "div",
         { class: "trace-head" },
         el("h2", { id: "trace-title" }, t("What happened")),
         iconButton(t("Close"), "close", { onclick: () => this.root.close() }),

@@ -16,7 +16,12 @@ class Attach {
       class: "icon-button attach",
       onclick: () => this.input.click(),
     });
-    this.sign = el("div", { class: "drop-sign", hidden: true }, icon("clip"), el("span", {}, t("Drop files here")));
+    this.sign = el(
+      "div",
+      { class: "drop-sign", "aria-hidden": "true", hidden: true },
+      icon("clip"),
+      el("span", {}, t("Drop files here")),
+    );
     document.querySelector(".main").append(this.sign);
     this.root = el("span", { class: "attach-slot" }, this.input, this.button);
     this.input.addEventListener("change", () => {

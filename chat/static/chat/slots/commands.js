@@ -16,6 +16,7 @@ class Commands {
       class: "commands",
       id: this.id,
       role: "listbox",
+      tabindex: "0", // it scrolls where there is little room
       "aria-label": t("Commands"),
       hidden: true,
     });
@@ -62,13 +63,18 @@ class Commands {
   #key(event) {
     if (!this.found.length || event.isComposing) return;
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (step) this.at = (this.at + step + this.found.length) % this.found.length;
+    if (step) this.#go(step);
     else if (event.key === "Enter" || event.key === "Tab") this.#choose(this.found[this.at]);
     else if (event.key === "Escape") this.#leave();
     else return;
     event.preventDefault();
     event.stopImmediatePropagation();
     this.#mark();
+  }
+
+  #go(step) {
+    this.at = (this.at + step + this.found.length) % this.found.length;
+    this.root.children[this.at].scrollIntoView({ block: "nearest" });
   }
 
   #leave() {
