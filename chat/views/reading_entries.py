@@ -23,6 +23,7 @@ from chat.wire.values import json_text, visible
 RECORDS_PER_READ = 100
 MAX_HTML_BYTES = 256 * 1024  # of one answer
 MAX_TEXT_CHARS = 20_000  # of one text of a tool
+_BLANK: tuple[object, ...] = (None, "", [])  # fields of a form that were left as they are
 
 _LINK = re.compile(r'<a href="(https?://([^"]*))"[^>]*>(.*?)</a>', re.DOTALL)
 
@@ -108,7 +109,8 @@ class Entry:
     def text(self) -> str:
         """What it says; an answer to a question says what it meant."""
         answer, content = self.record.answer or {}, self.record.content
-        values = [f"{name}: {_text_of(value)}" for name, value in answer.get("tool_args", {}).items()]
+        given = answer.get("tool_args", {}).items()
+        values = [f"{name}: {_text_of(value)}" for name, value in given if "approved" in answer or value not in _BLANK]
         if values and (self.with_tools or "approved" not in answer):
             return "\n".join([_("Approved, changed to"), *values] if answer.get("approved") else values)
         if answer.get("approved") is False and content != "Rejected":
@@ -186,6 +188,8 @@ class Entry:
 
 
 def _text_of(value: Any) -> str:
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return ", ".join(value)
     return value if isinstance(value, str) else json_text(value)
 
 

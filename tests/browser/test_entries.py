@@ -86,6 +86,9 @@ def test_a_form_is_filled_in_and_asked_again_where_it_does_not_fit(page, server)
     ask.get_by_role("button", name="Send").click()
     ask.get_by_role("button", name="Approve").click()
     expect(ask).to_contain_text("Any wishes?")
+    given = page.locator(".user").get_by_text("name: Ines").last
+    expect(given).to_contain_text("companions: Ann, Ben")
+    expect(given).not_to_contain_text("null")
     chat.say("none")
     expect(chat.replies.last).to_contain_text(
         "Booked: Ines, 2 nights, single bed, sea view, from 01 March, with Ann, with Ben, paid by Lace Ltd",

@@ -128,9 +128,16 @@ const NO_REASON = /^Rejected$/; // the server's word where people gave none
 
 /** What an answer says: with its reason where it says no, with the values that it gives. */
 function answerText({ content, answer = {} }) {
-  const values = Object.entries(answer.tool_args ?? {}).map(([name, value]) => `${name}: ${valueText(value)}`);
+  const given = Object.entries(answer.tool_args ?? {}).filter(([, value]) => "approved" in answer || !isBlank(value));
+  const values = given.map(([name, value]) => `${name}: ${valueText(value)}`);
   if (values.length) return [...(answer.approved ? [t("Approved, changed to")] : []), ...values].join("\n");
   return answer.approved === false && !NO_REASON.test(content) ? t("Rejected: {reason}", { reason: content }) : content;
 }
 
-const valueText = (value) => (typeof value === "string" ? value : jsonText(value));
+const isBlank = (value) => value === null || value === "" || (Array.isArray(value) && !value.length);
+const isText = (value) => typeof value === "string";
+
+function valueText(value) {
+  if (Array.isArray(value) && value.every(isText)) return value.join(", ");
+  return isText(value) ? value : jsonText(value);
+}
