@@ -128,13 +128,15 @@ const NO_REASON = /^Rejected$/; // the server's word where people gave none
 
 /** What an answer says: with its reason where it says no, with the values that it gives. */
 function answerText({ content, answer = {} }) {
-  const given = Object.entries(answer.tool_args ?? {}).filter(([, value]) => "approved" in answer || !isBlank(value));
+  const given = Object.entries(answer.tool_args ?? {}).filter(
+    ([, value]) => "approved" in answer || !isUnfilled(value),
+  );
   const values = given.map(([name, value]) => `${name}: ${valueText(value)}`);
   if (values.length) return [...(answer.approved ? [t("Approved, changed to")] : []), ...values].join("\n");
   return answer.approved === false && !NO_REASON.test(content) ? t("Rejected: {reason}", { reason: content }) : content;
 }
 
-const isBlank = (value) => value === null || value === "" || (Array.isArray(value) && !value.length);
+const isUnfilled = (value) => value === null || value === "" || (Array.isArray(value) && !value.length);
 const isText = (value) => typeof value === "string";
 
 function valueText(value) {
