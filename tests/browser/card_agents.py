@@ -50,7 +50,7 @@ def cards(context: AgentContext) -> lr.ChatAgent:
             to: str = ""
 
             def handle(self) -> object:
-                if name == "run_code" and not context.ask.approval("Run this code?"):
+                if name == "run_code" and not _may_run(context):
                     return "no"
                 if name == "cite":
                     context.sources(SOURCES)
@@ -69,6 +69,11 @@ def cards(context: AgentContext) -> lr.ChatAgent:
     agent = lr.ChatAgent(lr.ChatAgentConfig(llm=context.llm(mock=_script)))
     agent.enable_message([tool(name, result) for name, result in gives.items()])
     return agent
+
+
+def _may_run(context: AgentContext) -> bool:
+    """Without a schema, so what is edited is JSON; and with a time."""
+    return context.ask.approval("Run this code?", args={"seconds": 5}, timeout=900).approved
 
 
 SOURCES = [

@@ -50,7 +50,9 @@ STATES = {
     "a bar in the answer's place": seen(".reply > .step"),
     "an answer that is read aloud": seen(".reply [aria-pressed=true]"),
     "messages that wait": seen(".user .note"),
+    "a message that waits is edited": seen(".editor", "#stop"),
     "answers that ended badly": seen(".failure", ".ending"),
+    "there are earlier messages": seen("#earlier"),
     "a message that is edited": seen(".editor"),
     "two versions": seen(".branch"),
     "cut answers": seen(".cut-button"),
@@ -64,7 +66,7 @@ STATES = {
     "cards of tools": seen(
         '.shown[data-kind="hits"]', '.shown[data-kind="table"]', '.shown[data-kind="json"]', ".tool blockquote"
     ),
-    "code that waits": seen(".tool figure.code", ".ask"),
+    "code that waits": seen(".tool figure.code", ".ask", ".ask-clock"),
     "sources": seen(".sources", ".footnote-mark"),
     "all that agents show": seen(
         *(f'.shown[data-kind="{kind}"]' for kind in ("image", "table", "json", "diff", "audio", "pdf", "file"))
@@ -73,6 +75,7 @@ STATES = {
     "a question for leave": seen('.ask[data-kind="approval"]'),
     "a question with choices": seen('.ask[data-kind="choice"]'),
     "an approval's arguments in a form": seen(".ask .schema-field"),
+    "an approval's arguments as JSON": seen(".ask-editor", ".ask-problem"),
     "why something is rejected": seen(".ask-reason"),
     "a form with a field that is missing": seen('.ask[data-kind="form"]', ".ask-problem"),
     "a form with a group, a day and a list": seen(".ask fieldset"),

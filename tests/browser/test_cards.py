@@ -48,6 +48,12 @@ def test_code_is_read_before_it_is_approved(page, server):
     expect(page.locator(".ask")).to_contain_text("Run this code?", timeout=ANSWER_MS)
     expect(page.locator(".tool figure.code .k").first).to_have_text("def")
     look_at(page, "code that waits")
+    page.get_by_role("button", name="Edit…").click()
+    page.get_by_label("Arguments as JSON").fill("nonsense")
+    page.get_by_role("button", name="Approve").click()
+    expect(page.get_by_text("This is not a JSON object.")).to_be_visible()
+    look_at(page, "an approval's arguments as JSON")
+    page.get_by_label("Arguments as JSON").fill('{"seconds": 1}')
     page.get_by_role("button", name="Approve").click()
     chat.answered(2)  # before the user's answer, and after it
 

@@ -29,6 +29,7 @@ def test_what_waits_is_edited_and_taken_back_and_the_rest_is_answered(chat):
 
     waiting(chat, "second").get_by_role("button", name="Edit").first.click()
     expect(chat.page.locator(".editor ~ .note")).to_be_hidden()  # its "Cancel" would be a second one
+    look_at(chat.page, "a message that waits is edited")
     chat.page.locator(".edit-field").fill('changed [[text="answer to changed"]]')
     chat.page.locator(".editor").get_by_role("button", name="Save").click()
     expect(waiting(chat, "changed")).to_be_visible()

@@ -82,6 +82,7 @@ def test_what_lies_far_above_is_loaded(chat, server):
     chat.page.reload()
     chat.connected()
     expect(chat.page.locator("#earlier")).to_be_visible()
+    look_at(chat.page, "there are earlier messages")
 
     look_for(chat, '"first word"')
     found(chat).last.click()
