@@ -47,8 +47,7 @@ def test_what_is_sent_while_the_server_is_away_goes_out_once_when_it_is_back(pag
     chat.say('meanwhile [[text="two"]]')
     expect(page.locator(".pending")).to_have_count(1)
     own_server.start(migrate=False)
-    if retry := page.get_by_role("button", name="Retry now").all():
-        retry[0].click()
+    page.evaluate("() => dispatchEvent(new Event('online'))")  # unless the page has come back by itself
     chat.answered(2)
     expect(chat.replies.last.locator(".prose")).to_have_text("two")
     expect(page.locator(".pending")).to_have_count(0)
