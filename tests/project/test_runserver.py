@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidMessage
 
 from tests import programs
 from tests.client import Client
@@ -277,5 +277,5 @@ async def _say_to_the_new_one(page: Client, text: str) -> None:
             await page.reconnect()
             await page.say(text)
             return
-        except (OSError, ConnectionClosed):  # it is on its way, or the old one has not gone yet
+        except (OSError, EOFError, ConnectionClosed, InvalidMessage):  # not there yet, or not gone yet
             await asyncio.sleep(0.2)
