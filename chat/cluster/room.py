@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from django.core.files.storage import FileSystemStorage
 from django.db import connection
+from django.db.backends.sqlite3.creation import DatabaseCreation
 
 from chat.files.storage import storage
 
@@ -28,9 +30,9 @@ def database_has_room() -> bool:
 
     Open connections go on with a file that was deleted or replaced, and what they write is lost: start again then.
     """
-    if connection.vendor != "sqlite":
+    path = _file_of_sqlite()
+    if path is None:
         return True
-    path = Path(connection.settings_dict["NAME"])
     try:
         found = path.stat()
     except OSError:
@@ -39,13 +41,21 @@ def database_has_room() -> bool:
     return is_the_same and _has_room(path.parent)
 
 
+def _file_of_sqlite() -> Path | None:
+    """None: another database, or one in memory. SQLite takes a name that is a URI, too (sqlite.org/uri.html)."""
+    name = str(connection.settings_dict["NAME"])
+    if connection.vendor != "sqlite" or DatabaseCreation.is_in_memory_db(name):
+        return None
+    return Path(unquote(urlsplit(name).path) if name.startswith("file:") else name)
+
+
 def files_have_room() -> bool:
     """The folder of the attachments has room. Of a storage elsewhere nobody knows."""
     there = storage()
     if not isinstance(there, FileSystemStorage):
         return True
     folder = Path(there.location)  # made with the first file
-    return _has_room(next(each for each in (folder, *folder.parents) if each.exists()))
+    return _has_room(next(each for each in (folder, *folder.parents) if os.path.exists(each)))
 
 
 def _has_room(folder: Path) -> bool:

@@ -32,8 +32,6 @@ HASTE_SECONDS = 0.02  # longest wait for one of SQLite's three queues of what ma
 
 WITH_LOCK = ("IMMEDIATE", "EXCLUSIVE")  # SQLite's ways to begin a transaction that hold its lock
 AWAY = (OperationalError, InterfaceError)  # the database is away, or somebody else has a lock for too long
-
-
 NO_ROOM = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN", "DiskFull")
 
 

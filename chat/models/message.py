@@ -184,7 +184,10 @@ class Message(models.Model):
 
 
 def beginnings(rows: models.QuerySet[Message], chars: int) -> list[Message]:
-    """Read the rows with so many characters of each text: more may be there of before there was a limit."""
+    """Read the rows with so many characters of each text: more may be there of before there was a limit.
+
+    To be shown, never to be saved: that would store the cut texts.
+    """
     cut = {f"{name}_cut": Substr(name, 1, chars) for name in LONG_TEXTS}
     whole = {f"{name}_chars": Length(name) for name in LONG_TEXTS}
     found = list(rows.defer(*LONG_TEXTS).annotate(**cut, **whole))

@@ -100,7 +100,7 @@ RULES = """(texts) => texts.map((text) => {
 
 def _gzip_of(url: str) -> bytes:
     """What a browser gets that knows no Brotli, or of a server that does not."""
-    with urllib.request.urlopen(urllib.request.Request(url, headers={"Accept-Encoding": "gzip"}), timeout=10) as answer:
+    with urllib.request.urlopen(urllib.request.Request(url, headers={"Accept-Encoding": "gzip"}), timeout=30) as answer:
         body: bytes = answer.read()
     return body
 
