@@ -6,6 +6,7 @@ import asyncio
 import json
 import urllib.request
 from datetime import timedelta
+from urllib.parse import quote
 from uuid import UUID, uuid4
 
 import pytest
@@ -284,7 +285,11 @@ def listed(client: Client, query: str = "") -> list[str]:
 
 
 def test_pinned_ones_stand_first_archived_ones_apart_and_folders_by_name(client, alice):
-    rows = [Conversation.objects.create(user=alice, agent_key="a", title=str(number)) for number in range(5)]
+    now = timezone.now()  # the database's clock has milliseconds: two rows may be of one
+    rows = [
+        Conversation.objects.create(user=alice, agent_key="a", title=f"{at}", updated=now + timedelta(seconds=at))
+        for at in range(5)
+    ]
     for row, changes in zip(
         rows,
         ({"pinned": True}, {"archived": True}, {"folder": " My  work "}, {"folder": "My work", "pinned": True}, {}),
@@ -397,6 +402,20 @@ def test_not_ready_where_the_attachments_folder_cannot_be_written(client, settin
 def test_not_ready_once_the_file_of_the_database_is_deleted(client, monkeypatch, tmp_path):
     monkeypatch.setitem(connection.settings_dict, "NAME", str(tmp_path / "gone.sqlite3"))
     assert client.get("/readyz").status_code == 503
+
+
+@pytest.mark.parametrize("name", [":memory:", "file:of_tests?mode=memory&cache=shared"])
+def test_a_database_in_memory_has_no_file_that_could_be_gone(monkeypatch, name):
+    monkeypatch.setitem(connection.settings_dict, "NAME", name)
+    assert room.database_has_room()
+
+
+def test_a_database_that_is_named_by_a_uri_is_its_file(monkeypatch, tmp_path):
+    path = tmp_path / "a name.sqlite3"
+    monkeypatch.setitem(connection.settings_dict, "NAME", f"file:{quote(str(path))}?mode=rwc")
+    assert not room.database_has_room()
+    path.touch()
+    assert room.database_has_room()
 
 
 def test_a_file_of_the_database_that_is_not_the_one_that_was_opened_is_told(monkeypatch, tmp_path):
