@@ -398,13 +398,13 @@ def test_a_line_that_may_close_a_fence_is_held_back():
 
 def test_a_fence_gets_its_colours_after_its_closing_line():
     stream, page = MarkdownStream(), Page()
-    page.apply(stream.feed("```python\nx = 1\n"))
+    page.apply(stream.feed("```python\nof_this_test = 1\n"))  # colours are kept: another text may have had them
     assert not stream.has_late
     page.apply(stream.feed("```\nand\n\nmore"))
     assert stream.has_late and "<span" not in page.blocks[0]
     patches = with_colours(stream)
     page.apply(patches)
-    assert '<span class="n">x</span>' in page.blocks[0]
+    assert '<span class="n">of_this_test</span>' in page.blocks[0]
     assert [patch.block for patch in patches] == [0]
     assert page.blocks == stream.blocks
 
